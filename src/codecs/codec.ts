@@ -1,0 +1,73 @@
+/** The contract of a disk format. See ARCHITECTURE.md, "A codec". */
+import type { ByteSource } from '../io/byte-source.ts';
+import type { Disk } from '../io/disk.ts';
+import type { EncodedFile } from '../io/encoded-file.ts';
+import type { Finding } from '../model/finding.ts';
+import type { Options, OptionSpec } from '../model/options.ts';
+
+/** `yes`: a signature was seen; `maybe`: nothing speaks against it (only raw ever says so). */
+export type Probe = 'no' | 'maybe' | 'yes';
+
+/** What an image is, for `inspect`, the Image screen and findings. Plain data. */
+export interface ImageInfo {
+  /** The codec's id. */
+  readonly format: string;
+  /** The kind within the format, such as `v3, zlib` or `streamOptimized`. */
+  readonly variant?: string;
+  /** The format's own facts, named in its spec's words. */
+  readonly details: Readonly<Record<string, string | number | boolean>>;
+  readonly virtualSizeBytes: number;
+  /** Names of all files read for this layer, the image itself first. */
+  readonly files: readonly string[];
+  /** The layer below, where there is one. */
+  readonly parent?: ImageInfo;
+  readonly findings: readonly Finding[];
+}
+
+/** An image that is open: the whole chain as one disk (no extent of kind `hole`), and what is known of it. */
+export interface OpenImage extends Disk {
+  readonly info: ImageInfo;
+}
+
+/** What a codec may ask for while it opens an image. It never opens a file itself. */
+export interface OpenContext {
+  readonly signal?: AbortSignal;
+  /**
+   * A file named inside the image, as the image writes it (relative to the image, or absolute).
+   * @throws AppError `not-found`, or `unsupported` when the place may not be opened (another host, a URL).
+   */
+  sibling(name: string): Promise<ByteSource>;
+  /** The image below, opened through the registry; `format` is the id that the child names, where it does. */
+  parent(name: string, format?: string): Promise<OpenImage>;
+}
+
+export interface Encoder {
+  readonly options: readonly OptionSpec[];
+  /** Largest disk that the format can hold, bytes. */
+  maximumBytes(options: Options): number;
+  /** The size that the disk will have in this format, when the format can't say `size` exactly; else `size`. */
+  representableBytes(size: number, options: Options): number;
+  /**
+   * The files to write, `name` being the first one's (with its extension); every header and table is laid out
+   * before the first byte. The disk has no extent of kind `hole` and is read once, ascending.
+   * `options` are complete and checked (`resolveOptions`).
+   */
+  encode(disk: Disk, name: string, options: Options): Promise<EncodedFile[]>;
+}
+
+export interface Codec {
+  /** `qcow2`, `vmdk` … as `qemu-img -f` names it where it does. */
+  readonly id: string;
+  /** For people: `VMware disk (VMDK)`. */
+  readonly label: string;
+  /** Without the dot; the first is what we give. */
+  readonly extensions: readonly string[];
+  /** Never throws for content. Looks at the tail as well where the mark is there. */
+  probe(source: ByteSource, signal?: AbortSignal): Promise<Probe>;
+  /**
+   * @throws AppError `corrupt`, `unsupported`. On an error the source stays the caller's; on success the image
+   * owns it and closes it.
+   */
+  open(source: ByteSource, context: OpenContext): Promise<OpenImage>;
+  readonly encoder?: Encoder;
+}

@@ -1,0 +1,83 @@
+/** A local file as a sink: sparse, written in large pieces whatever the size of the chunks. */
+import { constants } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { AppError, toAppError } from '../model/errors.ts';
+import { MiB } from '../model/units.ts';
+import type { ByteSink } from './byte-source.ts';
+
+export interface FileSinkOptions {
+  /** Flush to the medium in `finish`. Default no, as cp and qemu-img do. */
+  readonly sync?: boolean;
+  /** File mode of a new file. */
+  readonly mode?: number;
+}
+
+const gatherBytes = MiB;
+
+/**
+ * Creates `path`; it must not exist yet.
+ * @throws AppError `conflict` when it exists, `auth`, `not-found` (no such folder).
+ */
+export async function fileSink(path: string, options: FileSinkOptions = {}): Promise<ByteSink> {
+  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
+  const handle = await open(path, flags, options.mode ?? 0o666).catch((error) => {
+    throw toAppError(error);
+  });
+
+  // Small neighbouring chunks are gathered here and written as one.
+  const gathered = Buffer.allocUnsafe(gatherBytes);
+  let gatheredAt = 0;
+  let gatheredLength = 0;
+  let queue: Promise<void> = Promise.resolve();
+
+  const put = async (bytes: Uint8Array, offset: number) => {
+    let done = 0;
+    while (done < bytes.length) {
+      const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, offset + done).catch((error) => {
+        const { kind, message, hint } = toAppError(error);
+        throw new AppError(kind, message, { where: path, cause: error, ...(hint === undefined ? {} : { hint }) });
+      });
+      done += bytesWritten;
+    }
+  };
+  const flush = async () => {
+    const length = gatheredLength;
+    gatheredLength = 0;
+    if (length > 0) await put(gathered.subarray(0, length), gatheredAt);
+  };
+  const gather = async (bytes: Uint8Array, offset: number) => {
+    if (gatheredLength > 0 && (offset !== gatheredAt + gatheredLength || gatheredLength + bytes.length > gatherBytes)) {
+      await flush();
+    }
+    if (gatheredLength === 0) gatheredAt = offset;
+    gathered.set(bytes, gatheredLength);
+    gatheredLength += bytes.length;
+  };
+
+  return {
+    name: path,
+    access: 'random',
+    write(bytes, offset) {
+      // Large chunks go straight through, several at once; small ones one behind the other.
+      if (bytes.length >= gatherBytes / 2) return put(bytes, offset);
+      const written = queue.then(() => gather(bytes, offset));
+      queue = written.catch(() => undefined);
+      return written;
+    },
+    async finish(size) {
+      await queue;
+      await flush();
+      try {
+        await handle.truncate(size);
+        if (options.sync) await handle.sync();
+      } catch (error) {
+        throw toAppError(error);
+      }
+      await handle.close();
+    },
+    async abort() {
+      await queue;
+      await handle.close().catch(() => undefined); // closed already by a failed finish
+    },
+  };
+}

@@ -1,0 +1,90 @@
+/** A local file or block device as a source. */
+import { type FileHandle, open } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { AppError, toAppError } from '../model/errors.ts';
+import { type ByteSource, checkRange } from './byte-source.ts';
+import { wholeExtent } from './extents.ts';
+import { throwIfAborted } from './in-order.ts';
+import { seekExtents } from './sparse.ts';
+
+/**
+ * Opens `path` for reading only.
+ * @throws AppError `not-found`, `auth`, or `unsupported` for what is neither a file nor a block device.
+ */
+export async function fileSource(path: string): Promise<ByteSource> {
+  const handle = await open(path, 'r').catch((error) => {
+    throw toAppError(error);
+  });
+  try {
+    const stat = await handle.stat();
+    if (stat.isDirectory()) {
+      throw new AppError('unsupported', 'this is a folder, not an image', { where: path, hint: 'name a file in it' });
+    }
+    if (!stat.isFile() && !stat.isBlockDevice()) {
+      throw new AppError('unsupported', 'neither a file nor a block device', { where: path });
+    }
+    const size = stat.isBlockDevice() ? await deviceSize(handle) : stat.size;
+    return handleSource(handle, path, size);
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+function handleSource(handle: FileHandle, path: string, size: number): ByteSource {
+  let seekable = true;
+  const source: ByteSource = {
+    name: path,
+    size,
+    access: 'random',
+    async read(target, offset, signal) {
+      checkRange(source, offset, target.length);
+      let done = 0;
+      while (done < target.length) {
+        throwIfAborted(signal);
+        const { bytesRead } = await handle.read(target, done, target.length - done, offset + done).catch((error) => {
+          const { kind, message } = toAppError(error);
+          throw new AppError(kind, message, { where: `${path} at ${offset + done}`, cause: error });
+        });
+        if (bytesRead === 0) {
+          throw new AppError('io', `the file became shorter while it was read (end at ${offset + done})`, { where: path });
+        }
+        done += bytesRead;
+      }
+    },
+    async extents(from, to) {
+      checkRange(source, from, to - from);
+      const found = seekable ? seekExtents(handle.fd, from, to) : undefined;
+      seekable = found !== undefined;
+      return found ?? wholeExtent('data', from, to);
+    },
+    close: () => handle.close(),
+  };
+  return source;
+}
+
+/** Bytes of a block device, which stat doesn't tell: the largest offset that can be read, by bisection. */
+async function deviceSize(handle: FileHandle): Promise<number> {
+  const one = Buffer.alloc(1);
+  const readable = async (offset: number) => {
+    const { bytesRead } = await handle.read(one, 0, 1, offset).catch(() => ({ bytesRead: 0 }));
+    return bytesRead === 1;
+  };
+  if (!(await readable(0))) return 0;
+  let low = 0;
+  let high = 512;
+  while (await readable(high)) {
+    low = high;
+    high *= 2;
+    if (!Number.isSafeInteger(high)) throw new AppError('unsupported', 'the device has no end');
+  }
+  while (high - low > 1) {
+    const middle = low + Math.floor((high - low) / 2);
+    if (await readable(middle)) low = middle;
+    else high = middle;
+  }
+  return low + 1;
+}
+
+/** The last part of a path, as shown in lists. */
+export const fileName = (path: string): string => basename(path);

@@ -1,0 +1,62 @@
+/**
+ * Where a local file holds data, asked of the kernel: lseek(2) with SEEK_DATA and SEEK_HOLE, through koffi.
+ * Optional: without koffi, or on a filesystem that can't tell, callers go by content.
+ */
+import { createRequire } from 'node:module';
+import { type Extent, ExtentList } from './extents.ts';
+
+// Linux, FreeBSD and macOS number them differently (unistd.h of each).
+const whence: Partial<Record<NodeJS.Platform, { data: number; hole: number }>> = {
+  linux: { data: 3, hole: 4 },
+  freebsd: { data: 3, hole: 4 },
+  darwin: { data: 4, hole: 3 },
+};
+const library: Partial<Record<NodeJS.Platform, string>> = {
+  linux: 'libc.so.6',
+  freebsd: 'libc.so.7',
+  darwin: 'libSystem.B.dylib',
+};
+
+type Lseek = (fd: number, offset: number, whence: number) => number | bigint;
+let lseek: Lseek | undefined | 'untried' = 'untried';
+
+/** lseek, or undefined where it can't be had. Loaded at the first use: koffi takes some 10 ms. */
+function loadLseek(): Lseek | undefined {
+  if (lseek !== 'untried') return lseek;
+  lseek = undefined;
+  const name = library[process.platform];
+  if (name === undefined) return undefined;
+  try {
+    const koffi = createRequire(import.meta.url)('koffi');
+    lseek = koffi.load(name).func('int64_t lseek(int, int64_t, int)') as Lseek;
+  } catch {
+    // An optional package: not installed, or not for this computer. `doctor` tells.
+  }
+  return lseek;
+}
+
+/** Whether ranges of data can be asked for on this computer at all. */
+export const canSeekData = (): boolean => loadLseek() !== undefined;
+
+/**
+ * Data and zeros (holes) of [from, to) of an open file, or undefined when the system can't tell.
+ * A file that is being changed may be reported late; a source must not be changed while it is read.
+ */
+export function seekExtents(fd: number, from: number, to: number): Extent[] | undefined {
+  const seek = loadLseek();
+  const numbers = whence[process.platform];
+  if (seek === undefined || numbers === undefined) return undefined;
+  const out = new ExtentList(from);
+  while (out.end < to) {
+    const data = Number(seek(fd, out.end, numbers.data));
+    // -1 is ENXIO: no data up to the file's end; or EINVAL, where nothing is known.
+    if (data < 0 && Number(seek(fd, out.end, numbers.hole)) < 0) return undefined;
+    const start = data < 0 ? to : Math.min(data, to);
+    out.push('zero', start - out.end);
+    if (start >= to) break;
+    const hole = Number(seek(fd, start, numbers.hole));
+    if (hole <= start) return undefined;
+    out.push('data', Math.min(hole, to) - start);
+  }
+  return out.list;
+}

@@ -1,0 +1,19 @@
+/** One answer of a rule: what will not work, or will work otherwise, with its evidence and its remedy. */
+export type Severity = 'blocker' | 'warning' | 'note';
+
+export interface Finding {
+  /** Stable name of the rule, such as `disk.size-not-representable`. */
+  readonly rule: string;
+  readonly severity: Severity;
+  readonly message: string;
+  /** What in this machine it was seen in: a disk's name, a file. */
+  readonly evidence?: string;
+  readonly remedy?: string;
+}
+
+export function worst(findings: readonly Finding[]): Severity | undefined {
+  for (const severity of ['blocker', 'warning', 'note'] as const) {
+    if (findings.some((f) => f.severity === severity)) return severity;
+  }
+  return undefined;
+}

@@ -1,0 +1,70 @@
+/** The neutral machine: what every environment's own words are turned into, and made from. */
+import type { Finding } from './finding.ts';
+
+export type PowerState = 'off' | 'running' | 'suspended' | 'unknown';
+
+export interface GuestSystem {
+  /** As a person would say it: `Debian GNU/Linux 12 (bookworm)`. */
+  readonly name: string;
+  readonly family: 'linux' | 'windows' | 'bsd' | 'other';
+  readonly version?: string;
+  /** `x86_64`, `aarch64`, `i686` … */
+  readonly architecture?: string;
+  readonly hostname?: string;
+}
+
+export interface Firmware {
+  readonly kind: 'bios' | 'uefi';
+  readonly secureBoot?: boolean;
+}
+
+export type DiskBus = 'ide' | 'sata' | 'scsi' | 'virtio' | 'nvme' | 'usb' | 'sd' | 'xen' | 'ubd' | 'fdc';
+
+export interface MachineDisk {
+  /** Unique in its machine, stable between two listings. What `Session.open` is given. */
+  readonly id: string;
+  /** A name to show: mostly the file's own. */
+  readonly name: string;
+  /** The codec's id, where it is known without opening the disk. */
+  readonly format?: string;
+  readonly virtualSizeBytes?: number;
+  /** Bytes that hold data, or that the image's files take. */
+  readonly allocatedSizeBytes?: number;
+  readonly bus?: DiskBus;
+  /** The controller's own model, such as `lsilogic`, `pvscsi`, `ahci`. */
+  readonly controllerModel?: string;
+  /** Number of the controller of this bus, and the place on it. */
+  readonly controller?: number;
+  readonly unit?: number;
+  /** Every file that the image consists of (extents, parents), absolute where it is on this computer. */
+  readonly files: readonly string[];
+  readonly bootable?: boolean;
+}
+
+export interface Nic {
+  /** `00:16:3e:…` in lower case; absent lets the destination choose. */
+  readonly mac?: string;
+  /** The network it is joined to, in the environment's own words. */
+  readonly network?: string;
+  /** `e1000`, `vmxnet3`, `virtio`, `pcnet32` … */
+  readonly model?: string;
+  readonly connected?: boolean;
+}
+
+export interface Machine {
+  /** Unique in its environment, stable between two listings; on this computer, the path. */
+  readonly id: string;
+  readonly name: string;
+  readonly state: PowerState;
+  readonly system?: GuestSystem;
+  readonly processors?: { readonly count: number; readonly coresPerSocket?: number };
+  readonly memoryBytes?: number;
+  readonly firmware?: Firmware;
+  readonly disks: readonly MachineDisk[];
+  readonly nics: readonly Nic[];
+  /** What it comes in: `disk image`, `OVA`, `OVF`, `libvirt domain`. */
+  readonly packaging?: string;
+  readonly description?: string;
+  /** What the environment could not express or read. */
+  readonly findings: readonly Finding[];
+}
