@@ -1,0 +1,104 @@
+/** A package's files as they are stored: whole, in chunks, or compressed with gzip. */
+import { pipeline, Readable } from 'node:stream';
+import { createGunzip } from 'node:zlib';
+import { type ByteSource, readBytes } from '../../io/byte-source.ts';
+import { concatenatedSource } from '../../io/concatenated-source.ts';
+import { AppError, toAppError } from '../../model/errors.ts';
+import { MiB } from '../../model/units.ts';
+import type { OvfFile } from './package.ts';
+
+const mostChunks = 1_000_000;
+
+/** The name of a chunk: nine digits, counted from zero (DSP0243 7.1, ovf:chunkSize). */
+export const chunkName = (href: string, index: number): string => `${href}.${String(index).padStart(9, '0')}`;
+
+/**
+ * The file's stored bytes as one source; gzip is not taken off. `open` gives a file of the package by its name, or
+ * undefined when there is none.
+ * @throws AppError `not-found`, `corrupt` when the sizes are not what the descriptor says.
+ */
+export async function openStored(
+  file: OvfFile,
+  open: (name: string) => Promise<ByteSource | undefined>,
+): Promise<ByteSource> {
+  const missing = (name: string) =>
+    new AppError('not-found', `"${name}" is named in the descriptor but not in the package`, {
+      where: name,
+      hint: 'put the file beside the descriptor, or fetch the package again',
+    });
+  if (file.chunkSizeBytes === undefined) {
+    const source = await open(file.href);
+    if (source === undefined) throw missing(file.href);
+    return checkSize(source, file);
+  }
+  const chunks: ByteSource[] = [];
+  try {
+    for (let i = 0; ; i++) {
+      if (i > mostChunks)
+        throw new AppError('unsupported', `more than ${mostChunks} chunks`, { where: file.href });
+      const name = chunkName(file.href, i);
+      const chunk = await open(name);
+      if (chunk === undefined) {
+        if (i === 0) throw missing(name);
+        break;
+      }
+      chunks.push(chunk);
+      const before = chunks.at(-2);
+      if ((before !== undefined && before.size !== file.chunkSizeBytes) || chunk.size > file.chunkSizeBytes) {
+        throw new AppError(
+          'corrupt',
+          `a chunk is not of the ${file.chunkSizeBytes} bytes that the descriptor says`,
+          {
+            where: name,
+          },
+        );
+      }
+    }
+    return checkSize(concatenatedSource(chunks, file.href), file);
+  } catch (error) {
+    await Promise.all(chunks.map((chunk) => chunk.close()));
+    throw error;
+  }
+}
+
+function checkSize(source: ByteSource, file: OvfFile): ByteSource {
+  if (file.sizeBytes === undefined || file.sizeBytes === source.size) return source;
+  throw new AppError('corrupt', `${source.size} bytes, the descriptor says ${file.sizeBytes}`, {
+    where: source.name,
+    hint: 'the file is cut short or not the one of this package; fetch it again',
+  });
+}
+
+/** Whether the bytes are gzip's: by the descriptor, or by the magic, as some packages forget the attribute. */
+export async function isGzip(source: ByteSource, signal?: AbortSignal): Promise<boolean> {
+  if (source.size < 18) return false;
+  const head = await readBytes(source, 0, 3, signal);
+  return head[0] === 0x1f && head[1] === 0x8b && head[2] === 8;
+}
+
+/**
+ * The bytes without their compression, to be spooled: the size is not known before the end. Memory stays constant.
+ * @throws AppError `corrupt` for damaged data.
+ */
+export async function* gunzip(source: ByteSource, signal?: AbortSignal): AsyncGenerator<Buffer> {
+  const stored = Readable.from(blocksOf(source, signal), { objectMode: false, highWaterMark: MiB });
+  const inflater = createGunzip({ chunkSize: MiB });
+  // What fails is thrown by the iteration below.
+  const pipe = pipeline(stored, inflater, () => undefined);
+  try {
+    for await (const bytes of pipe) yield bytes as Buffer;
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? '';
+    if (!code.startsWith('Z_')) throw toAppError(error);
+    throw new AppError('corrupt', 'the gzip data is damaged', { where: source.name, cause: error });
+  } finally {
+    stored.destroy();
+    inflater.destroy();
+  }
+}
+
+async function* blocksOf(source: ByteSource, signal: AbortSignal | undefined): AsyncGenerator<Buffer> {
+  for (let at = 0; at < source.size; at += MiB) {
+    yield await readBytes(source, at, Math.min(MiB, source.size - at), signal);
+  }
+}
