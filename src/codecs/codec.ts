@@ -2,27 +2,13 @@
 import type { ByteSource } from '../io/byte-source.ts';
 import type { Disk } from '../io/disk.ts';
 import type { EncodedFile } from '../io/encoded-file.ts';
-import type { Finding } from '../model/finding.ts';
+import type { ImageInfo } from '../model/image-info.ts';
 import type { Options, OptionSpec } from '../model/options.ts';
+
+export type { ImageInfo };
 
 /** `yes`: a signature was seen; `maybe`: nothing speaks against it (only raw ever says so). */
 export type Probe = 'no' | 'maybe' | 'yes';
-
-/** What an image is, for `inspect`, the Image screen and findings. Plain data. */
-export interface ImageInfo {
-  /** The codec's id. */
-  readonly format: string;
-  /** The kind within the format, such as `v3, zlib` or `streamOptimized`. */
-  readonly variant?: string;
-  /** The format's own facts, named in its spec's words. */
-  readonly details: Readonly<Record<string, string | number | boolean>>;
-  readonly virtualSizeBytes: number;
-  /** Names of all files read for this layer, the image itself first. */
-  readonly files: readonly string[];
-  /** The layer below, where there is one. */
-  readonly parent?: ImageInfo;
-  readonly findings: readonly Finding[];
-}
 
 /** An image that is open: the whole chain as one disk (no extent of kind `hole`), and what is known of it. */
 export interface OpenImage extends Disk {

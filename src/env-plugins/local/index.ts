@@ -1,0 +1,51 @@
+/** "This computer": images and OVF/OVA packages in folders here, as source; a folder here, as destination. */
+import { homedir } from 'node:os';
+import { isAbsolute, resolve } from 'node:path';
+import type { EnvironmentPlugin, Settings } from '../plugin.ts';
+import { destinationRole } from './destination.ts';
+import { sourceRole } from './source.ts';
+
+export interface LocalOptions {
+  /** Extensions (no dot) of the files that are offered as disk images. */
+  readonly imageExtensions: readonly string[];
+}
+
+export function localPlugin(options: LocalOptions): EnvironmentPlugin {
+  return {
+    id: 'local',
+    label: 'This computer',
+    summary: 'disk images, OVF and OVA in folders here; needs no credentials',
+    roles: ['source', 'destination'],
+    fields: [
+      {
+        key: 'folders',
+        label: 'Folders',
+        help: 'where to look for images, separated by ":"; empty means the current folder and the usual places',
+        kind: 'folders',
+        required: false,
+      },
+    ],
+    async connect(settings) {
+      return {
+        source: sourceRole(foldersOf(settings), options.imageExtensions),
+        destination: destinationRole(),
+        async close() {},
+      };
+    },
+  };
+}
+
+/** Where hypervisors keep their images, besides the current folder. */
+const usualFolders = ['/var/lib/libvirt/images', '~/VirtualBox VMs', '~/vmware', '~/Virtual Machines', '~/Downloads'];
+
+function foldersOf(settings: Settings): string[] {
+  const given = (settings.folders ?? '').split(':').filter((folder) => folder !== '');
+  const folders = given.length > 0 ? given : [process.cwd(), ...usualFolders];
+  return [...new Set(folders.map(expandHome))];
+}
+
+/** An absolute path; a leading `~` is the user's own folder. */
+export function expandHome(path: string): string {
+  const expanded = path === '~' || path.startsWith('~/') ? homedir() + path.slice(1) : path;
+  return isAbsolute(expanded) ? expanded : resolve(expanded);
+}

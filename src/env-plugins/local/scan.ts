@@ -1,0 +1,43 @@
+/** Finding image files below folders: bounded in depth and number, never following links out. */
+import type { Dirent } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { extname, join } from 'node:path';
+import { throwIfAborted } from '../../io/in-order.ts';
+
+const maximumDepth = 4;
+const maximumEntries = 200_000;
+const skipped = new Set(['node_modules', 'proc', 'sys', 'dev']);
+
+/**
+ * Paths of files with one of `extensions` (no dot, any case), folder by folder, in name order. A folder that
+ * can't be read is passed over: it is not what was asked for by name.
+ */
+export async function* findFiles(
+  folders: readonly string[],
+  extensions: ReadonlySet<string>,
+  signal: AbortSignal,
+): AsyncGenerator<string> {
+  const seen = new Set<string>();
+  let entries = 0;
+  const queue = folders.map((path) => ({ path, depth: 0 }));
+  for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+    const { path, depth } = next;
+    if (seen.has(path)) continue;
+    seen.add(path);
+    throwIfAborted(signal);
+    const listing = await readdir(path, { withFileTypes: true }).catch((): Dirent[] => []);
+    listing.sort((a, b) => (a.name < b.name ? -1 : 1));
+    for (const entry of listing) {
+      if (++entries > maximumEntries) return;
+      if (entry.name.startsWith('.')) continue;
+      const full = join(path, entry.name);
+      if (entry.isDirectory() && depth < maximumDepth && !skipped.has(entry.name)) {
+        queue.push({ path: full, depth: depth + 1 });
+      } else if ((entry.isFile() || entry.isSymbolicLink()) && extensions.has(extensionOf(entry.name))) {
+        yield full;
+      }
+    }
+  }
+}
+
+export const extensionOf = (path: string): string => extname(path).slice(1).toLowerCase();

@@ -1,0 +1,89 @@
+/** What was found inside a disk. Plain data, fit for `--json`, state and eligibility rules. */
+import type { Finding } from './finding.ts';
+import type { GuestSystem } from './machine.ts';
+
+/** Which firmware the disk can be started by, as far as its partitions and boot sector tell. */
+export type FirmwareHint = 'bios' | 'uefi' | 'both' | 'unknown';
+
+/** Whose code is in the first 440 bytes of the disk. */
+export type BootCode = 'grub' | 'windows' | 'syslinux' | 'lilo' | 'other' | 'none';
+
+export interface PartitionTable {
+  /** `none`: no table; what there is lies on the whole disk. */
+  readonly kind: 'mbr' | 'gpt' | 'none';
+  /** Sector that the table counts in, bytes. */
+  readonly sectorSize: number;
+  /** The GPT's disk GUID, or the MBR's disk signature as `0x1234abcd`. */
+  readonly id?: string;
+  readonly bootCode: BootCode;
+  /** GPT only: the MBR lists partitions beside the protective one. */
+  readonly hybrid?: boolean;
+  /** GPT only: the primary table is broken, what is said here comes from the backup. */
+  readonly fromBackup?: boolean;
+}
+
+export type VolumeState = 'clean' | 'dirty' | 'hibernated' | 'unknown';
+
+export interface GuestVolume {
+  /** `ext4`, `xfs`, `ntfs`, `lvm2-pv`, `luks2`, `swap` … */
+  readonly kind: string;
+  readonly label?: string;
+  readonly uuid?: string;
+  /** Bytes that the filesystem spans, where its superblock says so. */
+  readonly sizeBytes?: number;
+  readonly usedBytes?: number;
+  readonly state: VolumeState;
+  readonly encrypted?: boolean;
+  /** Whether files can be read from it here. */
+  readonly readable: boolean;
+}
+
+export interface GuestPartition {
+  /** As the system numbers it: logical ones from 5 on; 0 is the whole disk. */
+  readonly number: number;
+  readonly startBytes: number;
+  readonly lengthBytes: number;
+  /** The MBR's id as `0x83`, the GPT's type GUID in lower case, empty for the whole disk. */
+  readonly type: string;
+  readonly typeName: string;
+  /** GPT only. */
+  readonly name?: string;
+  /** PARTUUID, as the Linux kernel writes it. */
+  readonly uuid?: string;
+  /** MBR: active. GPT: the legacy BIOS bootable attribute. */
+  readonly bootable: boolean;
+  readonly volume?: GuestVolume;
+}
+
+export interface MountEntry {
+  /** As fstab writes it: `UUID=…`, `/dev/sda1`. */
+  readonly device: string;
+  readonly mountPoint: string;
+  readonly kind: string;
+  readonly options: string;
+}
+
+export interface InstalledSystem extends GuestSystem {
+  /** Number of the partition that the system was recognised on. */
+  readonly rootPartition: number;
+  /** `high`: its own files say so; `low`: concluded from kinds of partitions and volumes. */
+  readonly confidence: 'high' | 'medium' | 'low';
+  /** What was seen, for a person to judge. */
+  readonly evidence: readonly string[];
+  /** Versions of the kernels in /boot, such as `6.1.0-18-amd64`, newest name last. */
+  readonly kernels: readonly string[];
+  readonly mounts: readonly MountEntry[];
+}
+
+export interface GuestReport {
+  readonly partitionTable: PartitionTable;
+  readonly partitions: readonly GuestPartition[];
+  /** Best known first. */
+  readonly systems: readonly InstalledSystem[];
+  readonly firmware: FirmwareHint;
+  /** Loaders on the EFI system partition, such as `EFI/BOOT/BOOTX64.EFI`. */
+  readonly efiLoaders: readonly string[];
+  readonly findings: readonly Finding[];
+  /** Bytes read from the disk for this report. */
+  readonly bytesRead: number;
+}

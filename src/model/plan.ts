@@ -1,0 +1,42 @@
+/** A conversion as data: built by a screen or a command line, printed, saved, checked, run, run again. */
+import type { Machine } from './machine.ts';
+import type { Options } from './options.ts';
+
+/** How the machine's disks and description are put together at the destination. */
+export type Container = 'disks' | 'ovf' | 'ova';
+
+export interface PlanSource {
+  /** Id of the environment plugin. */
+  readonly environment: string;
+  /** Id of the profile whose secrets are used. */
+  readonly profile?: string;
+  readonly settings: Readonly<Record<string, string>>;
+  /** The machine's id there. */
+  readonly machine: string;
+  /** The image may name files outside its own folder. */
+  readonly follow: boolean;
+}
+
+export interface PlanDestination {
+  readonly environment: string;
+  readonly profile?: string;
+  readonly settings: Readonly<Record<string, string>>;
+  /** Id of the product that is to open the result, see `convert/products.ts`. */
+  readonly product: string;
+  readonly container: Container;
+  /** The codec's id. */
+  readonly format: string;
+  readonly options: Options;
+}
+
+export interface Plan {
+  readonly version: 1;
+  readonly source: PlanSource;
+  /** As the destination is to have it: its name, hardware, and the disks that go along. */
+  readonly machine: Machine;
+  readonly destination: PlanDestination;
+  /** Replace what has the same name. */
+  readonly force: boolean;
+  /** Flush to the medium before the names become final. */
+  readonly sync: boolean;
+}

@@ -1,0 +1,64 @@
+/** Wishes. Screens and the command line send the same ones. A command may carry a secret; it is never kept. */
+import type { Plan } from '../model/plan.ts';
+import type { Draft, MachineEdit, ScreenId, SecretStoreChoice } from './state.ts';
+
+export type Command =
+  | { readonly type: 'go'; readonly screen: ScreenId }
+  /** Reads profiles, preferences, history and looks for a secret store. Sent once at the start. */
+  | { readonly type: 'load' }
+  | { readonly type: 'dismiss' }
+  // Credentials
+  | { readonly type: 'choose-secret-store'; readonly choice: SecretStoreChoice }
+  /** Opens the vault, or makes it with this passphrase when there is none yet. */
+  | { readonly type: 'unlock-vault'; readonly passphrase: string }
+  | {
+      readonly type: 'save-profile';
+      /** Absent for a new one. */
+      readonly id?: string;
+      readonly name: string;
+      readonly environment: string;
+      readonly settings: Readonly<Record<string, string>>;
+      /** By field; an absent field keeps the secret that it has. */
+      readonly secrets: Readonly<Record<string, string>>;
+    }
+  | { readonly type: 'delete-profile'; readonly id: string }
+  | { readonly type: 'test-profile'; readonly id: string }
+  /** Absent id: continue without. */
+  | { readonly type: 'choose-profile'; readonly id?: string }
+  // Environment
+  | {
+      readonly type: 'connect';
+      readonly environment: string;
+      readonly profile?: string;
+      /** Over the profile's own. */
+      readonly settings?: Readonly<Record<string, string>>;
+    }
+  | { readonly type: 'cancel-connect' }
+  | { readonly type: 'answer'; readonly id: number; readonly yes: boolean }
+  // Image
+  | { readonly type: 'list' }
+  | { readonly type: 'stop-list' }
+  /** Adds one machine by its id; on this computer a path. */
+  | { readonly type: 'add-machine'; readonly id: string }
+  | { readonly type: 'select'; readonly ids: readonly string[] }
+  // Configuration
+  | { readonly type: 'draft'; readonly change: Partial<Omit<Draft, 'edits'>> }
+  /** Merged into the machine's edit; a value of undefined takes the change back. */
+  | { readonly type: 'edit-machine'; readonly id: string; readonly change: { [K in keyof MachineEdit]?: MachineEdit[K] | undefined } }
+  // Run
+  | { readonly type: 'run'; readonly plans: readonly Plan[] }
+  | { readonly type: 'pause' }
+  | { readonly type: 'resume' }
+  | { readonly type: 'cancel' }
+  /** Puts a finished run away and starts over at the environments. */
+  | { readonly type: 'another' }
+  // History
+  | { readonly type: 'history' }
+  | { readonly type: 'history-open'; readonly id: string }
+  | { readonly type: 'history-remove'; readonly id: string }
+  /** Runs the plan of an earlier conversion again. */
+  | { readonly type: 'history-rerun'; readonly id: string }
+  /** Answers with a `status` event. */
+  | { readonly type: 'status' }
+  /** Cancels what runs, closes what is open, and ends. */
+  | { readonly type: 'terminate' };

@@ -1,0 +1,78 @@
+/** Facts. `reduce` makes the next state of them; the journal and `--json` print some. Never a secret. */
+import type { Failure } from '../model/errors.ts';
+import type { GuestReport } from '../model/guest-report.ts';
+import type { ImageInfo } from '../model/image-info.ts';
+import type { Machine } from '../model/machine.ts';
+import type {
+  Catalog,
+  Draft,
+  HistoryEntry,
+  HistorySummary,
+  LogLine,
+  MachineEdit,
+  Notice,
+  Planned,
+  Profile,
+  RunItem,
+  RunStatus,
+  ScreenId,
+  SecretStoreInfo,
+} from './state.ts';
+
+export type Event =
+  | { readonly type: 'went'; readonly screen: ScreenId }
+  | { readonly type: 'catalog'; readonly catalog: Catalog }
+  | { readonly type: 'notice'; readonly notice?: Notice }
+  | { readonly type: 'secret-store'; readonly store: SecretStoreInfo }
+  | { readonly type: 'profiles'; readonly profiles: readonly Profile[] }
+  | { readonly type: 'profile-chosen'; readonly id?: string }
+  | {
+      readonly type: 'profile-test';
+      readonly profile: string;
+      readonly status: 'busy' | 'passed' | 'failed';
+      readonly text: string;
+    }
+  | { readonly type: 'question'; readonly question?: { readonly id: number; readonly text: string } }
+  | { readonly type: 'connecting'; readonly environment: string; readonly profile?: string; readonly step: string }
+  | { readonly type: 'connected'; readonly environment: string; readonly profile?: string; readonly label: string }
+  | { readonly type: 'connect-failed'; readonly environment: string; readonly profile?: string; readonly failure: Failure }
+  | { readonly type: 'disconnected' }
+  | { readonly type: 'listing' }
+  | { readonly type: 'machine-found'; readonly machine: Machine }
+  | { readonly type: 'machine-survey'; readonly id: string; readonly status: 'busy' }
+  | {
+      readonly type: 'machine-surveyed';
+      readonly machine: Machine;
+      readonly images: Readonly<Record<string, ImageInfo>>;
+      readonly reports: Readonly<Record<string, GuestReport>>;
+      readonly failure?: Failure;
+    }
+  /** These belong to other machines in the list (extents, parents). */
+  | { readonly type: 'machines-merged'; readonly ids: readonly string[] }
+  | { readonly type: 'listed'; readonly failure?: Failure }
+  | { readonly type: 'selected'; readonly ids: readonly string[] }
+  | { readonly type: 'drafted'; readonly change: Partial<Omit<Draft, 'edits'>> }
+  | {
+      readonly type: 'machine-edited';
+      readonly id: string;
+      readonly change: { [K in keyof MachineEdit]?: MachineEdit[K] | undefined };
+    }
+  | { readonly type: 'planning' }
+  | { readonly type: 'planned'; readonly planned: Planned }
+  | { readonly type: 'run-started'; readonly id: string; readonly at: number; readonly items: readonly RunItem[] }
+  | { readonly type: 'run-status'; readonly status: RunStatus; readonly at: number }
+  | { readonly type: 'run-item'; readonly index: number; readonly change: Partial<Omit<RunItem, 'plan'>> }
+  /** At most 10 a second. Bytes are allocated bytes. */
+  | {
+      readonly type: 'progress';
+      readonly index: number;
+      readonly disks: readonly { readonly id: string; readonly bytesDone: number }[];
+      readonly rate: number;
+      readonly secondsLeft?: number;
+    }
+  | { readonly type: 'run-log'; readonly line: LogLine }
+  | { readonly type: 'run-cleared' }
+  | { readonly type: 'history'; readonly entries: readonly HistorySummary[] }
+  | { readonly type: 'history-entry'; readonly entry?: HistoryEntry }
+  | { readonly type: 'status'; readonly text: string }
+  | { readonly type: 'terminating' };

@@ -1,0 +1,195 @@
+/** State from facts: pure. */
+import type { Event } from './events.ts';
+import type { DiskProgress, MachineItem, MachineList, Run, RunItem, State } from './state.ts';
+import { isActive } from './state.ts';
+
+/** Lines of a run's log that are kept for the screen; the journal has all. */
+const logLimit = 500;
+
+export const initialState: State = {
+  screen: 'credentials',
+  catalog: { environments: [], products: [], formats: [] },
+  profiles: [],
+  connection: { status: 'none' },
+  machines: { status: 'idle', items: [] },
+  selected: [],
+  draft: { product: 'qemu', folder: '.', options: {}, force: false, sync: false, edits: {} },
+  planned: { status: 'idle', plans: [], findings: [], text: [], bytes: 0 },
+  history: [],
+  terminating: false,
+};
+
+export function reduce(state: State, event: Event): State {
+  switch (event.type) {
+    case 'went':
+      return { ...state, screen: event.screen };
+    case 'catalog':
+      return { ...state, catalog: event.catalog };
+    case 'notice':
+      return withOptional(state, 'notice', event.notice);
+    case 'secret-store':
+      return { ...state, secretStore: event.store };
+    case 'profiles':
+      return { ...state, profiles: event.profiles };
+    case 'profile-chosen':
+      return withOptional(state, 'profile', event.id);
+    case 'profile-test':
+      return { ...state, profileTest: { profile: event.profile, status: event.status, text: event.text } };
+    case 'question':
+      return withOptional(state, 'question', event.question);
+    case 'connecting':
+    case 'connected':
+    case 'connect-failed':
+    case 'disconnected':
+      return reduceConnection(state, event);
+    case 'listing':
+      return { ...state, machines: { status: 'listing', items: state.machines.items } };
+    case 'listed': {
+      const { items } = state.machines;
+      const machines: MachineList =
+        event.failure === undefined
+          ? { status: 'done', items }
+          : { status: 'failed', items, failure: event.failure };
+      return { ...state, machines };
+    }
+    case 'machine-found':
+    case 'machine-survey':
+    case 'machine-surveyed':
+      return withItems(state, reduceItems(state.machines.items, event));
+    case 'machines-merged': {
+      const gone = new Set(event.ids);
+      return {
+        ...withItems(
+          state,
+          state.machines.items.filter((item) => !gone.has(item.machine.id)),
+        ),
+        selected: state.selected.filter((id) => !gone.has(id)),
+      };
+    }
+    case 'selected':
+      return { ...state, selected: event.ids };
+    case 'drafted':
+      return { ...state, draft: { ...state.draft, ...event.change } };
+    case 'machine-edited': {
+      const merged = { ...state.draft.edits[event.id], ...event.change };
+      const edit = Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== undefined));
+      return { ...state, draft: { ...state.draft, edits: { ...state.draft.edits, [event.id]: edit } } };
+    }
+    case 'planning':
+      return { ...state, planned: { ...state.planned, status: 'busy' } };
+    case 'planned':
+      return { ...state, planned: event.planned };
+    case 'run-started':
+    case 'run-status':
+    case 'run-item':
+    case 'progress':
+    case 'run-log':
+      return withOptional(state, 'run', reduceRun(state.run, event));
+    case 'run-cleared':
+      return isActive(state.run) ? state : withOptional(state, 'run', undefined);
+    case 'history':
+      return { ...state, history: event.entries };
+    case 'history-entry':
+      return withOptional(state, 'historyEntry', event.entry);
+    case 'status':
+      return state;
+    case 'terminating':
+      return { ...state, terminating: true };
+  }
+}
+
+/** The state with an optional field set, or left out when the value is undefined. */
+function withOptional<K extends keyof State>(state: State, key: K, value: State[K] | undefined): State {
+  const { [key]: _, ...rest } = state;
+  return (value === undefined ? rest : { ...rest, [key]: value }) as State;
+}
+
+const withItems = (state: State, items: readonly MachineItem[]): State => ({
+  ...state,
+  machines: { ...state.machines, items },
+});
+
+type ConnectionEvent = Extract<Event, { type: 'connecting' | 'connected' | 'connect-failed' | 'disconnected' }>;
+
+function reduceConnection(state: State, event: ConnectionEvent): State {
+  if (event.type === 'disconnected') {
+    return { ...state, connection: { status: 'none' }, machines: { status: 'idle', items: [] }, selected: [] };
+  }
+  const { environment } = event;
+  const of = event.profile === undefined ? { environment } : { environment, profile: event.profile };
+  switch (event.type) {
+    case 'connecting':
+      return { ...state, connection: { ...of, status: 'connecting', step: event.step } };
+    case 'connected':
+      return { ...state, connection: { ...of, status: 'connected', label: event.label } };
+    case 'connect-failed':
+      return { ...state, connection: { ...of, status: 'failed', failure: event.failure } };
+  }
+}
+
+type MachineEvent = Extract<Event, { type: 'machine-found' | 'machine-survey' | 'machine-surveyed' }>;
+
+function reduceItems(items: readonly MachineItem[], event: MachineEvent): readonly MachineItem[] {
+  switch (event.type) {
+    case 'machine-found': {
+      const item: MachineItem = { machine: event.machine, survey: 'waiting', images: {}, reports: {} };
+      const at = items.findIndex((i) => i.machine.id === event.machine.id);
+      return at < 0 ? [...items, item] : items.with(at, item);
+    }
+    case 'machine-survey':
+      return items.map((i) => (i.machine.id === event.id ? { ...i, survey: 'busy' } : i));
+    case 'machine-surveyed': {
+      const { machine, images, reports, failure } = event;
+      const item: MachineItem =
+        failure === undefined
+          ? { machine, survey: 'done', images, reports }
+          : { machine, survey: 'failed', images, reports, failure };
+      return items.map((i) => (i.machine.id === machine.id ? item : i));
+    }
+  }
+}
+
+type RunEvent = Extract<Event, { type: 'run-started' | 'run-status' | 'run-item' | 'progress' | 'run-log' }>;
+
+function reduceRun(run: Run | undefined, event: RunEvent): Run | undefined {
+  if (event.type === 'run-started') {
+    const { id, at, items } = event;
+    return withTotals({ id, status: 'running', items, startedAt: at, bytesDone: 0, bytesTotal: 0, rate: 0, log: [] });
+  }
+  if (run === undefined) return undefined;
+  switch (event.type) {
+    case 'run-status': {
+      const ended = event.status === 'done' || event.status === 'failed' || event.status === 'cancelled';
+      return { ...run, status: event.status, ...(ended ? { endedAt: event.at } : {}) };
+    }
+    case 'run-item':
+      return withTotals({
+        ...run,
+        items: run.items.map((item, i) => (i === event.index ? { ...item, ...event.change } : item)),
+      });
+    case 'progress': {
+      const done = new Map(event.disks.map((d) => [d.id, d.bytesDone]));
+      const items = run.items.map((item, i) =>
+        i === event.index ? { ...item, disks: item.disks.map((disk) => advance(disk, done.get(disk.id))) } : item,
+      );
+      const { secondsLeft: _, ...rest } = run;
+      const left = event.secondsLeft === undefined ? {} : { secondsLeft: event.secondsLeft };
+      return withTotals({ ...rest, items, rate: event.rate, ...left });
+    }
+    case 'run-log':
+      return { ...run, log: [...run.log, event.line].slice(-logLimit) };
+  }
+}
+
+function advance(disk: DiskProgress, bytesDone: number | undefined): DiskProgress {
+  return bytesDone === undefined ? disk : { ...disk, bytesDone: Math.min(bytesDone, disk.bytesTotal) };
+}
+
+function withTotals(run: Run): Run {
+  const disks = run.items.flatMap((item: RunItem) => item.disks);
+  return {
+    ...run,
+    bytesDone: disks.reduce((sum, disk) => sum + disk.bytesDone, 0),
+    bytesTotal: disks.reduce((sum, disk) => sum + disk.bytesTotal, 0),
+  };
+}

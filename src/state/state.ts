@@ -1,0 +1,237 @@
+/** Everything the screens show, as plain data: no socket, no handle, no secret. Changed by `reduce` alone. */
+import type { Failure } from '../model/errors.ts';
+import type { Finding } from '../model/finding.ts';
+import type { GuestReport } from '../model/guest-report.ts';
+import type { ImageInfo } from '../model/image-info.ts';
+import type { Firmware, Machine, Nic } from '../model/machine.ts';
+import type { Options, OptionSpec } from '../model/options.ts';
+import type { Container, Plan } from '../model/plan.ts';
+
+export const steps = ['credentials', 'environment', 'image', 'configuration', 'run'] as const;
+export type Step = (typeof steps)[number];
+export type ScreenId = Step | 'history';
+
+/** A field of an environment's form, see `env-plugins/plugin.ts`. */
+export interface FieldInfo {
+  readonly key: string;
+  readonly label: string;
+  readonly help: string;
+  readonly kind: 'text' | 'secret' | 'number' | 'folder' | 'folders' | 'boolean' | 'choice';
+  readonly required: boolean;
+  readonly default?: string;
+  readonly choices?: readonly string[];
+}
+
+export interface EnvironmentInfo {
+  readonly id: string;
+  readonly label: string;
+  readonly summary: string;
+  readonly roles: readonly ('source' | 'destination')[];
+  readonly fields: readonly FieldInfo[];
+}
+
+export interface Profile {
+  readonly id: string;
+  readonly name: string;
+  readonly environment: string;
+  readonly settings: Readonly<Record<string, string>>;
+  /** Keys of the fields whose value is in the secret store. */
+  readonly secretFields: readonly string[];
+}
+
+export type SecretStoreChoice = 'auto' | 'keychain' | 'vault' | 'memory';
+
+export interface SecretStoreInfo {
+  readonly kind: 'keychain' | 'vault' | 'memory';
+  /** Said plainly: `the system keychain`, `an encrypted file, /home/…`, `memory only: forgotten when vmferry ends`. */
+  readonly description: string;
+  /** `locked`: a vault that waits for its passphrase; `absent`: a vault that the first passphrase will make. */
+  readonly status: 'ready' | 'locked' | 'absent';
+  readonly choice: SecretStoreChoice;
+  /** What was tried before and why it was not taken, a line each. */
+  readonly tried: readonly string[];
+  /** Why the last unlock failed. */
+  readonly failure?: Failure;
+}
+
+export type Connection =
+  | { readonly status: 'none' }
+  | { readonly status: 'connecting'; readonly environment: string; readonly profile?: string; readonly step: string }
+  | { readonly status: 'connected'; readonly environment: string; readonly profile?: string; readonly label: string }
+  | { readonly status: 'failed'; readonly environment: string; readonly profile?: string; readonly failure: Failure };
+
+/** A machine in the list, with what opening its disks has told so far. */
+export interface MachineItem {
+  readonly machine: Machine;
+  /** `waiting`, `busy`: its disks are still being looked into. */
+  readonly survey: 'waiting' | 'busy' | 'done' | 'failed';
+  readonly failure?: Failure;
+  /** By disk id: what the image is, and what is inside it. */
+  readonly images: Readonly<Record<string, ImageInfo>>;
+  readonly reports: Readonly<Record<string, GuestReport>>;
+}
+
+export interface MachineList {
+  readonly status: 'idle' | 'listing' | 'done' | 'failed';
+  readonly items: readonly MachineItem[];
+  readonly failure?: Failure;
+}
+
+/** A product that opens the result, and what it takes. Data of `convert/products.ts`. */
+export interface ProductInfo {
+  readonly id: string;
+  readonly label: string;
+  readonly summary: string;
+  /** Possible containers and formats, the default first. */
+  readonly containers: readonly Container[];
+  readonly formats: readonly string[];
+}
+export interface FormatInfo {
+  readonly id: string;
+  readonly label: string;
+  readonly extension: string;
+  readonly options: readonly OptionSpec[];
+}
+export interface Catalog {
+  readonly environments: readonly EnvironmentInfo[];
+  readonly products: readonly ProductInfo[];
+  readonly formats: readonly FormatInfo[];
+  /** A path of the sample machine that comes along. */
+  readonly sample?: string;
+}
+
+/** What the user has changed of one machine; absent means as it is. */
+export interface MachineEdit {
+  readonly name?: string;
+  readonly processors?: number;
+  readonly memoryBytes?: number;
+  readonly firmware?: Firmware;
+  readonly nics?: readonly Nic[];
+  /** Ids of the disks that stay behind. */
+  readonly leaveOut?: readonly string[];
+}
+
+/** What the configuration screen edits. Absent fields follow the product's defaults. */
+export interface Draft {
+  readonly product: string;
+  readonly folder: string;
+  readonly container?: Container;
+  readonly format?: string;
+  readonly options: Options;
+  readonly force: boolean;
+  readonly sync: boolean;
+  readonly edits: Readonly<Record<string, MachineEdit>>;
+}
+
+/** What the draft comes to: computed anew after each change of the draft or the selection. */
+export interface Planned {
+  readonly status: 'idle' | 'busy' | 'ready' | 'failed';
+  readonly plans: readonly Plan[];
+  readonly findings: readonly Finding[];
+  /** The plan in words, a line each. */
+  readonly text: readonly string[];
+  /** Bytes to read, where known. */
+  readonly bytes: number;
+  readonly failure?: Failure;
+}
+
+export interface DiskProgress {
+  readonly id: string;
+  readonly name: string;
+  readonly bytesDone: number;
+  /** Allocated bytes, not the virtual size. */
+  readonly bytesTotal: number;
+  readonly status: 'waiting' | 'running' | 'done';
+}
+
+export interface RunItem {
+  readonly title: string;
+  /** Where it goes, in words. */
+  readonly destination: string;
+  readonly plan: Plan;
+  readonly status: 'waiting' | 'running' | 'done' | 'failed' | 'cancelled';
+  /** The step that is under way, in words. */
+  readonly step: string;
+  readonly disks: readonly DiskProgress[];
+  /** Where the result is. */
+  readonly places: readonly string[];
+  readonly failure?: Failure;
+  readonly historyId?: string;
+}
+
+export interface LogLine {
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  readonly level: 'info' | 'warning' | 'error';
+  readonly text: string;
+}
+
+export type RunStatus = 'running' | 'paused' | 'cancelling' | 'done' | 'failed' | 'cancelled';
+
+export interface Run {
+  readonly id: string;
+  readonly status: RunStatus;
+  readonly items: readonly RunItem[];
+  readonly startedAt: number;
+  readonly endedAt?: number;
+  readonly bytesDone: number;
+  readonly bytesTotal: number;
+  /** Bytes a second, over the last seconds. */
+  readonly rate: number;
+  readonly secondsLeft?: number;
+  readonly log: readonly LogLine[];
+}
+
+export const isActive = (run: Run | undefined): boolean =>
+  run !== undefined && (run.status === 'running' || run.status === 'paused' || run.status === 'cancelling');
+
+export interface HistorySummary {
+  readonly id: string;
+  /** Milliseconds since 1970. */
+  readonly startedAt: number;
+  readonly endedAt?: number;
+  readonly outcome: 'done' | 'failed' | 'cancelled' | 'interrupted' | 'running';
+  readonly title: string;
+  readonly bytes: number;
+  readonly seconds: number;
+  readonly places: readonly string[];
+}
+export interface HistoryEntry extends HistorySummary {
+  readonly plan?: Plan;
+  readonly failure?: Failure;
+  readonly log: readonly LogLine[];
+}
+
+export interface Notice {
+  readonly level: 'info' | 'warning' | 'error';
+  readonly text: string;
+}
+
+export interface State {
+  readonly screen: ScreenId;
+  readonly catalog: Catalog;
+  /** The last thing to tell, shown above the keys until the next command. */
+  readonly notice?: Notice;
+  readonly secretStore?: SecretStoreInfo;
+  readonly profiles: readonly Profile[];
+  /** Id of the profile in use; absent for "without". */
+  readonly profile?: string;
+  readonly profileTest?: {
+    readonly profile: string;
+    readonly status: 'busy' | 'passed' | 'failed';
+    readonly text: string;
+  };
+  /** A yes-or-no question of an environment, such as an unknown host key. */
+  readonly question?: { readonly id: number; readonly text: string };
+  readonly connection: Connection;
+  readonly machines: MachineList;
+  /** Ids of the chosen machines. */
+  readonly selected: readonly string[];
+  readonly draft: Draft;
+  readonly planned: Planned;
+  readonly run?: Run;
+  readonly history: readonly HistorySummary[];
+  readonly historyEntry?: HistoryEntry;
+  /** Set by `terminate`: everything is being ended. */
+  readonly terminating: boolean;
+}

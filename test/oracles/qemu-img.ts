@@ -1,0 +1,35 @@
+/** qemu-img as the judge: typed wrappers. Every call throws with the tool's own words when it fails. */
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+export async function qemuImg(...args: string[]): Promise<string> {
+  const { stdout } = await run('qemu-img', args, { maxBuffer: 64 * 1024 * 1024 });
+  return stdout;
+}
+
+export async function qemuIo(format: string, path: string, ...commands: string[]): Promise<string> {
+  const { stdout } = await run('qemu-io', ['-f', format, ...commands.flatMap((c) => ['-c', c]), path]);
+  return stdout;
+}
+
+/** Throws when the two images differ in content or in virtual size. */
+export async function compareImages(a: string, formatA: string, b: string, formatB: string): Promise<void> {
+  await qemuImg('compare', '-s', '-f', formatA, '-F', formatB, a, b);
+}
+
+/** Throws on errors and on leaks. Only for formats that qemu-img can check (qcow2, vmdk, vhdx, vdi, qed, parallels). */
+export async function checkImage(path: string, format: string): Promise<void> {
+  await qemuImg('check', '-f', format, path);
+}
+
+export interface QemuInfo {
+  readonly 'virtual-size': number;
+  readonly format: string;
+  readonly 'actual-size': number;
+  readonly [key: string]: unknown;
+}
+export async function imageInfo(path: string, format: string): Promise<QemuInfo> {
+  return JSON.parse(await qemuImg('info', '--output=json', '-f', format, path));
+}
