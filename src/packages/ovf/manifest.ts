@@ -66,8 +66,8 @@ export async function verifyManifest(
   openMember: (name: string) => Promise<ByteSource | undefined>,
   signal?: AbortSignal,
 ): Promise<void> {
-  const byName = Map.groupBy(entries, (e) => e.name);
-  for (const [name, wanted] of byName) {
+  for (const name of new Set(entries.map((e) => e.name))) {
+    const wanted = entries.filter((e) => e.name === name);
     const source = await openMember(name);
     if (source === undefined) {
       throw new AppError('corrupt', `"${name}" is in the manifest but not in the package`, {

@@ -29,7 +29,12 @@ export async function openStored(
   if (file.chunkSizeBytes === undefined) {
     const source = await open(file.href);
     if (source === undefined) throw missing(file.href);
-    return checkSize(source, file);
+    try {
+      return checkSize(source, file);
+    } catch (error) {
+      await source.close();
+      throw error;
+    }
   }
   const chunks: ByteSource[] = [];
   try {

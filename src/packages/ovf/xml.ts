@@ -84,7 +84,7 @@ function decode(bytes: Uint8Array, where: string): string {
     : head.startsWith('\xfe\xff')
       ? 'utf-16be'
       : (declared ?? 'utf-8');
-  let decoder: TextDecoder;
+  let decoder: InstanceType<typeof TextDecoder>;
   try {
     // A document in single bytes that calls itself UTF-16 was converted by a tool that left its first line alone.
     decoder = new TextDecoder(/^utf-?16$/i.test(label) ? 'utf-8' : label, { fatal: true });
@@ -124,8 +124,8 @@ const entities: Record<string, string> = {
 
 /** Text for an element or a quoted attribute. What XML 1.0 can't hold becomes U+FFFD. */
 export function escapeXml(text: string): string {
-  return text
-    .toWellFormed()
+  return Buffer.from(text, 'utf8') // half a surrogate pair becomes U+FFFD
+    .toString('utf8')
     .replace(/[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]/g, '\ufffd')
     .replace(/[&<>"']/g, (c) => entities[c]!)
     .replace(/[\t\n\r]/g, (c) => `&#${c.charCodeAt(0)};`);
