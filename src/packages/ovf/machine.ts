@@ -1,6 +1,6 @@
 /** One VirtualSystem of a descriptor as a neutral machine. */
 import type { Finding } from '../../model/finding.ts';
-import type { Firmware, GuestSystem, MachineDisk, Nic } from '../../model/machine.ts';
+import type { Firmware, GuestSystem, Nic } from '../../model/machine.ts';
 import { readGuestSystem } from './guest-system.ts';
 import { type Hardware, macAddress, readHardware, type Storage } from './hardware.ts';
 import type { OvfMachine } from './package.ts';

@@ -1,5 +1,5 @@
 /**
- * A machine as an OVF 1.1 descriptor that VMware (vmx-10: ESXi 5.5 and younger), VirtualBox and virt-v2v take.
+ * A machine as an OVF 1.1 descriptor that VMware (ESXi 5.5 and younger), VirtualBox and virt-v2v take.
  * Inside an Item the elements stand in alphabetical order, as the CIM schema demands.
  */
 import type { DiskBus, Machine, MachineDisk, Nic } from '../../model/machine.ts';
@@ -66,7 +66,7 @@ export function writeDescriptor(name: string, machine: Machine, files: readonly 
     '        <vssd:ElementName>Virtual Hardware Family</vssd:ElementName>',
     '        <vssd:InstanceID>0</vssd:InstanceID>',
     `        <vssd:VirtualSystemIdentifier>${escapeXml(name)}</vssd:VirtualSystemIdentifier>`,
-    '        <vssd:VirtualSystemType>vmx-10</vssd:VirtualSystemType>',
+    `        <vssd:VirtualSystemType>${hardwareVersion(machine)}</vssd:VirtualSystemType>`,
     '      </System>',
     ...hardwareItems(machine, files),
     ...firmwareConfig(machine),
@@ -76,6 +76,10 @@ export function writeDescriptor(name: string, machine: Machine, files: readonly 
   ];
   return `${lines.join('\n')}\n`;
 }
+
+/** NVMe and secure boot came with vmx-13 (ESXi 6.5), SATA with vmx-10. */
+const hardwareVersion = (machine: Machine): string =>
+  machine.firmware?.secureBoot === true || machine.disks.some((d) => d.bus === 'nvme') ? 'vmx-13' : 'vmx-10';
 
 const quoted = (text: string): string => `"${escapeXml(text)}"`;
 const networkOf = (nic: Nic): string => nic.network ?? 'VM Network';
@@ -189,32 +193,34 @@ function placeDisks(machine: Machine, files: readonly DescribedFile[]): PlannedC
     const disk = machine.disks.find((d) => d.id === file.machineDisk);
     const kind = controllerKind(disk?.bus);
     const subtype = subtypeOf(kind, disk);
-    const isFree = (c: PlannedController, unit: number) => c.disks.every((d) => d.unit !== unit);
-    const usable = (c: PlannedController, unit: number) =>
-      unit < units[kind] && !(kind === 'scsi' && unit === 7) && isFree(c, unit);
-    const wanted = controllers.filter((c) => c.kind === kind && c.subtype === subtype);
-    const asked = disk?.unit ?? -1;
-    let controller =
-      wanted.find((c) => c.address === disk?.controller && asked >= 0 && usable(c, asked)) ??
-      (disk?.controller === undefined || wanted.some((c) => c.address === disk.controller)
-        ? wanted.find((c) => c.disks.length < units[kind] - 1 || (kind === 'ide' && c.disks.length < 2))
-        : undefined);
+    const alike = controllers.filter((c) => c.kind === kind && c.subtype === subtype);
+    const named = alike.filter((c) => disk?.controller === undefined || c.address === disk.controller);
+    const hasRoom = (c: PlannedController) => freeUnit(c, disk?.unit) !== undefined;
+    let controller = named.find(hasRoom) ?? (named.length > 0 ? alike.find(hasRoom) : undefined);
     if (controller === undefined) {
-      const addresses = new Set(controllers.filter((c) => c.kind === kind).map((c) => c.address));
-      let address = disk?.controller !== undefined && disk.controller < 4 ? disk.controller : 0;
-      while (addresses.has(address)) address++;
+      const taken = new Set(controllers.filter((c) => c.kind === kind).map((c) => c.address));
+      let address = disk?.controller !== undefined && disk.controller < addresses[kind] ? disk.controller : 0;
+      while (taken.has(address)) address++;
       controller = { kind, subtype, address, disks: [] };
       controllers.push(controller);
     }
-    let unit = asked >= 0 && usable(controller, asked) ? asked : 0;
-    while (!usable(controller, unit)) unit++;
-    controller.disks.push({ index, unit });
+    controller.disks.push({ index, unit: freeUnit(controller, disk?.unit) ?? 0 });
   }
   return controllers;
 }
 
+/** The unit asked for where it is free, else the first free one; undefined when the controller is full. */
+function freeUnit({ kind, disks }: PlannedController, asked: number | undefined): number | undefined {
+  const taken = new Set(disks.map((d) => d.unit));
+  const isFree = (unit: number) => !taken.has(unit) && !(kind === 'scsi' && unit === 7);
+  if (asked !== undefined && asked < units[kind] && isFree(asked)) return asked;
+  for (let unit = 0; unit < units[kind]; unit++) if (isFree(unit)) return unit;
+  return undefined;
+}
+
 /** Places on one controller in VMware's virtual hardware; SCSI's 7 is the controller itself. */
 const units = { ide: 2, scsi: 16, sata: 30, nvme: 15 } as const;
+const addresses = { ide: 2, scsi: 4, sata: 4, nvme: 4 } as const;
 
 /** OVF knows no virtio, Xen or USB disk; SATA is what every guest of today has a driver for. */
 function controllerKind(bus: DiskBus | undefined): PlannedController['kind'] {
@@ -241,7 +247,6 @@ function nicItem(nic: Nic, index: number, next: () => number): string[] {
     e1000e: 'E1000e',
     pcnet32: 'PCNet32',
     pcnet: 'PCNet32',
-    virtio: 'VmxNet3',
   };
   return item({
     Address: nic.mac,
