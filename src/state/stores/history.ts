@@ -1,0 +1,166 @@
+/** The runs so far: one journal each in `runs/<id>.jsonl`, the oldest removed when there are too many. */
+import { randomBytes } from 'node:crypto';
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { AppError, toAppError } from '../../model/errors.ts';
+import { Journal, type JournalOptions } from './journal.ts';
+import { readEnds, readLines } from './journal-file.ts';
+import { type JournalLine, type RunSummary, type StartLine, startOf, summarize } from './journal-lines.ts';
+import { timeStamp } from './time-stamp.ts';
+
+const ID = /^\d{8}-\d{6}-[0-9a-f]{4}$/;
+const AT_ONCE = 16;
+const LONGEST_TITLE = 200;
+
+export interface HistoryOptions extends JournalOptions {
+  /** Runs kept. */
+  readonly limit?: number;
+}
+
+export interface Run {
+  readonly summary: RunSummary;
+  readonly plan: unknown;
+  readonly events: readonly { readonly at: string; readonly event: unknown }[];
+  /** The journal is longer than what is read; the last events are missing here. */
+  readonly truncated: boolean;
+  /** Lines that could not be read. */
+  readonly damagedLines: number;
+}
+
+export class History {
+  readonly folder: string;
+  readonly #options: HistoryOptions;
+  readonly #limit: number;
+
+  constructor(folder: string, options: HistoryOptions) {
+    this.folder = folder;
+    this.#options = options;
+    this.#limit = options.limit ?? 500;
+  }
+
+  /** Begins a journal. Never throws: without a place for it the run goes on without, and `onFailure` is told. */
+  async open(title: string, plan: unknown): Promise<Journal> {
+    const journal = await this.#create();
+    journal.line('start', {
+      version: 1,
+      id: journal.id,
+      title: title.slice(0, LONGEST_TITLE),
+      pid: process.pid,
+      host: hostname(),
+    });
+    journal.line('plan', { plan });
+    await this.#prune(journal.id).catch((error) => this.#options.onFailure(toAppError(error)));
+    return journal;
+  }
+
+  /** Newest first. A file that is no journal is left out. */
+  async list(): Promise<RunSummary[]> {
+    const ids = await this.#ids();
+    const runs: RunSummary[] = [];
+    for (let from = 0; from < ids.length; from += AT_ONCE) {
+      const some = await Promise.all(ids.slice(from, from + AT_ONCE).map((id) => this.#summary(id)));
+      runs.push(...some.filter((run) => run !== undefined));
+    }
+    return runs.sort((a, b) => (a.startedAt < b.startedAt ? 1 : -1));
+  }
+
+  /** @throws AppError `not-found`, `corrupt` when its first line can't be read. */
+  async get(id: string): Promise<Run> {
+    const path = this.#path(id);
+    const summary = await this.#summary(id);
+    if (!summary) {
+      throw new AppError('corrupt', 'the journal does not begin with the start of a run', { where: path });
+    }
+    const { lines, truncated, damagedLines } = await readLines(path);
+    return {
+      summary,
+      plan: lines.find((line) => line.type === 'plan')?.data.plan,
+      events: lines.filter(isEvent).map((line) => ({ at: line.at, event: line.data.event })),
+      truncated,
+      damagedLines,
+    };
+  }
+
+  /** @throws AppError `conflict` when it is running, `not-found`. */
+  async remove(id: string): Promise<void> {
+    const path = this.#path(id);
+    if ((await this.#summary(id))?.outcome === 'running') {
+      throw new AppError('conflict', 'this run has not ended', { where: id, hint: 'cancel it first' });
+    }
+    await rm(path).catch((error) => {
+      throw toAppError(error);
+    });
+  }
+
+  async #create(): Promise<Journal> {
+    let id = newId();
+    try {
+      await mkdir(this.folder, { recursive: true, mode: 0o700 });
+      for (;;) {
+        try {
+          return await Journal.create(id, this.#path(id), this.#options);
+        } catch (error) {
+          // EEXIST: two runs in one second drew the same four digits.
+          if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+          id = newId();
+        }
+      }
+    } catch (error) {
+      return Journal.unwritten(id, this.#options, error);
+    }
+  }
+
+  /** Undefined when there is no readable start. @throws AppError `not-found`, `auth`, `io`. */
+  async #summary(id: string): Promise<RunSummary | undefined> {
+    const { first, last } = await readEnds(this.#path(id));
+    const start = startOf(first);
+    return start && summarize({ ...start, id }, last, isAlive(start));
+  }
+
+  async #prune(current: string): Promise<void> {
+    const surplus = (await this.#ids()).slice(this.#limit).filter((id) => id !== current);
+    for (const id of surplus) {
+      if ((await this.#summary(id))?.outcome !== 'running') await rm(this.#path(id), { force: true });
+    }
+  }
+
+  /** Newest first. */
+  async #ids(): Promise<string[]> {
+    const names = await readdir(this.folder).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return [];
+      throw toAppError(error);
+    });
+    return names
+      .filter((name) => name.endsWith('.jsonl'))
+      .map((name) => name.slice(0, -'.jsonl'.length))
+      .filter((id) => ID.test(id))
+      .sort()
+      .reverse();
+  }
+
+  #path(id: string): string {
+    // An id comes from a command line too: it must not lead out of the folder.
+    if (!ID.test(id)) throw new AppError('not-found', `"${id}" is not the id of a run`);
+    return join(this.folder, `${id}.jsonl`);
+  }
+}
+
+function newId(): string {
+  return `${timeStamp(new Date())}-${randomBytes(2).toString('hex')}`;
+}
+
+function isEvent(line: JournalLine): boolean {
+  return line.type === 'event';
+}
+
+/** Only on this host can we know. A new process may have got the old number: then a run looks alive for longer. */
+function isAlive({ pid, host }: StartLine): boolean {
+  if (host !== hostname() || !Number.isSafeInteger(pid) || pid <= 0) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
