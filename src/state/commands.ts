@@ -1,6 +1,6 @@
 /** Wishes. Screens and the command line send the same ones. A command may carry a secret; it is never kept. */
 import type { Plan } from '../model/plan.ts';
-import type { Draft, MachineEdit, ScreenId, SecretStoreChoice } from './state.ts';
+import type { DraftChange, MachineEdit, ScreenId, SecretStoreChoice } from './state.ts';
 
 export type Command =
   | { readonly type: 'go'; readonly screen: ScreenId }
@@ -42,9 +42,13 @@ export type Command =
   | { readonly type: 'add-machine'; readonly id: string }
   | { readonly type: 'select'; readonly ids: readonly string[] }
   // Configuration
-  | { readonly type: 'draft'; readonly change: Partial<Omit<Draft, 'edits'>> }
+  | { readonly type: 'draft'; readonly change: DraftChange }
   /** Merged into the machine's edit; a value of undefined takes the change back. */
-  | { readonly type: 'edit-machine'; readonly id: string; readonly change: { [K in keyof MachineEdit]?: MachineEdit[K] | undefined } }
+  | {
+      readonly type: 'edit-machine';
+      readonly id: string;
+      readonly change: { [K in keyof MachineEdit]?: MachineEdit[K] | undefined };
+    }
   // Run
   | { readonly type: 'run'; readonly plans: readonly Plan[] }
   | { readonly type: 'pause' }

@@ -5,7 +5,7 @@ import type { ImageInfo } from '../model/image-info.ts';
 import type { Machine } from '../model/machine.ts';
 import type {
   Catalog,
-  Draft,
+  DraftChange,
   HistoryEntry,
   HistorySummary,
   LogLine,
@@ -33,9 +33,24 @@ export type Event =
       readonly text: string;
     }
   | { readonly type: 'question'; readonly question?: { readonly id: number; readonly text: string } }
-  | { readonly type: 'connecting'; readonly environment: string; readonly profile?: string; readonly step: string }
-  | { readonly type: 'connected'; readonly environment: string; readonly profile?: string; readonly label: string }
-  | { readonly type: 'connect-failed'; readonly environment: string; readonly profile?: string; readonly failure: Failure }
+  | {
+      readonly type: 'connecting';
+      readonly environment: string;
+      readonly profile?: string;
+      readonly step: string;
+    }
+  | {
+      readonly type: 'connected';
+      readonly environment: string;
+      readonly profile?: string;
+      readonly label: string;
+    }
+  | {
+      readonly type: 'connect-failed';
+      readonly environment: string;
+      readonly profile?: string;
+      readonly failure: Failure;
+    }
   | { readonly type: 'disconnected' }
   | { readonly type: 'listing' }
   | { readonly type: 'machine-found'; readonly machine: Machine }
@@ -51,7 +66,7 @@ export type Event =
   | { readonly type: 'machines-merged'; readonly ids: readonly string[] }
   | { readonly type: 'listed'; readonly failure?: Failure }
   | { readonly type: 'selected'; readonly ids: readonly string[] }
-  | { readonly type: 'drafted'; readonly change: Partial<Omit<Draft, 'edits'>> }
+  | { readonly type: 'drafted'; readonly change: DraftChange }
   | {
       readonly type: 'machine-edited';
       readonly id: string;
@@ -59,7 +74,12 @@ export type Event =
     }
   | { readonly type: 'planning' }
   | { readonly type: 'planned'; readonly planned: Planned }
-  | { readonly type: 'run-started'; readonly id: string; readonly at: number; readonly items: readonly RunItem[] }
+  | {
+      readonly type: 'run-started';
+      readonly id: string;
+      readonly at: number;
+      readonly items: readonly RunItem[];
+    }
   | { readonly type: 'run-status'; readonly status: RunStatus; readonly at: number }
   | { readonly type: 'run-item'; readonly index: number; readonly change: Partial<Omit<RunItem, 'plan'>> }
   /** At most 10 a second. Bytes are allocated bytes. */

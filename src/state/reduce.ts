@@ -1,6 +1,6 @@
 /** State from facts: pure. */
 import type { Event } from './events.ts';
-import type { DiskProgress, MachineItem, MachineList, Run, RunItem, State } from './state.ts';
+import type { DiskProgress, Draft, MachineItem, MachineList, Run, RunItem, State } from './state.ts';
 import { isActive } from './state.ts';
 
 /** Lines of a run's log that are kept for the screen; the journal has all. */
@@ -69,10 +69,9 @@ export function reduce(state: State, event: Event): State {
     case 'selected':
       return { ...state, selected: event.ids };
     case 'drafted':
-      return { ...state, draft: { ...state.draft, ...event.change } };
+      return { ...state, draft: defined({ ...state.draft, ...event.change }) as Draft };
     case 'machine-edited': {
-      const merged = { ...state.draft.edits[event.id], ...event.change };
-      const edit = Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== undefined));
+      const edit = defined({ ...state.draft.edits[event.id], ...event.change });
       return { ...state, draft: { ...state.draft, edits: { ...state.draft.edits, [event.id]: edit } } };
     }
     case 'planning':
@@ -98,6 +97,10 @@ export function reduce(state: State, event: Event): State {
   }
 }
 
+/** Without the fields that are undefined. */
+const defined = (value: object): object =>
+  Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined));
+
 /** The state with an optional field set, or left out when the value is undefined. */
 function withOptional<K extends keyof State>(state: State, key: K, value: State[K] | undefined): State {
   const { [key]: _, ...rest } = state;
@@ -109,11 +112,19 @@ const withItems = (state: State, items: readonly MachineItem[]): State => ({
   machines: { ...state.machines, items },
 });
 
-type ConnectionEvent = Extract<Event, { type: 'connecting' | 'connected' | 'connect-failed' | 'disconnected' }>;
+type ConnectionEvent = Extract<
+  Event,
+  { type: 'connecting' | 'connected' | 'connect-failed' | 'disconnected' }
+>;
 
 function reduceConnection(state: State, event: ConnectionEvent): State {
   if (event.type === 'disconnected') {
-    return { ...state, connection: { status: 'none' }, machines: { status: 'idle', items: [] }, selected: [] };
+    return {
+      ...state,
+      connection: { status: 'none' },
+      machines: { status: 'idle', items: [] },
+      selected: [],
+    };
   }
   const { environment } = event;
   const of = event.profile === undefined ? { environment } : { environment, profile: event.profile };
@@ -154,7 +165,16 @@ type RunEvent = Extract<Event, { type: 'run-started' | 'run-status' | 'run-item'
 function reduceRun(run: Run | undefined, event: RunEvent): Run | undefined {
   if (event.type === 'run-started') {
     const { id, at, items } = event;
-    return withTotals({ id, status: 'running', items, startedAt: at, bytesDone: 0, bytesTotal: 0, rate: 0, log: [] });
+    return withTotals({
+      id,
+      status: 'running',
+      items,
+      startedAt: at,
+      bytesDone: 0,
+      bytesTotal: 0,
+      rate: 0,
+      log: [],
+    });
   }
   if (run === undefined) return undefined;
   switch (event.type) {
@@ -170,7 +190,9 @@ function reduceRun(run: Run | undefined, event: RunEvent): Run | undefined {
     case 'progress': {
       const done = new Map(event.disks.map((d) => [d.id, d.bytesDone]));
       const items = run.items.map((item, i) =>
-        i === event.index ? { ...item, disks: item.disks.map((disk) => advance(disk, done.get(disk.id))) } : item,
+        i === event.index
+          ? { ...item, disks: item.disks.map((disk) => advance(disk, done.get(disk.id))) }
+          : item,
       );
       const { secondsLeft: _, ...rest } = run;
       const left = event.secondsLeft === undefined ? {} : { secondsLeft: event.secondsLeft };

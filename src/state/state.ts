@@ -4,7 +4,7 @@ import type { Finding } from '../model/finding.ts';
 import type { GuestReport } from '../model/guest-report.ts';
 import type { ImageInfo } from '../model/image-info.ts';
 import type { Firmware, Machine, Nic } from '../model/machine.ts';
-import type { Options, OptionSpec } from '../model/options.ts';
+import type { OptionSpec, Options } from '../model/options.ts';
 import type { Container, Plan } from '../model/plan.ts';
 
 export const steps = ['credentials', 'environment', 'image', 'configuration', 'run'] as const;
@@ -56,9 +56,24 @@ export interface SecretStoreInfo {
 
 export type Connection =
   | { readonly status: 'none' }
-  | { readonly status: 'connecting'; readonly environment: string; readonly profile?: string; readonly step: string }
-  | { readonly status: 'connected'; readonly environment: string; readonly profile?: string; readonly label: string }
-  | { readonly status: 'failed'; readonly environment: string; readonly profile?: string; readonly failure: Failure };
+  | {
+      readonly status: 'connecting';
+      readonly environment: string;
+      readonly profile?: string;
+      readonly step: string;
+    }
+  | {
+      readonly status: 'connected';
+      readonly environment: string;
+      readonly profile?: string;
+      readonly label: string;
+    }
+  | {
+      readonly status: 'failed';
+      readonly environment: string;
+      readonly profile?: string;
+      readonly failure: Failure;
+    };
 
 /** A machine in the list, with what opening its disks has told so far. */
 export interface MachineItem {
@@ -122,6 +137,12 @@ export interface Draft {
   readonly sync: boolean;
   readonly edits: Readonly<Record<string, MachineEdit>>;
 }
+
+/** A change of the draft; undefined takes the container or the format back to the product's default. */
+export type DraftChange = Partial<Omit<Draft, 'edits' | 'container' | 'format'>> & {
+  readonly container?: Container | undefined;
+  readonly format?: string | undefined;
+};
 
 /** What the draft comes to: computed anew after each change of the draft or the selection. */
 export interface Planned {
