@@ -55,6 +55,8 @@ const childKind = (parent: XmlElement, kind: string) => parent.children.find((c)
 function readFiles(root: XmlElement, where: string): OvfFile[] {
   const references = childKind(root, 'References');
   if (references === undefined) return [];
+  // oVirt gives the size that the image takes on its storage, not the file's.
+  const sizesAreOfFiles = !/ovirt|\/$/.test(root.uri);
   return childrenOf(references, 'File').map((element) => {
     const href = attribute(element, 'href');
     const id = attribute(element, 'id');
@@ -64,7 +66,7 @@ function readFiles(root: XmlElement, where: string): OvfFile[] {
     if (!['', 'identity', 'gzip'].includes(compression)) {
       throw new AppError('unsupported', `"${href}" is compressed with "${compression}"`, { where });
     }
-    const sizeBytes = wholeNumber(element, 'size', where);
+    const sizeBytes = sizesAreOfFiles ? wholeNumber(element, 'size', where) : undefined;
     const chunk = wholeNumber(element, 'chunkSize', where);
     return {
       id,

@@ -17,7 +17,7 @@ export function readMachine(
   let guest: GuestSystem | undefined;
   let hardware: Hardware = { disks: [], nics: [], findings: [] };
   let hardwareSection: XmlElement | undefined;
-  let description: string | undefined;
+  let description = textOf(system, 'Description'); // oVirt's place for it
   for (const section of system.children) {
     const kind = sectionKind(section);
     if (kind === 'OperatingSystemSection') guest ??= readGuestSystem(section);
