@@ -1,0 +1,245 @@
+/** From a file to a disk: which layout it is, its extents one behind the other, and the layer below. */
+import { type ByteSource, readBytes } from '../../io/byte-source.ts';
+import { concatenated, type Disk, holesAsZeros, overlay } from '../../io/disk.ts';
+import { throwIfAborted } from '../../io/in-order.ts';
+import { AppError } from '../../model/errors.ts';
+import type { Finding } from '../../model/finding.ts';
+import type { ImageInfo, OpenContext, OpenImage } from '../codec.ts';
+import {
+  contentId,
+  type Descriptor,
+  fieldOf,
+  hexId,
+  looksLikeDescriptor,
+  maximumDescriptorBytes,
+  noParent,
+  parseDescriptor,
+} from './descriptor.ts';
+import { openExtents } from './extent-lines.ts';
+import { cowdMagic, hostedMagic, parseHeader, type SparseHeader, sectorBytes } from './layout.ts';
+import { openSparseExtent } from './sparse-extent.ts';
+import { openStream } from './stream-walk.ts';
+
+/** One layer, its parent not yet looked at. */
+interface Layer {
+  readonly disk: Disk;
+  readonly descriptor: Descriptor;
+  readonly header: SparseHeader | undefined;
+  readonly files: readonly string[];
+  readonly findings: Finding[];
+  /** Whether the extents may say `hole`. */
+  readonly sparse: boolean;
+}
+
+export async function openVmdk(source: ByteSource, context: OpenContext): Promise<OpenImage> {
+  const head = await readBytes(source, 0, Math.min(sectorBytes, source.size), context.signal);
+  const magic = head.subarray(0, 4).toString('latin1');
+  if (magic === cowdMagic)
+    throw new AppError('unsupported', 'VMDK of type vmfsSparse (COWD)', { where: source.name });
+  const layer =
+    magic === hostedMagic ? await openHosted(source, head, context) : await openText(source, head, context);
+  try {
+    checkEncryption(layer.descriptor, source.name);
+    const below = await openParent(layer, source.name, context);
+    return assemble(source, layer, below);
+  } catch (error) {
+    await layer.disk.close(); // what lies beside the image; the image itself stays the caller's
+    throw error;
+  }
+}
+
+async function openHosted(source: ByteSource, head: Buffer, context: OpenContext): Promise<Layer> {
+  const header = parseHeader(head, source.name);
+  const text = await readEmbedded(source, header, context);
+  if (text === undefined) {
+    throw new AppError('unsupported', 'this VMDK has no descriptor: it is one extent of a split disk', {
+      where: source.name,
+      hint: 'open the .vmdk file that names its extents (the one without -s001 and the like)',
+    });
+  }
+  const descriptor = parseDescriptor(text, source.name);
+  // [VDF] allows a header that only carries the descriptor of a disk whose extents are other files.
+  if (header.capacitySectors === 0 && descriptor.extents.some((line) => line.sectors > 0)) {
+    return describedLayer(source, descriptor, context);
+  }
+  if (descriptor.extents.length > 1) {
+    throw new AppError(
+      'unsupported',
+      `VMDK with an embedded descriptor of ${descriptor.extents.length} extents`,
+      { where: source.name },
+    );
+  }
+  const findings: Finding[] = [];
+  const named = descriptor.extents[0]?.sectors ?? header.capacitySectors;
+  if (named !== header.capacitySectors) {
+    findings.push({
+      rule: 'vmdk.sizes-differ',
+      severity: 'warning',
+      message: `the descriptor says ${named} sectors, the header ${header.capacitySectors}; the header counts`,
+      evidence: source.name,
+    });
+  }
+  if (header.unclean) {
+    findings.push({
+      rule: 'vmdk.unclean-shutdown',
+      severity: 'warning',
+      message: 'the disk was not closed properly by its last user',
+      evidence: source.name,
+      remedy: 'start and shut down the machine once, or check the guest filesystems after the conversion',
+    });
+  }
+  const disk = await hostedDisk(source, header, context);
+  return { disk, descriptor, header, files: [source.name], findings, sparse: true };
+}
+
+async function hostedDisk(source: ByteSource, header: SparseHeader, context: OpenContext): Promise<Disk> {
+  if (header.capacitySectors === 0) return concatenated([]);
+  const disk =
+    source.access === 'forward'
+      ? openStream(source, header)
+      : await openSparseExtent(source, header, context.signal);
+  return { ...disk, close: async () => undefined }; // the source belongs to the image
+}
+
+/** The descriptor's bytes; absent where there is no room for one, or it is empty as in the extents of a split disk. */
+async function readEmbedded(
+  source: ByteSource,
+  header: SparseHeader,
+  context: OpenContext,
+): Promise<Buffer | undefined> {
+  const { descriptorOffset, descriptorSectors } = header;
+  if (descriptorOffset === 0 || descriptorSectors === 0) return undefined;
+  const length = descriptorSectors * sectorBytes;
+  const end = descriptorOffset * sectorBytes + length;
+  if (length > maximumDescriptorBytes || end > source.size) {
+    throw new AppError(
+      'corrupt',
+      `VMDK descriptor of ${descriptorSectors} sectors at sector ${descriptorOffset}`,
+      {
+        where: source.name,
+        hint: 'the file is cut short or damaged; fetch it again',
+      },
+    );
+  }
+  const bytes = await readBytes(source, descriptorOffset * sectorBytes, length, context.signal);
+  return bytes[0] === 0 ? undefined : bytes;
+}
+
+async function openText(source: ByteSource, head: Buffer, context: OpenContext): Promise<Layer> {
+  if (!looksLikeDescriptor(head)) {
+    throw new AppError('corrupt', 'neither a VMDK header nor a descriptor', { where: source.name });
+  }
+  if (source.size > maximumDescriptorBytes) {
+    throw new AppError(
+      'corrupt',
+      `VMDK descriptor of ${source.size} bytes, at most ${maximumDescriptorBytes}`,
+      { where: source.name },
+    );
+  }
+  const rest = await readBytes(source, head.length, source.size - head.length, context.signal);
+  return describedLayer(source, parseDescriptor(Buffer.concat([head, rest]), source.name), context);
+}
+
+async function describedLayer(
+  source: ByteSource,
+  descriptor: Descriptor,
+  context: OpenContext,
+): Promise<Layer> {
+  if (descriptor.extents.length === 0) {
+    throw new AppError('corrupt', 'VMDK descriptor without an extent line', { where: source.name });
+  }
+  const opened = await openExtents(source.name, descriptor, context);
+  return { ...opened, descriptor, header: undefined, files: [source.name, ...opened.files] };
+}
+
+/** Encrypted by Workstation (in the descriptor) or by an ESXi I/O filter. */
+function checkEncryption(descriptor: Descriptor, where: string): void {
+  const keys = [...descriptor.fields.keys()];
+  if (
+    keys.some((key) => key.startsWith('encryption.')) ||
+    /crypt/i.test(fieldOf(descriptor, 'ddb.iofilters'))
+  ) {
+    throw new AppError('unsupported', 'this VMDK is encrypted', {
+      where,
+      hint: "remove the encryption in the machine's settings there first",
+    });
+  }
+}
+
+async function openParent(layer: Layer, where: string, context: OpenContext): Promise<OpenImage | undefined> {
+  const expected = contentId(layer.descriptor, 'parentCID') ?? noParent;
+  const hint = fieldOf(layer.descriptor, 'parentFileNameHint');
+  if (expected === noParent) return undefined;
+  if (hint === '') {
+    throw new AppError(
+      'corrupt',
+      `VMDK with a parent (content id ${hexId(expected)}) that it does not name`,
+      { where },
+    );
+  }
+  const parent = await context.parent(hint, 'vmdk');
+  const found = parent.info.details.CID;
+  if (found !== hexId(expected)) {
+    layer.findings.push({
+      rule: 'vmdk.parent-changed',
+      severity: 'warning',
+      message: `the parent has content id ${found ?? 'unknown'}, the child was made over ${hexId(expected)}: it was changed since`,
+      evidence: hint,
+      remedy: 'make sure that this is the right parent and that nothing wrote to it after the snapshot',
+    });
+  }
+  return parent;
+}
+
+function assemble(source: ByteSource, layer: Layer, parent: OpenImage | undefined): OpenImage {
+  const { disk: bottom } = layer;
+  const chain: Disk = parent === undefined ? bottom : overlay(bottom, parent);
+  let closed: Promise<unknown> | undefined;
+  return {
+    size: bottom.size,
+    sectorSize: sectorBytes,
+    async read(target, offset, signal) {
+      throwIfAborted(signal);
+      await chain.read(target, offset, signal);
+    },
+    async extents(from, to, signal) {
+      const found = await chain.extents(from, to, signal);
+      return parent === undefined && layer.sparse ? holesAsZeros(found, from) : found;
+    },
+    async close() {
+      closed ??= Promise.all([chain.close(), source.close()]);
+      await closed;
+    },
+    info: imageInfo(layer, parent),
+  };
+}
+
+function imageInfo(layer: Layer, parent: OpenImage | undefined): ImageInfo {
+  const { descriptor, header } = layer;
+  const cid = contentId(descriptor, 'CID');
+  const optional = (name: string, key: string) => {
+    const value = fieldOf(descriptor, key);
+    return value === '' ? {} : { [name]: value };
+  };
+  const createType = fieldOf(descriptor, 'createType');
+  return {
+    format: 'vmdk',
+    ...(createType === '' ? {} : { variant: createType }),
+    details: {
+      ...(cid === undefined ? {} : { CID: hexId(cid) }),
+      ...optional('parentCID', 'parentCID'),
+      ...optional('adapterType', 'ddb.adapterType'),
+      ...optional('virtualHWVersion', 'ddb.virtualHWVersion'),
+      ...optional('uuid', 'ddb.uuid'),
+      ...optional('encoding', 'encoding'),
+      extents: Math.max(1, descriptor.extents.length),
+      ...(header === undefined
+        ? {}
+        : { version: header.version, grainBytes: header.grainBytes, compressed: header.compressed }),
+    },
+    virtualSizeBytes: layer.disk.size,
+    files: layer.files,
+    ...(parent === undefined ? {} : { parent: parent.info }),
+    findings: layer.findings,
+  };
+}

@@ -1,0 +1,186 @@
+/** QEMU and libvmdk as judges of the VMDK codec, in both directions. */
+import { execFile } from 'node:child_process';
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { expect, it } from 'vitest';
+import { vmdkCodec } from '../../src/codecs/vmdk/index.ts';
+import { GiB, KiB, MiB, TiB } from '../../src/model/units.ts';
+import {
+  type ContentName,
+  contentNames,
+  encodeToFile,
+  openFile,
+  rawByQemu,
+  rawContent,
+  scrambledImage,
+  scrambleMore,
+  writeLargeRaw,
+  writeRaw,
+} from '../conformance/images.ts';
+import { checkSample, testCodec } from '../conformance/test-codec.ts';
+import { checkImage, imageInfo, qemuImg } from '../oracles/qemu-img.ts';
+import { describeWith } from '../oracles/requires.ts';
+import { tempFolder } from '../temp.ts';
+
+const qemuSubformats = [
+  'monolithicSparse',
+  'streamOptimized',
+  'monolithicFlat',
+  'twoGbMaxExtentSparse',
+  'twoGbMaxExtentFlat',
+];
+const ourSubformats = [...qemuSubformats, 'vmfs'];
+
+/** VMDK counts in sectors: the content with zeros up to the next one. */
+function wholeSectors(name: ContentName): Buffer {
+  const content = rawContent(name);
+  const size = Math.ceil(content.length / 512) * 512;
+  return Buffer.concat([content, Buffer.alloc(size - content.length)]);
+}
+
+describeWith(['qemu-img'], 'made by QEMU, read by us', () => {
+  for (const subformat of qemuSubformats) {
+    testCodec(
+      vmdkCodec,
+      contentNames.map((name) => ({
+        name: `${subformat}, ${name}`,
+        async make() {
+          const folder = await tempFolder();
+          const raw = await writeRaw(join(folder, 'a.raw'), wholeSectors(name));
+          const image = join(folder, 'a.vmdk');
+          await qemuImg('convert', '-f', 'raw', '-O', 'vmdk', '-o', `subformat=${subformat}`, raw, image);
+          return { image, expected: raw };
+        },
+      })),
+    );
+  }
+
+  for (const options of [
+    'subformat=monolithicSparse',
+    'subformat=monolithicSparse,zeroed_grain=on',
+    'subformat=twoGbMaxExtentSparse,zeroed_grain=on',
+  ]) {
+    testCodec(vmdkCodec, [
+      {
+        name: `scrambled, ${options}`,
+        async make() {
+          const folder = await tempFolder();
+          const image = await scrambledImage('vmdk', join(folder, 's.vmdk'), {
+            size: 20 * MiB + 5 * KiB,
+            createArgs: ['-o', options],
+          });
+          return { image, expected: await rawByQemu('vmdk', image, join(folder, 's.raw')) };
+        },
+      },
+    ]);
+  }
+
+  it('an overlay over an overlay over a base', async () => {
+    const folder = await tempFolder();
+    const size = 8 * MiB;
+    const base = await scrambledImage('vmdk', join(folder, 'base.vmdk'), { size });
+    let below = base;
+    for (const [i, name] of ['middle.vmdk', 'top.vmdk'].entries()) {
+      const image = join(folder, name);
+      const options = 'zeroed_grain=on';
+      await qemuImg('create', '-q', '-f', 'vmdk', '-o', options, '-b', below, '-F', 'vmdk', image);
+      await scrambleMore('vmdk', image, { size, seed: 20 + i });
+      below = image;
+    }
+    // What lay below was not changed since, so nothing is to be warned of.
+    const expected = await rawByQemu('vmdk', below, join(folder, 'top.raw'));
+    await checkSample(vmdkCodec, { image: below, expected });
+    const disk = await openFile(vmdkCodec, below);
+    expect(disk.info.findings).toEqual([]);
+    expect(disk.info.parent?.parent?.files).toEqual([base]);
+    await disk.close();
+  });
+
+  it('3 TiB, sparse', async () => {
+    const folder = await tempFolder();
+    const size = 3 * TiB;
+    const raw = await writeLargeRaw(join(folder, 'l.raw'), size, [0, 2 * TiB + 65_000, size - 100_000]);
+    const image = join(folder, 'l.vmdk');
+    await qemuImg('convert', '-f', 'raw', '-O', 'vmdk', '-o', 'subformat=monolithicSparse', raw, image);
+    await checkSample(vmdkCodec, { image, expected: raw });
+  }, 60_000);
+});
+
+describeWith(['qemu-img', 'vmdkinfo'], 'made by us, read by QEMU and libvmdk', () => {
+  for (const subformat of ourSubformats) {
+    for (const name of contentNames) {
+      it(`${subformat}, ${name}`, async () => {
+        const folder = await tempFolder();
+        const raw = await writeRaw(join(folder, 'a.raw'), wholeSectors(name));
+        const odd = await writeRaw(join(folder, 'odd.raw'), rawContent(name));
+        const image = join(folder, 'a b-1.vmdk');
+        await encodeToFile(vmdkCodec, odd, image, { subformat });
+        await sameForQemu(image, raw);
+        await checkImage(image, 'vmdk');
+        await checkByLibvmdk(image, (await stat(raw)).size);
+        await checkSample(vmdkCodec, { image, expected: raw });
+        const info = await imageInfo(image, 'vmdk');
+        expect(info['format-specific']).toMatchObject({ data: { 'create-type': subformat } });
+      });
+    }
+  }
+
+  for (const subformat of [
+    'twoGbMaxExtentSparse',
+    'twoGbMaxExtentFlat',
+    'monolithicSparse',
+    'streamOptimized',
+  ]) {
+    it(`${subformat}, 5 GiB with data on both sides of each split`, async () => {
+      const folder = await tempFolder();
+      const size = 5 * GiB + 512;
+      const split = 2047 * MiB;
+      const raw = await writeLargeRaw(join(folder, 'l.raw'), size, [
+        0,
+        split - 50_000,
+        2 * split - 1000,
+        size - 60_000,
+      ]);
+      const image = join(folder, 'l.vmdk');
+      const files = await encodeToFile(vmdkCodec, raw, image, { subformat });
+      if (subformat.startsWith('twoGb')) expect(files).toHaveLength(4);
+      await sameForQemu(image, raw);
+      await checkImage(image, 'vmdk');
+      await checkSample(vmdkCodec, { image, expected: raw });
+    }, 60_000);
+  }
+
+  it('streamOptimized of 3 TiB, sparse', async () => {
+    const folder = await tempFolder();
+    const size = 3 * TiB;
+    const raw = await writeLargeRaw(join(folder, 'l.raw'), size, [0, 2 * TiB + 65_000, size - 100_000]);
+    const image = join(folder, 'l.vmdk');
+    await encodeToFile(vmdkCodec, raw, image, { subformat: 'streamOptimized' });
+    await sameForQemu(image, raw);
+    await checkSample(vmdkCodec, { image, expected: raw });
+  }, 60_000);
+
+  it('notes adapter, geometry and hardware version in the descriptor', async () => {
+    const folder = await tempFolder();
+    const raw = await writeRaw(join(folder, 'a.raw'), rawContent('scrambled'));
+    const image = join(folder, 'a.vmdk');
+    await encodeToFile(vmdkCodec, raw, image, { subformat: 'vmfs', adapter: 'ide', hwVersion: 13 });
+    const text = await readFile(image, 'utf8');
+    expect(text).toContain('ddb.adapterType = "ide"');
+    expect(text).toContain('ddb.virtualHWVersion = "13"');
+    expect(text).toContain('ddb.geometry.heads = "16"');
+    expect(text).toMatch(/^RW 10241 VMFS "a-flat\.vmdk"$/m);
+  });
+});
+
+/** Content and virtual size; allocation may differ, as compressed and padded grains do. */
+async function sameForQemu(image: string, raw: string): Promise<void> {
+  await qemuImg('compare', '-f', 'vmdk', '-F', 'raw', image, raw);
+  expect((await imageInfo(image, 'vmdk'))['virtual-size']).toBe((await stat(raw)).size);
+}
+
+async function checkByLibvmdk(image: string, size: number): Promise<void> {
+  const { stdout } = await promisify(execFile)('vmdkinfo', [image]);
+  expect(stdout).toMatch(new RegExp(`Media size:.*\\b${size} bytes|Media size:\\s+${size} `));
+}
