@@ -6,6 +6,7 @@
  */
 import type { ByteSink } from '../../io/byte-source.ts';
 import { AppError } from '../../model/errors.ts';
+import { type Finished, hashingSink } from './hashing-sink.ts';
 import {
   checkKnown,
   checkRequest,
@@ -13,8 +14,7 @@ import {
   manifestOf,
   type PackageDelivery,
   type PackageRequest,
-} from './delivery.ts';
-import { type Finished, hashingSink } from './hashing-sink.ts';
+} from './package-request.ts';
 import { encodeTarHeader, tarBlockBytes } from './tar-header.ts';
 
 /** tar's record: an archive's size is a multiple of it. */

@@ -3,7 +3,7 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { type ByteSink, memorySource, readBytes } from '../../../src/io/byte-source.ts';
 import type { Machine } from '../../../src/model/machine.ts';
-import { type PackageDelivery, packAsOvf } from '../../../src/packages/ovf/delivery.ts';
+import { type PackageDelivery, packAsOva, packAsOvf } from '../../../src/packages/ovf/delivery.ts';
 import { parseDescriptor } from '../../../src/packages/ovf/descriptor.ts';
 import {
   formatManifest,
@@ -12,7 +12,6 @@ import {
   verifyManifest,
 } from '../../../src/packages/ovf/manifest.ts';
 import { gunzip, isGzip, openStored } from '../../../src/packages/ovf/members.ts';
-import { packAsOva } from '../../../src/packages/ovf/ova-writer.ts';
 import { readTarIndex } from '../../../src/packages/ovf/tar.ts';
 
 const text = (s: string) => Buffer.from(s);
