@@ -1,0 +1,98 @@
+/** Text cut or padded to cells. Names come from foreign files: control characters in them are never printed. */
+import stringWidth from 'string-width';
+
+const ascii = /^[\x20-\x7e]*$/;
+// Controls, and the marks that turn the direction of text around: a name could rewrite its row with them.
+const unprintable = /[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g;
+const segmenter = new Intl.Segmenter();
+
+/** The text on one line, with a space for each unprintable character. */
+export const clean = (text: string): string => (ascii.test(text) ? text : text.replace(unprintable, ' '));
+
+/** Width in cells. */
+export const widthOf = (text: string): number => (ascii.test(text) ? text.length : stringWidth(text));
+
+export interface FitOptions {
+  readonly ellipsis?: string;
+  /** Which part gives way: `end` by default; `middle` keeps a file's extension. */
+  readonly cut?: 'end' | 'middle' | 'start';
+  readonly align?: 'left' | 'right';
+}
+
+/** At most `width` cells. */
+export function truncate(text: string, width: number, options: FitOptions = {}): string {
+  const line = clean(text);
+  if (width <= 0) return '';
+  if (widthOf(line) <= width) return line;
+  const { ellipsis = '…', cut = 'end' } = options;
+  const room = width - widthOf(ellipsis);
+  if (room <= 0) return ellipsis.slice(0, width);
+  if (cut === 'end') return takeStart(line, room) + ellipsis;
+  if (cut === 'start') return ellipsis + takeEnd(line, room);
+  const tail = Math.floor(room / 2);
+  return takeStart(line, room - tail) + ellipsis + takeEnd(line, tail);
+}
+
+/** Exactly `width` cells. */
+export function fitTo(text: string, width: number, options: FitOptions = {}): string {
+  const cut = truncate(text, width, options);
+  const space = ' '.repeat(Math.max(0, width - widthOf(cut)));
+  return options.align === 'right' ? space + cut : cut + space;
+}
+
+function takeStart(text: string, width: number): string {
+  if (ascii.test(text)) return text.slice(0, width);
+  let taken = '';
+  let used = 0;
+  for (const { segment } of segmenter.segment(text)) {
+    used += stringWidth(segment);
+    if (used > width) break;
+    taken += segment;
+  }
+  return taken;
+}
+
+function takeEnd(text: string, width: number): string {
+  if (ascii.test(text)) return width === 0 ? '' : text.slice(-width);
+  let taken = '';
+  let used = 0;
+  for (const { segment } of [...segmenter.segment(text)].reverse()) {
+    used += stringWidth(segment);
+    if (used > width) break;
+    taken = segment + taken;
+  }
+  return taken;
+}
+
+/** Lines of at most `width` cells, broken at spaces where possible; indentation is kept on the lines that follow. */
+export function wrap(text: string, width: number): string[] {
+  return text.split('\n').flatMap((line) => wrapLine(clean(line), Math.max(1, width)));
+}
+
+function wrapLine(line: string, width: number): string[] {
+  if (widthOf(line) <= width) return [line];
+  const indent = (/^ */.exec(line)?.[0] ?? '').slice(0, Math.floor(width / 2));
+  const lines: string[] = [];
+  let current = indent;
+  let empty = true;
+  for (const word of line.trim().split(/ +/)) {
+    if (!empty && widthOf(current) + 1 + widthOf(word) <= width) {
+      current += ` ${word}`;
+      continue;
+    }
+    if (!empty) {
+      lines.push(current);
+      current = indent;
+    }
+    let rest = word;
+    while (widthOf(current) + widthOf(rest) > width) {
+      const part = takeStart(rest, width - widthOf(current)) || [...rest][0] || '';
+      lines.push(current + part);
+      rest = rest.slice(part.length);
+      current = indent;
+    }
+    current += rest;
+    empty = false;
+  }
+  return [...lines, current];
+}
