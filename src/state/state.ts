@@ -130,6 +130,8 @@ export interface MachineEdit {
 export interface Draft {
   readonly product: string;
   readonly folder: string;
+  /** The first file's name, where it was given (`--to`); otherwise made from the machine's. */
+  readonly file?: string;
   readonly container?: Container;
   readonly format?: string;
   readonly options: Options;

@@ -7,7 +7,7 @@ import { AppError, toAppError } from '../../model/errors.ts';
 import type { Finding } from '../../model/finding.ts';
 import { formatBytes } from '../../model/units.ts';
 import type { Delivery, DeliveryRequest, DestinationRole } from '../plugin.ts';
-import { expandHome } from './index.ts';
+import { expandHome } from './expand-home.ts';
 
 export function destinationRole(): DestinationRole {
   return { check, begin };

@@ -1,8 +1,7 @@
 /** "This computer": images and OVF/OVA packages in folders here, as source; a folder here, as destination. */
-import { homedir } from 'node:os';
-import { isAbsolute, resolve } from 'node:path';
 import type { EnvironmentPlugin, Settings } from '../plugin.ts';
 import { destinationRole } from './destination.ts';
+import { expandHome } from './expand-home.ts';
 import { sourceRole } from './source.ts';
 
 export interface LocalOptions {
@@ -24,6 +23,14 @@ export function localPlugin(options: LocalOptions): EnvironmentPlugin {
         kind: 'folders',
         required: false,
       },
+      {
+        key: 'follow',
+        label: 'Follow names',
+        help: 'trust an image that names files outside its own folder, whatever they are',
+        kind: 'boolean',
+        required: false,
+        default: 'no',
+      },
     ],
     async connect(settings) {
       return {
@@ -42,10 +49,4 @@ function foldersOf(settings: Settings): string[] {
   const given = (settings.folders ?? '').split(':').filter((folder) => folder !== '');
   const folders = given.length > 0 ? given : [process.cwd(), ...usualFolders];
   return [...new Set(folders.map(expandHome))];
-}
-
-/** An absolute path; a leading `~` is the user's own folder. */
-export function expandHome(path: string): string {
-  const expanded = path === '~' || path.startsWith('~/') ? homedir() + path.slice(1) : path;
-  return isAbsolute(expanded) ? expanded : resolve(expanded);
 }

@@ -1,0 +1,83 @@
+/** The composition root: every service made once, and handed to the dispatcher. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { codecs } from './codecs/registry.ts';
+import { products } from './convert/products.ts';
+import { localPlugin } from './env-plugins/local/index.ts';
+import type { EnvironmentPlugin } from './env-plugins/plugin.ts';
+import { packageRoot } from './package-root.ts';
+import { Dispatcher } from './state/dispatcher.ts';
+import { SecretKeeper } from './state/secret-keeper.ts';
+import { KeychainStore } from './state/secrets/keychain-store.ts';
+import { Redactor } from './state/secrets/redact.ts';
+import { ScriptSecrets } from './state/secrets/script-secrets.ts';
+import { VaultStore } from './state/secrets/vault-store.ts';
+import type { Services } from './state/services.ts';
+import type { Catalog } from './state/state.ts';
+import { History } from './state/stores/history.ts';
+import { storePaths } from './state/stores/paths.ts';
+import { PreferencesStore } from './state/stores/preferences.ts';
+import { ProfileStore } from './state/stores/profiles.ts';
+
+export interface ComposeOptions {
+  /** Somebody is there to be asked for a passphrase. */
+  readonly canAsk: boolean;
+  /** Told in words when something was set right or can't be kept. */
+  say(message: string): void;
+  /** Secrets for scripts: field → reference, see `script-secrets.ts`. */
+  readonly secretReferences?: ReadonlyMap<string, string>;
+  /** Reference to the vault's passphrase. */
+  readonly vaultPassphrase?: string | undefined;
+}
+
+export interface Composed {
+  readonly dispatcher: Dispatcher;
+  readonly services: Services;
+}
+
+export async function compose(options: ComposeOptions): Promise<Composed> {
+  const paths = storePaths();
+  const redactor = new Redactor();
+  const scripts = new ScriptSecrets({ env: process.env });
+  const plugins = environmentPlugins();
+  const services: Services = {
+    plugins,
+    catalog: catalogOf(plugins),
+    preferences: new PreferencesStore(paths.preferences, options.say),
+    profiles: new ProfileStore(paths.profiles),
+    history: new History(paths.runs, {
+      onFailure: (error) => options.say(`the journal can't be written: ${error.message}`),
+      redact: (text) => redactor.redact(text),
+    }),
+    secrets: new SecretKeeper({
+      keychain: new KeychainStore(),
+      vault: new VaultStore(paths.vault),
+      redactor,
+      canAsk: options.canAsk,
+    }),
+    redactor,
+    givenSecrets: new Map(
+      [...(options.secretReferences ?? [])].map(([field, reference]) => [field, () => scripts.read(reference)]),
+    ),
+  };
+  if (options.vaultPassphrase !== undefined) {
+    await services.secrets.unlock(await scripts.read(options.vaultPassphrase));
+  }
+  return { dispatcher: new Dispatcher(services), services };
+}
+
+function environmentPlugins(): EnvironmentPlugin[] {
+  return [localPlugin({ imageExtensions: codecs.flatMap((codec) => codec.extensions) })];
+}
+
+function catalogOf(plugins: readonly EnvironmentPlugin[]): Catalog {
+  const sample = join(packageRoot(), 'samples', 'vmferry-sample.ova');
+  return {
+    environments: plugins.map(({ id, label, summary, roles, fields }) => ({ id, label, summary, roles, fields })),
+    products,
+    formats: codecs.flatMap(({ id, label, extensions, encoder }) =>
+      encoder === undefined ? [] : [{ id, label, extension: extensions[0]!, options: encoder.options }],
+    ),
+    ...(existsSync(sample) ? { sample } : {}),
+  };
+}

@@ -1,0 +1,38 @@
+/** A plan in words, for a person to agree to. */
+import { codecById } from '../codecs/registry.ts';
+import type { Plan } from '../model/plan.ts';
+import { formatBytes } from '../model/units.ts';
+import { hardwareInWords } from './check-plan.ts';
+import { diskFileNames, packageFileName } from './make-plan.ts';
+import { productById } from './products.ts';
+
+export function describePlan(plan: Plan): string[] {
+  const { machine, destination, source } = plan;
+  const names = diskFileNames(plan);
+  const target = packageFileName(plan);
+  const folder = destination.settings.folder ?? '.';
+  const lines = [
+    `Machine ${machine.name}, from ${source.machine}`,
+    `for ${productById(destination.product).label}: ${hardwareInWords(plan)}`,
+    target === undefined ? `into ${folder}` : `into ${folder} as ${target}`,
+  ];
+  for (const [i, disk] of machine.disks.entries()) {
+    lines.push(`  ${disk.name}${from(disk.format)}${size(disk.virtualSizeBytes)} becomes ${names[i]}`);
+  }
+  lines.push(`as ${codecById(destination.format).label}${optionsInWords(plan)}`);
+  if (plan.force) lines.push('replacing files of the same name');
+  if (plan.sync) lines.push('flushed to the medium at the end');
+  return lines;
+}
+
+const from = (format: string | undefined): string => (format === undefined ? '' : ` (${format})`);
+const size = (bytes: number | undefined): string => (bytes === undefined ? '' : `, ${formatBytes(bytes)},`);
+
+function optionsInWords(plan: Plan): string {
+  const specs = codecById(plan.destination.format).encoder?.options ?? [];
+  const words = specs.map((spec) => {
+    const value = plan.destination.options[spec.key] ?? spec.default;
+    return `${spec.key} ${spec.kind === 'bytes' ? formatBytes(Number(value)) : value}`;
+  });
+  return words.length === 0 ? '' : ` (${words.join(', ')})`;
+}

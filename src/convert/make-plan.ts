@@ -1,0 +1,120 @@
+/** From a machine and what is wanted of it to a plan: every default filled in, every option checked. Pure. */
+import { codecById } from '../codecs/registry.ts';
+import { AppError } from '../model/errors.ts';
+import type { Firmware, Machine, MachineDisk, Nic } from '../model/machine.ts';
+import { type Options, resolveOptions } from '../model/options.ts';
+import type { Container, Plan, PlanSource } from '../model/plan.ts';
+import { type Product, productById } from './products.ts';
+
+export interface PlanRequest {
+  readonly source: PlanSource;
+  readonly machine: Machine;
+  /** What the user changed of the machine. */
+  readonly edit?: {
+    readonly name?: string;
+    readonly processors?: number;
+    readonly memoryBytes?: number;
+    readonly firmware?: Firmware;
+    readonly nics?: readonly Nic[];
+    readonly leaveOut?: readonly string[];
+  };
+  /** From the guest's partitions, where they tell. */
+  readonly firmwareHint?: Firmware['kind'];
+  readonly product: string;
+  readonly folder: string;
+  /** The name of the first file, where the user gave it; otherwise made from the machine's. */
+  readonly file?: string;
+  readonly container?: Container;
+  readonly format?: string;
+  readonly options: Options;
+  readonly force: boolean;
+  readonly sync: boolean;
+}
+
+/** @throws AppError `usage` for an impossible choice. */
+export function makePlan(request: PlanRequest): Plan {
+  const product = productById(request.product);
+  const container = request.container ?? product.containers[0]!;
+  const format = chooseFormat(request, product, container);
+  const forced: Options = container === 'disks' ? {} : { subformat: 'streamOptimized' };
+  const specs = codecById(format).encoder?.options;
+  if (specs === undefined) {
+    throw new AppError('usage', `${format} can be read but not written`, { hint: 'choose another format' });
+  }
+  const options = resolveOptions(specs, { ...product.options[format], ...request.options, ...forced });
+  return {
+    version: 1,
+    source: request.source,
+    machine: machineAtDestination(request, product),
+    destination: {
+      environment: 'local',
+      settings: { folder: request.folder, ...(request.file === undefined ? {} : { file: request.file }) },
+      product: product.id,
+      container,
+      format,
+      options,
+    },
+    force: request.force,
+    sync: request.sync,
+  };
+}
+
+function chooseFormat(request: PlanRequest, product: Product, container: Container): string {
+  if (container === 'disks') return request.format ?? product.formats[0]!;
+  if (request.format !== undefined && request.format !== 'vmdk') {
+    throw new AppError('usage', `an ${container.toUpperCase()} holds streamOptimized VMDK, not ${request.format}`, {
+      hint: 'leave the format out, or choose plain disks as the container',
+    });
+  }
+  return 'vmdk';
+}
+
+function machineAtDestination(request: PlanRequest, product: Product): Machine {
+  const { machine, edit = {} } = request;
+  const { hardware } = product;
+  const disks = machine.disks.filter((disk) => !edit.leaveOut?.includes(disk.id));
+  const hint = request.firmwareHint === undefined ? undefined : { kind: request.firmwareHint };
+  return {
+    ...machine,
+    name: edit.name ?? machine.name,
+    processors:
+      edit.processors === undefined ? (machine.processors ?? { count: hardware.processors }) : { count: edit.processors },
+    memoryBytes: edit.memoryBytes ?? machine.memoryBytes ?? hardware.memoryBytes,
+    firmware: edit.firmware ?? machine.firmware ?? hint ?? hardware.firmware,
+    nics: edit.nics ?? (hasHardware(machine) ? machine.nics : [{ model: hardware.nicModel, connected: true }]),
+    disks: disks.map((disk, i) => withPlace(disk, i, hardware.diskBus)),
+  };
+}
+
+/** Whether the source described a machine; a plain image says nothing of its hardware. */
+const hasHardware = (machine: Machine): boolean =>
+  machine.nics.length > 0 || machine.processors !== undefined || machine.memoryBytes !== undefined;
+
+const withPlace = (disk: MachineDisk, index: number, bus: NonNullable<MachineDisk['bus']>): MachineDisk =>
+  disk.bus === undefined ? { ...disk, bus, controller: 0, unit: index } : disk;
+
+/** A name that can be that of a file everywhere: no separators, no control characters, not hidden, not too long. */
+export function fileNameFor(machineName: string): string {
+  const plain = machineName
+    .replace(/[\p{Cc}/\\:*?"<>|]/gu, '_')
+    .replace(/^[. ]+|[. ]+$/g, '')
+    .slice(0, 120);
+  return plain === '' ? 'machine' : plain;
+}
+
+/** The name of each disk's first file, in the order of the plan's disks. */
+export function diskFileNames(plan: Plan): string[] {
+  const { container, format, settings } = plan.destination;
+  const base = fileNameFor(plan.machine.name);
+  const extension = codecById(format).extensions[0]!;
+  const { disks } = plan.machine;
+  if (container === 'disks' && disks.length === 1) return [settings.file ?? `${base}.${extension}`];
+  return disks.map((_, i) => `${base}-disk${i + 1}.${extension}`);
+}
+
+/** The name of the whole package, or undefined for plain disks. */
+export function packageFileName(plan: Plan): string | undefined {
+  const { container, settings } = plan.destination;
+  if (container === 'disks') return undefined;
+  return settings.file ?? `${fileNameFor(plan.machine.name)}.${container}`;
+}

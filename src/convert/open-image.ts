@@ -1,0 +1,106 @@
+/** An image with its whole chain, opened: here an environment's bytes and a codec meet. */
+import { type Codec, type ImageInfo, type OpenContext, type OpenImage } from '../codecs/codec.ts';
+import { codecById, probeFormat } from '../codecs/registry.ts';
+import type { OpenDisk } from '../env-plugins/plugin.ts';
+import type { ByteSource } from '../io/byte-source.ts';
+import { AppError } from '../model/errors.ts';
+import type { Finding } from '../model/finding.ts';
+
+export interface OpenImageOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Whether names inside the image may lead out of its own folder to files without an image's mark. */
+  readonly follow: boolean;
+  /** Overrides probing for the first layer. */
+  readonly format?: string | undefined;
+}
+
+/** No product makes chains this long; a longer one is a loop or hostile. */
+const longestChain = 256;
+
+/**
+ * Opens the image and its parents. On success the image owns all sources; on an error all are closed.
+ * @throws AppError
+ */
+export async function openImage(disk: OpenDisk, options: OpenImageOptions): Promise<OpenImage> {
+  const format = options.format ?? disk.format;
+  return openLayer(disk, format, options, []);
+}
+
+async function openLayer(
+  disk: OpenDisk,
+  format: string | undefined,
+  options: OpenImageOptions,
+  above: readonly string[],
+): Promise<OpenImage> {
+  const { source } = disk;
+  const chain = [...above, source.name];
+  const opened: ByteSource[] = [source];
+  try {
+    if (above.includes(source.name) || chain.length > longestChain) {
+      throw new AppError('corrupt', 'the chain of images leads back to itself', { where: source.name });
+    }
+    const codec = await chooseCodec(disk, format, options);
+    return await codec.open(source, contextFor(disk, options, chain, opened));
+  } catch (error) {
+    await Promise.all(opened.map((s) => s.close()));
+    throw error;
+  }
+}
+
+async function chooseCodec(disk: OpenDisk, format: string | undefined, options: OpenImageOptions): Promise<Codec> {
+  const { source } = disk;
+  const probed = await probeFormat(source, options.signal).catch((error) => {
+    if (format === undefined) throw error;
+    return undefined;
+  });
+  if (disk.outside && !options.follow && !probed?.sure) throw refuseOutside(source.name);
+  return format === undefined ? probed!.codec : codecById(format);
+}
+
+function refuseOutside(name: string): AppError {
+  return new AppError('unsupported', 'the image names a file outside its own folder that has no mark of an image', {
+    where: name,
+    hint: 'if you trust the image, say so with --follow',
+  });
+}
+
+function contextFor(
+  disk: OpenDisk,
+  options: OpenImageOptions,
+  chain: readonly string[],
+  opened: ByteSource[],
+): OpenContext {
+  return {
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
+    async sibling(name) {
+      const found = await disk.sibling(name);
+      opened.push(found.source);
+      if (found.outside && !options.follow) throw refuseOutside(found.source.name);
+      return found.source;
+    },
+    async parent(name, format) {
+      const image = await openLayer(await disk.sibling(name), format, options, chain);
+      opened.push({ ...closing(image), name });
+      return image;
+    },
+  };
+}
+
+/** The parent as something to close when its child can't be opened after all. */
+const closing = (image: OpenImage): ByteSource => ({
+  name: '',
+  size: 0,
+  access: 'random',
+  async read() {},
+  close: () => image.close(),
+});
+
+/** All files of an image and its parents, by full name. */
+export function filesOf(info: ImageInfo): string[] {
+  return [...info.files, ...(info.parent === undefined ? [] : filesOf(info.parent))];
+}
+
+/** The findings of all layers. */
+export function findingsOf(info: ImageInfo): Finding[] {
+  return [...info.findings, ...(info.parent === undefined ? [] : findingsOf(info.parent))];
+}

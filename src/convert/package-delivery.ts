@@ -1,0 +1,22 @@
+/** Puts a package around a delivery where the plan wants one. */
+import type { Delivery } from '../env-plugins/plugin.ts';
+import type { Plan } from '../model/plan.ts';
+import { packAsOva, packAsOvf } from '../packages/ovf/delivery.ts';
+import { diskFileNames, packageFileName } from './make-plan.ts';
+import type { ExtractedDisk } from './run-plan.ts';
+
+export function packaged(plan: Plan, inner: Delivery, disks: readonly ExtractedDisk[]): Delivery {
+  const file = packageFileName(plan);
+  if (file === undefined) return inner;
+  const names = diskFileNames(plan);
+  const request = {
+    name: file.replace(/\.(ova|ovf)$/i, ''),
+    machine: plan.machine,
+    disks: disks.map(({ disk, image }, i) => ({
+      fileName: names[i]!,
+      capacityBytes: Math.ceil(image.size / 512) * 512,
+      machineDisk: disk.id,
+    })),
+  };
+  return plan.destination.container === 'ova' ? packAsOva(inner, request) : packAsOvf(inner, request);
+}

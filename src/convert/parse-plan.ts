@@ -1,0 +1,92 @@
+/** A plan from JSON: of a journal or of `vmferry plan`. Checked, since it may come from anywhere. */
+import * as z from 'zod';
+import { AppError } from '../model/errors.ts';
+import type { Plan } from '../model/plan.ts';
+
+const text = z.string().max(4096);
+const count = z.number().int().min(0);
+const strings = z.record(text, text);
+const severity = z.enum(['blocker', 'warning', 'note']);
+const finding = z.object({
+  rule: text,
+  severity,
+  message: text,
+  evidence: text.optional(),
+  remedy: text.optional(),
+});
+const firmware = z.object({ kind: z.enum(['bios', 'uefi']), secureBoot: z.boolean().optional() });
+const bus = z.enum(['ide', 'sata', 'scsi', 'virtio', 'nvme', 'usb', 'sd', 'xen', 'ubd', 'fdc']);
+const disk = z.object({
+  id: text,
+  name: text,
+  format: text.optional(),
+  virtualSizeBytes: count.optional(),
+  allocatedSizeBytes: count.optional(),
+  bus: bus.optional(),
+  controllerModel: text.optional(),
+  controller: count.optional(),
+  unit: count.optional(),
+  files: z.array(text).max(100_000),
+  bootable: z.boolean().optional(),
+});
+const nic = z.object({
+  mac: text.optional(),
+  network: text.optional(),
+  model: text.optional(),
+  connected: z.boolean().optional(),
+});
+const machine = z.object({
+  id: text,
+  name: text.min(1),
+  state: z.enum(['off', 'running', 'suspended', 'unknown']),
+  system: z
+    .object({
+      name: text,
+      family: z.enum(['linux', 'windows', 'bsd', 'other']),
+      version: text.optional(),
+      architecture: text.optional(),
+      hostname: text.optional(),
+    })
+    .optional(),
+  processors: z.object({ count: count.min(1), coresPerSocket: count.min(1).optional() }).optional(),
+  memoryBytes: count.optional(),
+  firmware: firmware.optional(),
+  disks: z.array(disk).max(1000),
+  nics: z.array(nic).max(1000),
+  packaging: text.optional(),
+  description: z.string().max(100_000).optional(),
+  findings: z.array(finding),
+});
+const schema = z.object({
+  version: z.literal(1),
+  source: z.object({
+    environment: text,
+    profile: text.optional(),
+    settings: strings,
+    machine: text,
+    follow: z.boolean(),
+  }),
+  machine,
+  destination: z.object({
+    environment: text,
+    profile: text.optional(),
+    settings: strings,
+    product: text,
+    container: z.enum(['disks', 'ovf', 'ova']),
+    format: text,
+    options: z.record(text, z.union([z.string(), z.number(), z.boolean()])),
+  }),
+  force: z.boolean(),
+  sync: z.boolean(),
+});
+
+/** @throws AppError `usage` naming the first field that is wrong. */
+export function parsePlan(data: unknown): Plan {
+  const result = schema.safeParse(data);
+  if (result.success) return result.data as Plan;
+  const issue = result.error.issues[0];
+  const place = issue?.path.join('.') || 'the plan';
+  throw new AppError('usage', `not a plan: ${place}: ${issue?.message ?? 'wrong'}`, {
+    hint: 'make it with "vmferry plan"',
+  });
+}

@@ -1,0 +1,88 @@
+/** What opens the result: the products, the formats and containers that each takes, the default first. */
+import type { Container } from '../model/plan.ts';
+import type { Options } from '../model/options.ts';
+import { AppError } from '../model/errors.ts';
+import type { DiskBus, Firmware } from '../model/machine.ts';
+
+export interface Product {
+  readonly id: string;
+  readonly label: string;
+  readonly summary: string;
+  readonly containers: readonly Container[];
+  readonly formats: readonly string[];
+  /** Options of a format that this product wants otherwise than the format's own default. */
+  readonly options: Readonly<Record<string, Options>>;
+  /** What a machine gets that says nothing itself. */
+  readonly hardware: {
+    readonly processors: number;
+    readonly memoryBytes: number;
+    readonly firmware: Firmware;
+    readonly diskBus: DiskBus;
+    readonly nicModel: string;
+  };
+}
+
+const hardware = {
+  processors: 2,
+  memoryBytes: 2 * 2 ** 30,
+  firmware: { kind: 'bios' },
+  diskBus: 'sata',
+  nicModel: 'e1000',
+} as const;
+
+export const products: readonly Product[] = [
+  {
+    id: 'qemu',
+    label: 'QEMU / KVM',
+    summary: 'qcow2 or raw disks for QEMU, libvirt, Proxmox VE, OpenStack',
+    containers: ['disks', 'ova', 'ovf'],
+    formats: ['qcow2', 'raw', 'vmdk', 'vhd'],
+    options: {},
+    hardware,
+  },
+  {
+    id: 'vmware',
+    label: 'VMware',
+    summary: 'an OVA for ESXi and vCenter, or disks for Workstation',
+    containers: ['ova', 'ovf', 'disks'],
+    formats: ['vmdk'],
+    options: { vmdk: { adapter: 'lsilogic' } },
+    hardware: { ...hardware, diskBus: 'scsi', nicModel: 'e1000' },
+  },
+  {
+    id: 'virtualbox',
+    label: 'VirtualBox',
+    summary: 'an OVA to import, or disks to attach',
+    containers: ['ova', 'ovf', 'disks'],
+    formats: ['vmdk', 'vhd', 'raw'],
+    options: {},
+    hardware,
+  },
+  {
+    id: 'hyperv',
+    label: 'Hyper-V',
+    summary: 'VHD disks',
+    containers: ['disks'],
+    formats: ['vhd'],
+    options: {},
+    hardware: { ...hardware, diskBus: 'ide' },
+  },
+  {
+    id: 'files',
+    label: 'Just files',
+    summary: 'any format, nothing assumed of what opens it',
+    containers: ['disks', 'ova', 'ovf'],
+    formats: ['raw', 'qcow2', 'vmdk', 'vhd'],
+    options: {},
+    hardware,
+  },
+];
+
+/** @throws AppError `usage` listing what there is. */
+export function productById(id: string): Product {
+  const product = products.find((p) => p.id === id);
+  if (product !== undefined) return product;
+  throw new AppError('usage', `"${id}" is not a product known here`, {
+    hint: `known are: ${products.map((p) => p.id).join(', ')}`,
+  });
+}

@@ -1,0 +1,108 @@
+/** Looking into a machine's disks without converting: formats, layers, sizes, partitions, systems. */
+import type { ImageInfo } from '../codecs/codec.ts';
+import type { Session } from '../env-plugins/plugin.ts';
+import { inspectDisk } from '../guest/inspect.ts';
+import { allocatedBytes } from '../io/disk.ts';
+import { AppError, type Failure, toAppError, toFailure } from '../model/errors.ts';
+import type { GuestReport } from '../model/guest-report.ts';
+import type { Firmware, Machine, MachineDisk } from '../model/machine.ts';
+import { openMachineDisk } from './open-machine.ts';
+import { filesOf } from './open-image.ts';
+
+export interface Survey {
+  /** The machine with what its disks told: system, formats, sizes, firmware. */
+  readonly machine: Machine;
+  readonly images: Readonly<Record<string, ImageInfo>>;
+  readonly reports: Readonly<Record<string, GuestReport>>;
+  /** The first disk that could not be opened says why. */
+  readonly failure?: Failure;
+}
+
+/** @throws AppError `cancelled` only; what goes wrong with a disk is in the answer. */
+export async function surveyMachine(
+  session: Session,
+  machine: Machine,
+  follow: boolean,
+  signal: AbortSignal,
+): Promise<Survey> {
+  const images: Record<string, ImageInfo> = {};
+  const reports: Record<string, GuestReport> = {};
+  const disks: MachineDisk[] = [];
+  let failure: Failure | undefined;
+  for (const disk of machine.disks) {
+    try {
+      const found = await surveyDisk(session, machine, disk, follow, signal);
+      images[disk.id] = found.info;
+      if (found.report !== undefined) reports[disk.id] = found.report;
+      disks.push(found.disk);
+    } catch (error) {
+      if (toAppError(error).kind === 'cancelled') throw error;
+      failure ??= toFailure(error);
+      disks.push(disk);
+    }
+  }
+  return {
+    machine: withSystem({ ...machine, disks }, Object.values(reports)),
+    images,
+    reports,
+    ...(failure === undefined ? {} : { failure }),
+  };
+}
+
+async function surveyDisk(
+  session: Session,
+  machine: Machine,
+  disk: MachineDisk,
+  follow: boolean,
+  signal: AbortSignal,
+): Promise<{ info: ImageInfo; report?: GuestReport; disk: MachineDisk }> {
+  const options = { signal, runId: 'survey' };
+  const image = await openMachineDisk(session, { machine: machine.id, follow }, machine, disk.id, options);
+  try {
+    const { info } = image;
+    const known: MachineDisk = {
+      ...disk,
+      format: info.format,
+      virtualSizeBytes: image.size,
+      allocatedSizeBytes: await allocatedBytes(image, signal),
+      files: info.files.length > 0 && disk.files.length > 0 ? [...new Set([...disk.files, ...filesOf(info)])] : disk.files,
+    };
+    const report = await inspectDisk(image, signal).catch((error) => {
+      // A disk with broken insides can still be carried; what it is stays known.
+      if (!(error instanceof AppError) || error.kind === 'cancelled') throw error;
+      return undefined;
+    });
+    return { info, disk: known, ...(report === undefined ? {} : { report }) };
+  } finally {
+    await image.close();
+  }
+}
+
+function withSystem(machine: Machine, reports: readonly GuestReport[]): Machine {
+  const installed = reports.flatMap((report) => report.systems)[0];
+  const firmware = machine.firmware ?? firmwareOf(reports);
+  const system = installed === undefined ? machine.system : plainSystem(installed);
+  return {
+    ...machine,
+    ...(system === undefined ? {} : { system }),
+    ...(firmware === undefined ? {} : { firmware }),
+  };
+}
+
+function plainSystem(found: GuestReport['systems'][number]): NonNullable<Machine['system']> {
+  const { name, family, version, architecture, hostname } = found;
+  return {
+    name,
+    family,
+    ...(version === undefined ? {} : { version }),
+    ...(architecture === undefined ? {} : { architecture }),
+    ...(hostname === undefined ? {} : { hostname }),
+  };
+}
+
+/** UEFI when the disks can only be started by it; a disk that suits both starts by BIOS everywhere. */
+function firmwareOf(reports: readonly GuestReport[]): Firmware | undefined {
+  const hints = reports.map((report) => report.firmware).filter((hint) => hint !== 'unknown');
+  if (hints.length === 0) return undefined;
+  return { kind: hints.every((hint) => hint === 'uefi') ? 'uefi' : 'bios' };
+}

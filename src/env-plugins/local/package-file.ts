@@ -1,0 +1,199 @@
+/** An OVA (one archive) or an OVF (a descriptor with its files beside it), opened. */
+import { readdir } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { type ByteSource, readBytes, windowOf } from '../../io/byte-source.ts';
+import { fileSource } from '../../io/file-source.ts';
+import { AppError, toAppError } from '../../model/errors.ts';
+import type { Finding } from '../../model/finding.ts';
+import type { Machine } from '../../model/machine.ts';
+import { parseDescriptor } from '../../packages/ovf/descriptor.ts';
+import { type ManifestEntry, parseManifest, uncoveredMembers, verifyManifest } from '../../packages/ovf/manifest.ts';
+import { isGzip, openStored } from '../../packages/ovf/members.ts';
+import type { OvfPackage } from '../../packages/ovf/package.ts';
+import { readTarIndex, safeName } from '../../packages/ovf/tar.ts';
+import { largestXmlBytes } from '../../packages/ovf/xml.ts';
+import type { OpenDisk } from '../plugin.ts';
+import { extensionOf } from './scan.ts';
+
+export interface OpenPackage {
+  readonly machines: readonly Machine[];
+  /** The disk's bytes; closing its source closes the package. */
+  openDisk(diskId: string): Promise<OpenDisk>;
+  /** Compares every file with the manifest; nothing to do without one. @throws AppError `corrupt`. */
+  verify(signal: AbortSignal): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The files of a package, wherever they are. Each opened source is closed by `close`. */
+interface Files {
+  readonly names: readonly string[];
+  readonly findings: readonly Finding[];
+  open(name: string): Promise<ByteSource | undefined>;
+  close(): Promise<void>;
+}
+
+/** @throws AppError `corrupt`, `unsupported`, `not-found`. */
+export async function openPackage(path: string, signal: AbortSignal): Promise<OpenPackage> {
+  const files = extensionOf(path) === 'ova' ? await archiveFiles(path, signal) : await folderFiles(path);
+  try {
+    return await readPackage(path, files, signal);
+  } catch (error) {
+    await files.close();
+    throw error;
+  }
+}
+
+async function archiveFiles(path: string, signal: AbortSignal): Promise<Files> {
+  const archive = await fileSource(path);
+  try {
+    const { members, findings } = await readTarIndex(archive, signal);
+    const byName = new Map(members.map((m) => [m.name, m]));
+    return {
+      names: members.map((m) => m.name),
+      findings,
+      async open(name) {
+        const member = byName.get(name);
+        return member && windowOf(archive, member.offset, member.size, `${path}:${name}`);
+      },
+      close: () => archive.close(),
+    };
+  } catch (error) {
+    await archive.close();
+    throw error;
+  }
+}
+
+async function folderFiles(descriptor: string): Promise<Files> {
+  const folder = dirname(descriptor);
+  const names = await readdir(folder).catch((error) => {
+    throw toAppError(error);
+  });
+  const own = basename(descriptor);
+  const manifest = `${basename(descriptor, '.ovf')}.mf`;
+  const opened: ByteSource[] = [];
+  return {
+    // Other packages may lie in the same folder: of these two kinds only ours count.
+    names: [own, ...names.filter((name) => name !== own && (!/\.(ovf|mf)$/i.test(name) || name === manifest))],
+    findings: [],
+    async open(name) {
+      const source = await fileSource(join(folder, safeName(name, descriptor))).catch((error) => {
+        if (toAppError(error).kind === 'not-found') return undefined;
+        throw error;
+      });
+      if (source !== undefined) opened.push(source);
+      return source;
+    },
+    async close() {
+      await Promise.all(opened.splice(0).map((source) => source.close()));
+    },
+  };
+}
+
+async function readPackage(path: string, files: Files, signal: AbortSignal): Promise<OpenPackage> {
+  const descriptorName = files.names.find((name) => extensionOf(name) === 'ovf');
+  if (descriptorName === undefined) {
+    throw new AppError('corrupt', 'there is no descriptor (.ovf) in it', {
+      where: path,
+      hint: 'this is not an OVA, or it is damaged',
+    });
+  }
+  const content = parseDescriptor(await readSmall(files, descriptorName, signal), `${path}:${descriptorName}`);
+  const manifest = await readManifest(path, files, signal);
+  const findings = [...files.findings, ...content.findings, ...manifestFindings(content, files, manifest)];
+  return {
+    machines: content.machines.map((machine) => ({
+      ...machine,
+      state: 'off',
+      packaging: extensionOf(path).toUpperCase(),
+      disks: machine.disks.map((disk) => placed(disk, path, content)),
+      findings: [...machine.findings, ...findings],
+    })),
+    openDisk: (diskId) => openDisk(path, files, content, diskId, signal),
+    async verify(abort) {
+      if (manifest !== undefined) await verifyManifest(manifest, files.open, abort);
+    },
+    close: files.close,
+  };
+}
+
+/** The disk with the place of its file: the archive itself, or the file beside the descriptor. */
+function placed(disk: Machine['disks'][number], path: string, content: OvfPackage): Machine['disks'][number] {
+  const file = content.disks.find((d) => d.diskId === disk.id)?.file;
+  const at = extensionOf(path) === 'ova' ? path : file === undefined ? undefined : join(dirname(path), file.href);
+  return {
+    ...disk,
+    files: at === undefined ? [] : [at],
+    ...(file?.sizeBytes === undefined ? {} : { allocatedSizeBytes: file.sizeBytes }),
+  };
+}
+
+async function readSmall(files: Files, name: string, signal: AbortSignal): Promise<Buffer> {
+  const source = await files.open(name);
+  if (source === undefined) throw new AppError('not-found', 'the file is missing', { where: name });
+  if (source.size > largestXmlBytes) {
+    throw new AppError('corrupt', `${source.size} bytes are too many for this kind of file`, { where: source.name });
+  }
+  return readBytes(source, 0, source.size, signal);
+}
+
+async function readManifest(path: string, files: Files, signal: AbortSignal): Promise<ManifestEntry[] | undefined> {
+  const name = files.names.find((n) => extensionOf(n) === 'mf');
+  return name === undefined ? undefined : parseManifest(await readSmall(files, name, signal), `${path}:${name}`);
+}
+
+function manifestFindings(content: OvfPackage, files: Files, manifest: ManifestEntry[] | undefined): Finding[] {
+  if (manifest === undefined) {
+    return [
+      {
+        rule: 'ovf.no-manifest',
+        severity: 'note',
+        message: "the package has no manifest: damage on its way here can't be noticed",
+      },
+    ];
+  }
+  const own = new Set(content.files.map((file) => file.href));
+  return uncoveredMembers(
+    manifest,
+    files.names.filter((name) => own.has(name)),
+  );
+}
+
+async function openDisk(
+  path: string,
+  files: Files,
+  content: OvfPackage,
+  diskId: string,
+  signal: AbortSignal,
+): Promise<OpenDisk> {
+  const disk = content.disks.find((d) => d.diskId === diskId);
+  if (disk === undefined) throw new AppError('not-found', `there is no disk "${diskId}"`, { where: path });
+  if (disk.parentRef !== undefined) {
+    throw new AppError('unsupported', `"${diskId}" is a delta of another disk`, {
+      where: path,
+      hint: 'export the machine again without snapshots',
+    });
+  }
+  if (disk.file === undefined) {
+    throw new AppError('unsupported', `"${diskId}" has no file: it is to be created empty`, {
+      where: path,
+      hint: 'leave this disk out and add an empty one at the destination',
+    });
+  }
+  const stored = await openStored(disk.file, files.open);
+  const gzip = disk.file.compression === 'gzip' || (await isGzip(stored, signal));
+  const source: ByteSource = { ...stored, read: stored.read.bind(stored), close: files.close };
+  return {
+    source,
+    ...(gzip ? { gzip } : {}),
+    async sibling(name) {
+      const found = await files.open(safeName(name, path));
+      if (found === undefined) throw new AppError('not-found', 'not in the package', { where: `${path}:${name}` });
+      return {
+        source: found,
+        sibling: async () => {
+          throw new AppError('unsupported', 'a chain of files inside a package', { where: path });
+        },
+      };
+    },
+  };
+}

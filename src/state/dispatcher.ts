@@ -1,0 +1,152 @@
+/**
+ * The one in-process event loop. Commands are wishes: each starts an effect. Effects emit events: facts. `reduce`
+ * makes the next state of each fact, and subscribers are told. Nothing here knows a screen.
+ */
+import type { Session } from '../env-plugins/plugin.ts';
+import { AppError, describeFailure, toAppError, toFailure } from '../model/errors.ts';
+import type { Command } from './commands.ts';
+import { effects } from './effects/index.ts';
+import type { Event } from './events.ts';
+import type { DispatcherPort } from './port.ts';
+import { initialState, reduce } from './reduce.ts';
+import type { RunControl } from './run-control.ts';
+import type { Services } from './services.ts';
+import type { State } from './state.ts';
+
+/** What effects hold between two commands: never part of the state. */
+export interface Live {
+  session?: { readonly session: Session; readonly environment: string; readonly settings: Record<string, string> };
+  run?: RunControl;
+  readonly questions: Map<number, (yes: boolean) => void>;
+  nextQuestion: number;
+}
+
+export interface EffectContext {
+  readonly services: Services;
+  readonly live: Live;
+  /** Aborted when a newer command of the same lane comes, and at the end. */
+  readonly signal: AbortSignal;
+  getState(): State;
+  emit(event: Event): void;
+  /** Another command as part of this one. @throws AppError what that one throws. */
+  perform(command: Command): Promise<void>;
+  /** Ends what runs in a lane, as a newer command would. */
+  abort(lane: Lane): void;
+}
+
+/** Commands of one lane replace each other: the latest wins. */
+export type Lane = 'connect' | 'list' | 'plan' | 'test' | 'run';
+
+export type Effect<T extends Command['type'] = Command['type']> = (
+  command: Extract<Command, { type: T }>,
+  context: EffectContext,
+) => Promise<void> | void;
+
+/** How long a terminate waits for effects to let go, milliseconds. */
+const patience = 5000;
+
+export class Dispatcher implements DispatcherPort {
+  readonly #services: Services;
+  readonly #listeners = new Set<() => void>();
+  readonly #watchers = new Set<(event: Event) => void>();
+  readonly #running = new Set<Promise<void>>();
+  readonly #lanes = new Map<Lane, AbortController>();
+  readonly #ended = new AbortController();
+  readonly #live: Live = { questions: new Map(), nextQuestion: 1 };
+  #state: State;
+
+  constructor(services: Services) {
+    this.#services = services;
+    this.#state = { ...initialState, catalog: services.catalog };
+  }
+
+  getState = (): State => this.#state;
+
+  subscribe = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  };
+
+  /** Every event, for the journal of `--json` and for tests. */
+  watch(watcher: (event: Event) => void): () => void {
+    this.#watchers.add(watcher);
+    return () => this.#watchers.delete(watcher);
+  }
+
+  /** For screens: a failure becomes a notice. */
+  async dispatch(command: Command): Promise<void> {
+    try {
+      if (command.type !== 'go') this.#clearNotice();
+      await this.perform(command);
+    } catch (error) {
+      const failure = toFailure(error);
+      if (failure.kind === 'cancelled') return;
+      const text = this.#services.redactor.redact(describeFailure(failure));
+      this.#emit({ type: 'notice', notice: { level: 'error', text } });
+    }
+  }
+
+  /** For the command line and for effects. @throws AppError */
+  async perform(command: Command): Promise<void> {
+    if (this.#state.terminating && command.type !== 'terminate') {
+      throw new AppError('cancelled', 'the program is ending');
+    }
+    if (command.type === 'terminate') return this.#terminate();
+    const { run, lane } = effects[command.type];
+    const signal = lane === undefined ? this.#ended.signal : this.#enter(lane);
+    const context: EffectContext = {
+      services: this.#services,
+      live: this.#live,
+      signal,
+      getState: this.getState,
+      emit: (event) => this.#emit(event),
+      perform: (next) => this.perform(next),
+      abort: (other) => this.#lanes.get(other)?.abort(),
+    };
+    const work = (async () => (run as Effect)(command as never, context))();
+    const settled = work.catch(() => undefined);
+    this.#running.add(settled);
+    try {
+      await work;
+    } catch (error) {
+      throw toAppError(error);
+    } finally {
+      this.#running.delete(settled);
+    }
+  }
+
+  #enter(lane: Lane): AbortSignal {
+    this.#lanes.get(lane)?.abort();
+    const controller = new AbortController();
+    this.#lanes.set(lane, controller);
+    return AbortSignal.any([controller.signal, this.#ended.signal]);
+  }
+
+  /** Nothing is left running: effects are cancelled and awaited, the session closed, the keychain let go. */
+  async #terminate(): Promise<void> {
+    if (this.#state.terminating) return;
+    this.#emit({ type: 'terminating' });
+    this.#live.run?.cancel();
+    this.#ended.abort(new AppError('cancelled', 'the program is ending'));
+    for (const answer of this.#live.questions.values()) answer(false);
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise((resolve) => {
+      timer = setTimeout(resolve, patience);
+    });
+    await Promise.race([Promise.all(this.#running), late]);
+    clearTimeout(timer);
+    await this.#live.session?.session.close();
+    delete this.#live.session;
+    this.#services.secrets.close();
+  }
+
+  #clearNotice(): void {
+    if (this.#state.notice !== undefined) this.#emit({ type: 'notice' });
+  }
+
+  #emit(event: Event): void {
+    this.#state = reduce(this.#state, event);
+    for (const watcher of this.#watchers) watcher(event);
+    for (const listener of this.#listeners) listener();
+  }
+}

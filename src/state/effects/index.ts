@@ -1,0 +1,45 @@
+/** Which effect answers which command, and in which lane. */
+import type { Command } from '../commands.ts';
+import type { Effect, Lane } from '../dispatcher.ts';
+import * as credentials from './credentials.ts';
+import * as environment from './environment.ts';
+import * as history from './history.ts';
+import * as machines from './machines.ts';
+import * as planning from './planning.ts';
+import * as running from './running.ts';
+
+interface Entry<T extends Command['type']> {
+  readonly run: Effect<T>;
+  readonly lane?: Lane;
+}
+
+export const effects: { readonly [T in Exclude<Command['type'], 'terminate'>]: Entry<T> } = {
+  go: { run: ({ screen }, { emit }) => emit({ type: 'went', screen }) },
+  dismiss: { run: (_, { emit }) => emit({ type: 'notice' }) },
+  load: { run: credentials.load },
+  'choose-secret-store': { run: credentials.chooseSecretStore },
+  'unlock-vault': { run: credentials.unlockVault },
+  'save-profile': { run: credentials.saveProfile },
+  'delete-profile': { run: credentials.deleteProfile },
+  'test-profile': { run: credentials.testProfile, lane: 'test' },
+  'choose-profile': { run: credentials.chooseProfile },
+  connect: { run: environment.connect, lane: 'connect' },
+  'cancel-connect': { run: environment.cancelConnect },
+  answer: { run: environment.answer },
+  list: { run: machines.list, lane: 'list' },
+  'stop-list': { run: machines.stopList },
+  'add-machine': { run: machines.addMachine },
+  select: { run: planning.select, lane: 'plan' },
+  draft: { run: planning.draft, lane: 'plan' },
+  'edit-machine': { run: planning.editMachine, lane: 'plan' },
+  run: { run: running.run },
+  pause: { run: running.pause },
+  resume: { run: running.resume },
+  cancel: { run: running.cancel },
+  another: { run: running.another },
+  history: { run: history.list },
+  'history-open': { run: history.open },
+  'history-remove': { run: history.remove },
+  'history-rerun': { run: history.rerun },
+  status: { run: running.status },
+};

@@ -1,0 +1,102 @@
+/** From what is selected and drafted to plans with their findings. */
+import { describePlan } from '../../convert/describe-plan.ts';
+import { makePlan } from '../../convert/make-plan.ts';
+import { reviewPlan } from '../../convert/review-plan.ts';
+import { toFailure } from '../../model/errors.ts';
+import type { Finding } from '../../model/finding.ts';
+import type { Plan } from '../../model/plan.ts';
+import type { Effect, EffectContext } from '../dispatcher.ts';
+import type { MachineItem, Planned } from '../state.ts';
+import { connectorFor } from './connection.ts';
+
+/** Keystrokes come faster than plans are wanted, milliseconds. */
+const settle = 60;
+
+export const select: Effect<'select'> = ({ ids }, context) => {
+  context.emit({ type: 'selected', ids });
+  return replan(context);
+};
+
+export const draft: Effect<'draft'> = ({ change }, context) => {
+  context.emit({ type: 'drafted', change });
+  return replan(context);
+};
+
+export const editMachine: Effect<'edit-machine'> = ({ id, change }, context) => {
+  context.emit({ type: 'machine-edited', id, change });
+  return replan(context);
+};
+
+/** Computes `planned`; a newer command of the lane ends it silently. */
+async function replan(context: EffectContext): Promise<void> {
+  const { emit, signal } = context;
+  emit({ type: 'planning' });
+  await new Promise((resolve) => setTimeout(resolve, settle));
+  if (signal.aborted) return;
+  const planned = await compute(context).catch(
+    (error): Planned => ({
+      ...empty,
+      status: 'failed',
+      failure: context.services.redactor.redactData(toFailure(error)),
+    }),
+  );
+  if (!signal.aborted) emit({ type: 'planned', planned });
+}
+
+const empty: Planned = { status: 'idle', plans: [], findings: [], text: [], bytes: 0 };
+
+async function compute(context: EffectContext): Promise<Planned> {
+  const { machines, selected } = context.getState();
+  const items = selected.flatMap((id) => machines.items.filter((item) => item.machine.id === id));
+  if (items.length === 0) return empty;
+  const plans = items.map((item) => planFor(context, item));
+  const findings: Finding[] = [];
+  let bytes = 0;
+  for (const plan of plans) {
+    const review = await reviewPlan(plan, connectorFor(context, () => undefined), context.signal);
+    const several = plans.length > 1 ? `${plan.machine.name}: ` : '';
+    findings.push(...review.findings.map((f) => ({ ...f, message: several + f.message })));
+    bytes += review.bytes;
+  }
+  findings.push(...sameNames(plans));
+  const text = plans.flatMap((plan, i) => (i === 0 ? describePlan(plan) : ['', ...describePlan(plan)]));
+  return { status: 'ready', plans, findings, text, bytes };
+}
+
+function planFor(context: EffectContext, item: MachineItem): Plan {
+  const { draft, connection } = context.getState();
+  const { settings = {}, environment = 'local' } = context.live.session ?? {};
+  const profile = connection.status === 'connected' ? connection.profile : undefined;
+  const edit = draft.edits[item.machine.id];
+  return makePlan({
+    source: {
+      environment,
+      ...(profile === undefined ? {} : { profile }),
+      settings,
+      machine: item.machine.id,
+      follow: settings.follow === 'yes',
+    },
+    machine: item.machine,
+    ...(edit === undefined ? {} : { edit }),
+    product: draft.product,
+    folder: draft.folder,
+    ...(draft.file === undefined ? {} : { file: draft.file }),
+    ...(draft.container === undefined ? {} : { container: draft.container }),
+    ...(draft.format === undefined ? {} : { format: draft.format }),
+    options: draft.options,
+    force: draft.force,
+    sync: draft.sync,
+  });
+}
+
+/** Two machines of one name would be written over each other. */
+function sameNames(plans: readonly Plan[]): Finding[] {
+  const names = plans.map((plan) => plan.machine.name);
+  const twice = [...new Set(names.filter((name, i) => names.indexOf(name) !== i))];
+  return twice.map((name) => ({
+    rule: 'machines.same-name',
+    severity: 'blocker',
+    message: `several machines are to be called "${name}"`,
+    remedy: 'give each a name of its own',
+  }));
+}

@@ -1,0 +1,193 @@
+/** Runs: one plan after the other, each with a journal of its own. */
+import { type ConversionEvent, type Outcome, runPlan } from '../../convert/run-plan.ts';
+import { packageFileName } from '../../convert/make-plan.ts';
+import { AppError, type Failure, toFailure } from '../../model/errors.ts';
+import type { Plan } from '../../model/plan.ts';
+import { formatBytes, formatDuration } from '../../model/units.ts';
+import type { Effect, EffectContext } from '../dispatcher.ts';
+import { RunControl } from '../run-control.ts';
+import { isActive, type RunItem, type RunStatus } from '../state.ts';
+import { connectorFor } from './connection.ts';
+
+export const run: Effect<'run'> = async ({ plans }, context) => {
+  const { emit, getState, live, signal } = context;
+  if (isActive(getState().run)) {
+    throw new AppError('conflict', 'a conversion is running', { hint: 'wait for it, or cancel it first' });
+  }
+  if (plans.length === 0) throw new AppError('usage', 'there is nothing to run', { hint: 'choose a machine first' });
+  const control = new RunControl();
+  live.run = control;
+  const stop = () => control.cancel();
+  signal.addEventListener('abort', stop, { once: true });
+  emit({ type: 'run-started', id: `run-${Date.now()}`, at: Date.now(), items: plans.map(itemOf) });
+  let failed: Failure | undefined;
+  try {
+    for (const [index, plan] of plans.entries()) {
+      if (control.signal.aborted) {
+        emit({ type: 'run-item', index, change: { status: 'cancelled', step: '' } });
+        continue;
+      }
+      const failure = await runOne(plan, index, control, context);
+      // The other machines are not held up by one that fails.
+      if (failure !== undefined && failure.kind !== 'cancelled') failed ??= failure;
+    }
+  } finally {
+    signal.removeEventListener('abort', stop);
+    delete live.run;
+  }
+  const status: RunStatus = control.signal.aborted ? 'cancelled' : failed === undefined ? 'done' : 'failed';
+  emit({ type: 'run-status', status, at: Date.now() });
+  if (!signal.aborted) {
+    await remember(plans, context);
+    await context.perform({ type: 'history' });
+  }
+  if (status === 'cancelled') throw new AppError('cancelled', 'cancelled');
+  if (failed !== undefined) {
+    const { kind, message, where, hint } = failed;
+    throw new AppError(kind, message, { ...(where === undefined ? {} : { where }), ...(hint === undefined ? {} : { hint }) });
+  }
+};
+
+function itemOf(plan: Plan): RunItem {
+  const file = packageFileName(plan);
+  const folder = plan.destination.settings.folder ?? '.';
+  return {
+    title: plan.machine.name,
+    destination: file === undefined ? folder : `${folder}/${file}`,
+    plan,
+    status: 'waiting',
+    step: '',
+    disks: plan.machine.disks.map((disk) => ({
+      id: disk.id,
+      name: disk.name,
+      bytesDone: 0,
+      bytesTotal: disk.allocatedSizeBytes ?? 0,
+      status: 'waiting',
+    })),
+    places: [],
+  };
+}
+
+async function runOne(
+  plan: Plan,
+  index: number,
+  control: RunControl,
+  context: EffectContext,
+): Promise<Failure | undefined> {
+  const { services, emit } = context;
+  const { redactor } = services;
+  const started = Date.now();
+  const journal = await services.history.open(titleOf(plan), plan);
+  const change = (part: Partial<Omit<RunItem, 'plan'>>) => emit({ type: 'run-item', index, change: part });
+  const log = (level: 'info' | 'warning' | 'error', text: string) => {
+    const line = { at: Date.now(), level, text: redactor.redact(text) };
+    journal.append({ type: 'log', ...line });
+    emit({ type: 'run-log', line });
+  };
+  change({ status: 'running', step: 'starting', historyId: journal.id });
+  log('info', `${titleOf(plan)}`);
+  try {
+    const outcome = await runPlan(plan, {
+      connect: connectorFor(context, (step) => change({ step })),
+      runId: journal.id,
+      signal: control.signal,
+      gate: control.gate,
+      emit: (event) => tell(event, index, context, log),
+    });
+    log('info', doneInWords(outcome, started));
+    change({ status: 'done', step: '', places: outcome.places });
+    await journal.close({ outcome: 'done', bytes: outcome.bytes, places: outcome.places });
+    return undefined;
+  } catch (error) {
+    const failure = redactor.redactData(toFailure(error));
+    const cancelled = failure.kind === 'cancelled';
+    log(cancelled ? 'warning' : 'error', cancelled ? 'cancelled; nothing is left behind' : failure.message);
+    change({ status: cancelled ? 'cancelled' : 'failed', step: '', failure });
+    const disks = context.getState().run?.items[index]?.disks ?? [];
+    const bytes = disks.reduce((sum, disk) => sum + disk.bytesDone, 0);
+    await journal.close({ outcome: cancelled ? 'cancelled' : 'failed', bytes, failure });
+    return failure;
+  }
+}
+
+type Log = (level: 'info' | 'warning' | 'error', text: string) => void;
+
+/** What a conversion says, as events and lines of the log. */
+function tell(event: ConversionEvent, index: number, { emit, getState }: EffectContext, log: Log): void {
+  switch (event.type) {
+    case 'step':
+      log('info', event.text);
+      return emit({ type: 'run-item', index, change: { step: event.text } });
+    case 'log':
+      return log(event.level, event.text);
+    case 'disks': {
+      const disks = event.disks.map((disk) => ({ ...disk, bytesDone: 0, status: 'waiting' as const }));
+      return emit({ type: 'run-item', index, change: { disks } });
+    }
+    case 'disk': {
+      const disks = getState().run?.items[index]?.disks ?? [];
+      const next = disks.map((disk) => {
+        if (disk.id !== event.id) return disk;
+        const bytesDone = event.status === 'done' ? disk.bytesTotal : disk.bytesDone;
+        return { ...disk, status: event.status, bytesDone };
+      });
+      return emit({ type: 'run-item', index, change: { disks: next } });
+    }
+    case 'progress':
+      return emit({ ...event, index });
+  }
+}
+
+function doneInWords(outcome: Outcome, started: number): string {
+  const seconds = Math.max(0.001, (Date.now() - started) / 1000);
+  const rate = formatBytes(Math.round(outcome.bytes / seconds));
+  return `done: ${formatBytes(outcome.bytes)} read, ${formatBytes(outcome.bytesWritten)} written in ${formatDuration(seconds)} (${rate}/s)`;
+}
+
+const titleOf = (plan: Plan): string =>
+  `${plan.machine.name} to ${plan.destination.container === 'disks' ? plan.destination.format : plan.destination.container.toUpperCase()}`;
+
+/** The destination is offered again next time. */
+async function remember(plans: readonly Plan[], { services, emit }: EffectContext): Promise<void> {
+  const { product, settings } = plans[0]!.destination;
+  if (settings.folder === undefined) return;
+  await services.preferences.update({ lastDestination: { product, folder: settings.folder } }).catch((error) => {
+    const text = `the preferences could not be saved: ${toFailure(error).message}`;
+    emit({ type: 'notice', notice: { level: 'warning', text } });
+  });
+}
+
+export const pause: Effect<'pause'> = (_, { live, emit, getState }) => {
+  if (live.run === undefined || getState().run?.status !== 'running') return;
+  live.run.pause();
+  emit({ type: 'run-status', status: 'paused', at: Date.now() });
+};
+
+export const resume: Effect<'resume'> = (_, { live, emit, getState }) => {
+  if (live.run === undefined || getState().run?.status !== 'paused') return;
+  live.run.resume();
+  emit({ type: 'run-status', status: 'running', at: Date.now() });
+};
+
+export const cancel: Effect<'cancel'> = (_, { live, emit }) => {
+  if (live.run === undefined) return;
+  emit({ type: 'run-status', status: 'cancelling', at: Date.now() });
+  live.run.cancel();
+};
+
+export const another: Effect<'another'> = async (_, { emit, getState, perform }) => {
+  if (isActive(getState().run)) throw new AppError('conflict', 'a conversion is running');
+  emit({ type: 'run-cleared' });
+  await perform({ type: 'select', ids: [] });
+  emit({ type: 'went', screen: getState().connection.status === 'connected' ? 'image' : 'environment' });
+};
+
+export const status: Effect<'status'> = (_, { emit, getState }) => {
+  const { run, connection } = getState();
+  const place = connection.status === 'connected' ? `connected to ${connection.label}` : 'not connected';
+  const text =
+    run === undefined
+      ? `${place}; nothing runs`
+      : `${place}; ${run.status}: ${formatBytes(run.bytesDone)} of ${formatBytes(run.bytesTotal)}`;
+  emit({ type: 'status', text });
+};

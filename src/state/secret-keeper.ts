@@ -1,0 +1,94 @@
+/** The secret store in use: chosen once by preference, unlocked on demand, told to the screens in plain words. */
+import { AppError, toFailure } from '../model/errors.ts';
+import { type ChosenStore, chooseStore } from './secrets/choose-store.ts';
+import type { KeychainStore } from './secrets/keychain-store.ts';
+import { type Redactor, redacting } from './secrets/redact.ts';
+import { profileAccount, type SecretStore } from './secrets/secret-store.ts';
+import type { VaultStore } from './secrets/vault-store.ts';
+import type { SecretStoreChoice, SecretStoreInfo } from './state.ts';
+
+export interface SecretKeeperOptions {
+  readonly keychain: KeychainStore;
+  readonly vault: VaultStore;
+  readonly redactor: Redactor;
+  /** Somebody can be asked for a passphrase. */
+  readonly canAsk: boolean;
+}
+
+export class SecretKeeper {
+  readonly #options: SecretKeeperOptions;
+  #chosen: Promise<ChosenStore> | undefined;
+  #choice: SecretStoreChoice = 'auto';
+
+  constructor(options: SecretKeeperOptions) {
+    this.#options = options;
+  }
+
+  /** Looks for the store anew. @throws AppError when the named one can't be used; the former stays. */
+  async choose(choice: SecretStoreChoice): Promise<SecretStoreInfo> {
+    const { keychain, vault, canAsk } = this.#options;
+    const chosen = await chooseStore({ preference: choice, keychain, vault, canAsk });
+    this.#choice = choice;
+    this.#chosen = Promise.resolve(chosen);
+    return this.info();
+  }
+
+  async info(): Promise<SecretStoreInfo> {
+    const { store, tried, needs } = await this.#current();
+    const kind = store.kind === 'none' ? 'memory' : store.kind;
+    const locked = kind === 'vault' && this.#options.vault.locked;
+    return {
+      kind,
+      description: store.describe(),
+      status: !locked ? 'ready' : needs === 'new-passphrase' ? 'absent' : 'locked',
+      choice: this.#choice,
+      tried: tried.map((t) => t.reason),
+    };
+  }
+
+  /** Opens the vault, or makes it. The failure is part of the answer, so that the form can show it. */
+  async unlock(passphrase: string): Promise<SecretStoreInfo> {
+    const { vault, redactor } = this.#options;
+    redactor.add(passphrase);
+    try {
+      if (await vault.exists()) await vault.unlock(passphrase);
+      else await vault.create(passphrase);
+    } catch (error) {
+      return { ...(await this.info()), failure: toFailure(error) };
+    }
+    return this.info();
+  }
+
+  async get(profile: string, field: string): Promise<string | undefined> {
+    return (await this.#store()).get(profileAccount(profile, field));
+  }
+
+  async set(profile: string, field: string, secret: string): Promise<void> {
+    await (await this.#store()).set(profileAccount(profile, field), secret);
+  }
+
+  async delete(profile: string, field: string): Promise<void> {
+    await (await this.#store()).delete(profileAccount(profile, field));
+  }
+
+  close(): void {
+    this.#options.keychain.close();
+    this.#options.vault.lock();
+  }
+
+  #current(): Promise<ChosenStore> {
+    const { keychain, vault, canAsk } = this.#options;
+    this.#chosen ??= chooseStore({ preference: this.#choice, keychain, vault, canAsk });
+    return this.#chosen;
+  }
+
+  async #store(): Promise<SecretStore> {
+    const { store } = await this.#current();
+    if (store.kind === 'vault' && this.#options.vault.locked) {
+      throw new AppError('auth', 'the vault is locked', {
+        hint: 'unlock it on the Credentials screen, or give its passphrase with --vault-passphrase env:NAME',
+      });
+    }
+    return redacting(store, this.#options.redactor);
+  }
+}

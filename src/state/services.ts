@@ -1,0 +1,24 @@
+/** What effects work with. Made once by the composition root (`compose.ts`); tests make their own. */
+import type { Connector } from '../convert/sessions.ts';
+import type { EnvironmentPlugin } from '../env-plugins/plugin.ts';
+import type { SecretKeeper } from './secret-keeper.ts';
+import type { Redactor } from './secrets/redact.ts';
+import type { Catalog } from './state.ts';
+import type { History } from './stores/history.ts';
+import type { PreferencesStore } from './stores/preferences.ts';
+import type { ProfileStore } from './stores/profiles.ts';
+
+export interface Services {
+  readonly plugins: readonly EnvironmentPlugin[];
+  readonly catalog: Catalog;
+  readonly preferences: PreferencesStore;
+  readonly profiles: ProfileStore;
+  readonly history: History;
+  readonly secrets: SecretKeeper;
+  readonly redactor: Redactor;
+  /** Secrets of the command line, by field, over those of the profile. */
+  readonly givenSecrets: ReadonlyMap<string, () => Promise<string>>;
+}
+
+/** What makes a connector of a plugin list; the context of each connection comes from the dispatcher. */
+export type { Connector };
