@@ -22,6 +22,15 @@ export interface DataBlock {
   release(): void;
 }
 
+/** A release that takes effect when it has been called `count` times: once for each view. */
+export function sharedRelease(block: Pick<DataBlock, 'release'>, count: number): () => void {
+  let left = count;
+  return () => {
+    left--;
+    if (left === 0) block.release();
+  };
+}
+
 export interface BlockOptions {
   /** The unit that is stored or left out, bytes: a cluster, a grain. A power of two. */
   readonly grainBytes: number;

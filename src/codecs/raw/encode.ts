@@ -1,5 +1,5 @@
 /** The disk's data in ascending order; zeros are left out, or written where the file is to be allocated fully. */
-import { dataBlocks } from '../../io/blocks.ts';
+import { dataBlocks, sharedRelease } from '../../io/blocks.ts';
 import type { Disk } from '../../io/disk.ts';
 import type { Chunk } from '../../io/encoded-file.ts';
 import { KiB, MiB } from '../../model/units.ts';
@@ -14,11 +14,7 @@ export async function* rawChunks(
 ): AsyncGenerator<Chunk> {
   let end = 0;
   for await (const block of dataBlocks(disk, { grainBytes, signal })) {
-    let left = block.runs.length;
-    const release = () => {
-      left--;
-      if (left === 0) block.release();
-    };
+    const release = sharedRelease(block, block.runs.length);
     for (const { offset, bytes } of block.runs) {
       if (full) yield* zeroChunks(end, offset);
       yield { offset, bytes, release };

@@ -1,0 +1,98 @@
+/** Compressed clusters: neighbours in the file are fetched with one read and decompressed at the same time. */
+import { type ByteSource, readBytes } from '../../io/byte-source.ts';
+import { throwIfAborted } from '../../io/in-order.ts';
+import { KiB, MiB } from '../../model/units.ts';
+import { inflateExactly, unzstdExactly } from '../compression.ts';
+import { ByteCache } from './byte-cache.ts';
+import type { Piece } from './cluster-map.ts';
+import type { Header } from './header.ts';
+
+const groupBytes = 2 * MiB;
+/** Bytes between two clusters that are cheaper to read than to leave out. */
+const gapBytes = 64 * KiB;
+/** For small reads that come back to the same cluster. */
+const cacheBytes = 16 * MiB;
+
+export class CompressedClusters {
+  readonly #source: ByteSource;
+  readonly #header: Header;
+  readonly #recent: ByteCache<number>;
+
+  constructor(source: ByteSource, header: Header) {
+    this.#source = source;
+    this.#header = header;
+    this.#recent = new ByteCache(cacheBytes, header.clusterBytes);
+  }
+
+  /** Fills the part of `target` (the guest's bytes from `offset` on) that these clusters cover. */
+  async read(
+    pieces: readonly Piece[],
+    target: Uint8Array,
+    offset: number,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const end = offset + target.length;
+    const whole = pieces.filter((p) => p.offset >= offset && p.offset + p.length <= end);
+    const partial = pieces.filter((p) => p.offset < offset || p.offset + p.length > end);
+    await allOf([
+      ...groups(whole).map((group) => this.#readGroup(group, target, offset, signal)),
+      ...partial.map((piece) => this.#readPart(piece, target, offset, signal)),
+    ]);
+  }
+
+  async #readGroup(group: readonly Piece[], target: Uint8Array, offset: number, signal?: AbortSignal) {
+    const start = group[0]!.host;
+    const last = group.at(-1)!;
+    const bytes = await readBytes(this.#source, start, last.host + last.bytes - start, signal);
+    await allOf(
+      group.map(async (piece) => {
+        throwIfAborted(signal);
+        const packed = bytes.subarray(piece.host - start, piece.host - start + piece.bytes);
+        target.set(await this.#unpack(packed, piece), piece.offset - offset);
+      }),
+    );
+  }
+
+  async #readPart(piece: Piece, target: Uint8Array, offset: number, signal?: AbortSignal): Promise<void> {
+    const cluster = await this.#recent.get(piece.offset, async () =>
+      this.#unpack(await readBytes(this.#source, piece.host, piece.bytes), piece),
+    );
+    throwIfAborted(signal);
+    const from = Math.max(0, offset - piece.offset);
+    const to = Math.min(piece.length, offset + target.length - piece.offset);
+    target.set(cluster.subarray(from, to), piece.offset + from - offset);
+  }
+
+  async #unpack(packed: Buffer, piece: Piece): Promise<Buffer> {
+    const { clusterBytes, compressionType } = this.#header;
+    const where = `${this.#source.name}, compressed cluster at ${piece.offset} in the file at ${piece.host}`;
+    if (compressionType === 'zlib') return inflateExactly(packed, clusterBytes, 'raw', where);
+    const out = await unzstdExactly(packed, clusterBytes, where);
+    return Buffer.from(out.buffer, out.byteOffset, out.length);
+  }
+}
+
+/** Ascending neighbours in the file together, up to `groupBytes` each. */
+function groups(pieces: readonly Piece[]): Piece[][] {
+  const out: Piece[][] = [];
+  for (const piece of pieces) {
+    const group = out.at(-1);
+    const last = group?.at(-1);
+    const gap = last === undefined ? -1 : piece.host - (last.host + last.bytes);
+    // Two neighbours may share a sector: the one before ends a little behind the start of the next.
+    const joins =
+      group !== undefined &&
+      gap > -512 &&
+      gap <= gapBytes &&
+      piece.host + piece.bytes - group[0]!.host <= groupBytes;
+    if (joins) group.push(piece);
+    else out.push([piece]);
+  }
+  return out;
+}
+
+/** Waits for all, also after an error: they write into a buffer that is the caller's again afterwards. */
+export async function allOf(work: readonly Promise<void>[]): Promise<void> {
+  const results = await Promise.allSettled(work);
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
+}
