@@ -42,8 +42,8 @@ export class CompressedClusters {
 
   async #readGroup(group: readonly Piece[], target: Uint8Array, offset: number, signal?: AbortSignal) {
     const start = group[0]!.host;
-    const last = group.at(-1)!;
-    const bytes = await readBytes(this.#source, start, last.host + last.bytes - start, signal);
+    const end = Math.max(...group.map((p) => p.host + p.bytes));
+    const bytes = await readBytes(this.#source, start, end - start, signal);
     await allOf(
       group.map(async (piece) => {
         throwIfAborted(signal);
@@ -78,12 +78,13 @@ function groups(pieces: readonly Piece[]): Piece[][] {
   for (const piece of pieces) {
     const group = out.at(-1);
     const last = group?.at(-1);
-    const gap = last === undefined ? -1 : piece.host - (last.host + last.bytes);
-    // Two neighbours may share a sector: the one before ends a little behind the start of the next.
+    // Neighbours may share a sector, so that one ends a little behind the start of the next; but written in
+    // another order, the next in the guest may also lie before.
     const joins =
       group !== undefined &&
-      gap > -512 &&
-      gap <= gapBytes &&
+      last !== undefined &&
+      piece.host >= last.host &&
+      piece.host - (last.host + last.bytes) <= gapBytes &&
       piece.host + piece.bytes - group[0]!.host <= groupBytes;
     if (joins) group.push(piece);
     else out.push([piece]);
