@@ -48,6 +48,8 @@ export class KeychainChild {
   readonly #pending = new Map<number, Pending>();
   #child: ChildProcess | undefined;
   #nextId = 0;
+  #used = false;
+  #retired = false;
 
   constructor(options: KeychainChildOptions = {}) {
     this.#options = options;
@@ -78,7 +80,19 @@ export class KeychainChild {
       clearTimeout(timer);
       this.#pending.delete(id);
       if (this.#pending.size === 0) rest(child);
+      if (this.#retired) this.retire();
     }
+  }
+
+  /** The keychain worked here once: what fails now may be a connection that died since. */
+  get used(): boolean {
+    return this.#used;
+  }
+
+  /** Closes as soon as nothing is under way. */
+  retire(): void {
+    this.#retired = true;
+    if (this.#pending.size === 0) this.close();
   }
 
   /** Ends the child. Safe at any time; a later call starts another one. */
@@ -103,14 +117,19 @@ export class KeychainChild {
 
   #answered({ id, value, error }: Answer): void {
     const pending = this.#pending.get(id);
-    if (error === undefined) pending?.resolve(value);
-    else pending?.reject(new KeychainRefusal(error));
+    if (error !== undefined) {
+      pending?.reject(new KeychainRefusal(error));
+      return;
+    }
+    this.#used = true;
+    pending?.resolve(value);
   }
 
   /** What is asked of this child is answered with `error`; nothing when it was ended before. */
   #end(child: ChildProcess, error: Error): void {
     if (this.#child !== child) return;
     this.#child = undefined;
+    this.#used = false;
     const waiting = [...this.#pending.values()];
     this.#pending.clear();
     child.kill('SIGKILL');

@@ -12,11 +12,13 @@ export interface KeychainOptions extends KeychainChildOptions {
 
 export class KeychainStore implements SecretStore {
   readonly kind = 'keychain';
-  readonly #child: KeychainChild;
+  readonly #options: KeychainChildOptions;
+  #child: KeychainChild;
   readonly #timeoutMs: number;
   readonly #probeTimeoutMs: number;
 
   constructor({ timeoutMs = 5000, probeTimeoutMs = 3000, ...child }: KeychainOptions = {}) {
+    this.#options = child;
     this.#child = new KeychainChild(child);
     this.#timeoutMs = timeoutMs;
     this.#probeTimeoutMs = probeTimeoutMs;
@@ -61,10 +63,18 @@ export class KeychainStore implements SecretStore {
   }
 
   async #call(...[method, args, limit]: Parameters<KeychainChild['call']>): Promise<unknown> {
+    const child = this.#child;
+    const { used } = child;
     try {
-      return await this.#child.call(method, args, limit);
+      return await child.call(method, args, limit);
     } catch (error) {
-      throw error instanceof KeychainRefusal ? explain(error, args[2]) : error;
+      if (!(error instanceof KeychainRefusal)) throw error;
+      const explained = explain(error, args[2]);
+      if (!used || explained.kind !== 'unreachable') throw explained;
+      // libsecret stays with the service that it once found, also when that was restarted: ask in a new process.
+      child.retire();
+      if (this.#child === child) this.#child = new KeychainChild(this.#options);
+      return this.#call(method, args, limit);
     }
   }
 }

@@ -68,16 +68,12 @@ function formsOf(secret: string): string[] {
   return [secret, ...lines].flatMap((text) => {
     const bytes = Buffer.from(text);
     const inJson = jsonForm(text);
-    const inUrl = [...bytes].map(urlForm).join('');
     return [
       text,
       inJson,
       jsonForm(inJson),
       xmlForm(text),
-      inUrl,
-      inUrl.replace(/%[0-9A-F]{2}/g, (code) => code.toLowerCase()),
-      inUrl.replaceAll('%20', '+'),
-      encodeURI(text),
+      ...urlSafe.flatMap((safe) => urlForms(bytes, safe)),
       bytes.toString('hex'),
       bytes.toString('hex').toUpperCase(),
       ...base64Forms(bytes),
@@ -90,10 +86,18 @@ const jsonForm = (text: string): string => JSON.stringify(text).slice(1, -1);
 const xmlForm = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 
-/** encodeURIComponent's set. Byte by byte, for it throws at half a surrogate pair. */
-function urlForm(byte: number): string {
-  const char = String.fromCharCode(byte);
-  return /[\w.!~*'()-]/.test(char) ? char : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+/** What is left as it is by encodeURIComponent, encodeURI, RFC 3986 and the URL Standard's form encoding. */
+const urlSafe = [/[\w.!~*'()-]/, /[\w.!~*'();,/?:@&=+$#-]/, /[\w.~-]/, /[\w.*-]/];
+
+/** Byte by byte, for encodeURIComponent throws at half a surrogate pair. */
+function urlForms(bytes: Buffer, safe: RegExp): string[] {
+  const coded = [...bytes].map((byte) => {
+    const char = String.fromCharCode(byte);
+    return byte < 128 && safe.test(char) ? char : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+  });
+  const upper = coded.join('');
+  const lower = coded.map((code) => (code.length === 3 ? code.toLowerCase() : code)).join('');
+  return [upper, lower, upper.replaceAll('%20', '+'), lower.replaceAll('%20', '+')];
 }
 
 /**

@@ -1,12 +1,12 @@
 /** The runs so far: one journal each in `runs/<id>.jsonl`, the oldest removed when there are too many. */
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, rm } from 'node:fs/promises';
-import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { AppError, toAppError } from '../../model/errors.ts';
 import { Journal, type JournalOptions } from './journal.ts';
 import { readEnds, readLines } from './journal-file.ts';
-import { type JournalLine, type RunSummary, type StartLine, startOf, summarize } from './journal-lines.ts';
+import { type JournalLine, type RunSummary, startOf, summarize } from './journal-lines.ts';
+import { isAlive, ownMark } from './process-mark.ts';
 import { timeStamp } from './time-stamp.ts';
 
 const ID = /^\d{8}-\d{6}-[0-9a-f]{4}$/;
@@ -46,8 +46,7 @@ export class History {
       version: 1,
       id: journal.id,
       title: title.slice(0, LONGEST_TITLE),
-      pid: process.pid,
-      host: hostname(),
+      ...(await ownMark()),
     });
     journal.line('plan', { plan });
     await this.#prune(journal.id).catch((error) => this.#options.onFailure(toAppError(error)));
@@ -115,7 +114,7 @@ export class History {
   async #summary(id: string): Promise<RunSummary | undefined> {
     const { first, last } = await readEnds(this.#path(id));
     const start = startOf(first);
-    return start && summarize({ ...start, id }, last, isAlive(start));
+    return start && summarize({ ...start, id }, last, await isAlive(start));
   }
 
   async #prune(current: string): Promise<void> {
@@ -152,15 +151,4 @@ function newId(): string {
 
 function isEvent(line: JournalLine): boolean {
   return line.type === 'event';
-}
-
-/** Only on this host can we know. A new process may have got the old number: then a run looks alive for longer. */
-function isAlive({ pid, host }: StartLine): boolean {
-  if (host !== hostname() || !Number.isSafeInteger(pid) || pid <= 0) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }

@@ -1,7 +1,7 @@
 /**
  * The lines of a run's journal, JSON each:
  *
- *   {"type":"start","version":1,"id","at","title","pid","host"}   short: a list of runs reads only this and the end
+ *   {"type":"start","version":1,"id","at","title","pid","host","born"}   short: a list of runs reads only this and the end
  *   {"type":"plan","at","plan"}
  *   {"type":"event","at","event"}…
  *   {"type":"end","at","outcome","bytes","seconds","places"}      missing when the program was killed
@@ -45,6 +45,7 @@ const startSchema = z.object({
   title: z.string(),
   pid: z.number(),
   host: z.string(),
+  born: z.string().optional(),
 });
 const endSchema = z.object({
   type: z.literal('end'),
@@ -56,8 +57,8 @@ const endSchema = z.object({
 });
 const anySchema = z.object({ type: z.string(), at });
 
-export type StartLine = z.infer<typeof startSchema>;
-export type EndLine = z.infer<typeof endSchema>;
+type StartLine = z.infer<typeof startSchema>;
+type EndLine = z.infer<typeof endSchema>;
 /** One parsed line; `data` is checked only as far as `type` and `at`. */
 export interface JournalLine {
   readonly type: string;

@@ -27,7 +27,8 @@ export class Journal {
   #torn = false;
   #closed = false;
 
-  private constructor(id: string, options: JournalOptions, handle: FileHandle | undefined) {
+  /** Without a handle it takes lines and writes none. */
+  constructor(id: string, options: JournalOptions, handle: FileHandle | undefined) {
     this.id = id;
     this.#options = options;
     this.#handle = handle;
