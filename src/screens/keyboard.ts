@@ -120,15 +120,15 @@ export class Keyboard {
     setImmediate(() => this.#drain());
   }
 
-  /** Topmost first, down to the first exclusive layer's level; `always` is looked at in any case. */
+  /** Topmost first; those of the topmost level alone where that is exclusive; `always` before all. */
   #reachable(): Layer[] {
     const ordered = this.#layers.map((layer, at) => ({ layer, at }));
     ordered.sort((a, b) => b.layer.level - a.layer.level || b.at - a.at);
     const sorted = ordered.map((o) => o.layer);
     const always = sorted.filter((l) => l.level === alwaysLevel);
     const others = sorted.filter((l) => l.level !== alwaysLevel);
-    const top = others[0];
-    return top !== undefined && top.level >= entryLevel ? [...always, top] : [...always, ...others];
+    const top = others[0]?.level ?? 0;
+    return [...always, ...(top >= entryLevel ? others.filter((l) => l.level === top) : others)];
   }
 
   #takesText(): boolean {

@@ -1,6 +1,6 @@
 import { Box, Text } from 'ink';
 import { useMemo } from 'react';
-import { useKeys, useRemembered } from '../screen.ts';
+import { type KeyLevel, useKeys, useRemembered } from '../screen.ts';
 import { fitTo } from './fit-text.ts';
 import { type Move, scrollBar } from './scroll-list-view.ts';
 import { useTerminal } from './terminal.ts';
@@ -15,10 +15,13 @@ export interface TextPaneProps {
   /** Stays at the end while lines arrive, as a log does. */
   readonly follow?: boolean;
   readonly active?: boolean;
+  /** Within a dialog: `dialog`. */
+  readonly level?: KeyLevel;
 }
 
 /** Text that wraps and scrolls, with a bar at the right when there is more. */
-export function TextPane({ name, lines, width, height, follow = false, active = true }: TextPaneProps) {
+export function TextPane(props: TextPaneProps) {
+  const { name, lines, width, height, follow = false, active = true, level = 'list' } = props;
   const { glyphs, styles } = useTerminal();
   const [top, setTop] = useRemembered<number | undefined>(`pane:${name}`, follow ? undefined : 0);
   const wrapped = useMemo(() => paneLines(lines, Math.max(1, width - 2)), [lines, width]);
@@ -33,7 +36,7 @@ export function TextPane({ name, lines, width, height, follow = false, active = 
       { key: 'home', label: 'to the start', quiet: true, run: go('home') },
       { key: 'end', label: 'to the end', quiet: true, run: go('end') },
     ],
-    { level: 'list', active },
+    { level, active },
   );
   const bar = scrollBar(from, height, wrapped.length);
   return (

@@ -1,0 +1,67 @@
+/** What the frame says and where keys lead: pure. */
+import { isActive, type Notice, type ScreenId, type State, steps } from '../state/state.ts';
+import type { KeySummary } from './keyboard.ts';
+import { keysOfBinding, shownKey } from './keyboard.ts';
+import { fitTo, wrap } from './widgets/fit-text.ts';
+import { headerRows } from './widgets/header.tsx';
+import type { PaneLine } from './widgets/text-pane-view.ts';
+
+export const smallest = { columns: 40, rows: 10 };
+const noticeRowsMax = 3;
+const footRows = 1;
+
+/** The step before the one shown; from the history, the step it was opened from. */
+export function stepBack(screen: ScreenId, before: ScreenId): ScreenId | undefined {
+  if (screen === 'history') return before === 'history' ? 'credentials' : before;
+  return steps[steps.indexOf(screen) - 1];
+}
+
+export interface NoticeLine {
+  readonly level: Notice['level'];
+  readonly text: string;
+}
+
+const words: Record<Notice['level'], string> = { info: '', warning: 'Warning: ', error: 'Error: ' };
+
+/** The line above the keys: why a key does nothing, else the last thing to tell. */
+export function noticeLines(state: State, summary: KeySummary, columns: number): NoticeLine[] {
+  const notice: Notice | undefined =
+    summary.refused !== undefined
+      ? { level: 'warning', text: summary.refused }
+      : state.terminating
+        ? { level: 'info', text: 'Ending … (Ctrl+C again: at once)' }
+        : state.notice;
+  if (notice === undefined) return [];
+  const word = summary.refused === undefined ? words[notice.level] : 'Not now: ';
+  return wrap(word + notice.text, columns)
+    .slice(0, noticeRowsMax)
+    .map((text) => ({ level: notice.level, text }));
+}
+
+/** Lines left for the screen. */
+export const bodyRows = (rows: number, notices: number): number =>
+  Math.max(1, rows - headerRows - Math.max(1, notices) - footRows);
+
+/** All keys, those at the foot first, with the reason of each that can't be used now. */
+export function helpLines(summary: KeySummary): PaneLine[] {
+  const fixed: PaneLine[] = [
+    { text: '' },
+    { text: 'Lists: space marks, / filters (words in any order), Esc takes the filter back.', tone: 'dim' },
+    { text: 'Nothing is written to a source, and nothing is replaced unless asked for.', tone: 'dim' },
+  ];
+  const line = (key: string, text: string, reason?: string): PaneLine =>
+    reason === undefined
+      ? { text: `${fitTo(key, 14)} ${text}` }
+      : { text: `${fitTo(key, 14)} ${text} (not now: ${reason})`, tone: 'dim' };
+  const shown = [...summary.bindings].sort((a, b) => Number(a.quiet ?? false) - Number(b.quiet ?? false));
+  return [
+    ...shown
+      .filter((b) => !keysOfBinding(b).includes('ctrl+c') && b.key !== '?')
+      .map((b) => line(shownKey(b), b.help ?? b.label, b.reason)),
+    line('Ctrl+C', 'end; asks first while something runs'),
+    ...fixed,
+  ];
+}
+
+export const quitQuestion = (state: State): string | undefined =>
+  isActive(state.run) ? 'A conversion is running. Stop it and quit?' : undefined;
