@@ -1,7 +1,8 @@
 /** Puts a package around a delivery where the plan wants one. */
 import type { Delivery } from '../env-plugins/plugin.ts';
 import type { Plan } from '../model/plan.ts';
-import { packAsOva, packAsOvf } from '../packages/ovf/delivery.ts';
+import { packAsOva } from '../packages/ovf/ova-writer.ts';
+import { packAsOvf } from '../packages/ovf/ovf-writer.ts';
 import { diskFileNames, packageFileName } from './make-plan.ts';
 import type { ExtractedDisk } from './run-plan.ts';
 

@@ -1,0 +1,27 @@
+/** Bundles src/cli.tsx into dist/: one small entry, chunks loaded when they are needed. */
+import { rm } from 'node:fs/promises';
+import { build } from 'esbuild';
+
+await rm('dist', { recursive: true, force: true });
+await build({
+  entryPoints: { cli: 'src/cli.tsx' },
+  outdir: 'dist',
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node20',
+  jsx: 'automatic',
+  sourcemap: false,
+  minify: false,
+  legalComments: 'none',
+  chunkNames: 'chunks/[name]-[hash]',
+  // Native code, and packages that look for files of their own.
+  external: ['keytar', 'koffi', 'ssh2', 'cpu-features', '@node-rs/crc32', '@bokuweb/zstd-wasm', 'conf'],
+  define: { 'process.env.NODE_ENV': '"production"' },
+  // Ink's developer tools, which are not installed.
+  alias: { 'react-devtools-core': './scripts/no-devtools.ts' },
+  banner: {
+    js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+  },
+});

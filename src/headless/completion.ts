@@ -1,0 +1,80 @@
+/** `completion`: scripts for shells, made from the commands as they are. */
+import type { Command } from 'commander';
+import { AppError } from '../model/errors.ts';
+
+/** Prints the script. @throws AppError `usage` for an unknown shell. */
+export function completion(program: Command, shell: string): number {
+  const script = scripts[shell];
+  if (script === undefined) {
+    throw new AppError('usage', `there is no completion for "${shell}"`, {
+      hint: `there is for ${Object.keys(scripts).join(', ')}`,
+    });
+  }
+  process.stdout.write(script(commandsOf(program)));
+  return 0;
+}
+
+interface CommandWords {
+  readonly name: string;
+  readonly description: string;
+  readonly options: readonly { readonly flag: string; readonly description: string }[];
+}
+
+const commandsOf = (program: Command): CommandWords[] =>
+  program.commands.map((command) => ({
+    name: command.name(),
+    description: command.description(),
+    options: command.options.map((o) => ({ flag: o.long ?? o.short ?? '', description: o.description })),
+  }));
+
+const scripts: Readonly<Record<string, (commands: readonly CommandWords[]) => string>> = {
+  bash: (commands) => `_vmferry() {
+  local word=\${COMP_WORDS[COMP_CWORD]} words=
+  if [ "$COMP_CWORD" -eq 1 ]; then
+    words="${commands.map((c) => c.name).join(' ')} --help --version"
+  else
+    case \${COMP_WORDS[1]} in
+${commands.map((c) => `      ${c.name}) words="${c.options.map((o) => o.flag).join(' ')} --help" ;;`).join('\n')}
+    esac
+  fi
+  if [ "$COMP_CWORD" -eq 1 ] || [ "\${word:0:1}" = - ]; then
+    COMPREPLY=($(compgen -W "$words" -- "$word"))
+  else
+    compopt -o filenames
+    COMPREPLY=($(compgen -f -- "$word"))
+  fi
+}
+complete -F _vmferry vmferry
+`,
+  zsh: (commands) => `#compdef vmferry
+_vmferry() {
+  local -a commands=(
+${commands.map((c) => `    ${quote(`${c.name}:${c.description}`)}`).join('\n')}
+  )
+  if (( CURRENT == 2 )); then
+    _describe command commands
+    return
+  fi
+  case $words[2] in
+${commands.map((c) => `    ${c.name}) _arguments ${c.options.map((o) => quote(`${o.flag}[${o.description.replace(/[[\]:]/g, ' ')}]`)).join(' ')} '*:file:_files' ;;`).join('\n')}
+  esac
+}
+compdef _vmferry vmferry
+`,
+  fish: (commands) =>
+    [
+      ...commands.map(
+        (c) => `complete -c vmferry -n __fish_use_subcommand -a ${c.name} -d ${quote(c.description)}`,
+      ),
+      ...commands.flatMap((c) =>
+        c.options.map(
+          (o) =>
+            `complete -c vmferry -n '__fish_seen_subcommand_from ${c.name}' -l ${o.flag.replace(/^--/, '')} -d ${quote(o.description)}`,
+        ),
+      ),
+      '',
+    ].join('\n'),
+};
+
+/** For all three shells: single quotes, with those inside taken apart. */
+const quote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;

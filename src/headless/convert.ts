@@ -1,0 +1,197 @@
+/** `convert`, `plan` and `run`. */
+import { readFile, stat } from 'node:fs/promises';
+import { basename, dirname, extname, resolve } from 'node:path';
+import { codecForExtension } from '../codecs/registry.ts';
+import type { Composed } from '../compose.ts';
+import { parsePlan } from '../convert/parse-plan.ts';
+import { AppError, toAppError } from '../model/errors.ts';
+import { worst } from '../model/finding.ts';
+import type { OptionValue } from '../model/options.ts';
+import type { Container, Plan } from '../model/plan.ts';
+import { parseBytes } from '../model/units.ts';
+import type { Draft, MachineEdit, Planned } from '../state/state.ts';
+import { findingLine, type Output, terminalOutput } from './output.ts';
+import type { CommonOptions } from './program.ts';
+import { followRun } from './follow-run.ts';
+import { addImage, withDispatcher } from './session.ts';
+
+export interface ConvertOptions extends CommonOptions {
+  readonly sample?: boolean;
+  readonly to?: string;
+  readonly format?: string;
+  readonly package?: Container;
+  readonly for?: string;
+  readonly set?: readonly string[];
+  readonly name?: string;
+  readonly cpus?: string;
+  readonly memory?: string;
+  readonly firmware?: 'bios' | 'uefi';
+  readonly without?: readonly string[];
+  readonly follow?: boolean;
+  readonly force?: boolean;
+  readonly sync?: boolean;
+  readonly dryRun?: boolean;
+}
+
+export async function convert(image: string | undefined, options: ConvertOptions): Promise<number> {
+  const output = terminalOutput({ json: options.json === true, quiet: options.quiet === true });
+  return withDispatcher(options, async (composed) => {
+    const planned = await planFor(composed, image, options);
+    tellFindings(planned, output);
+    if (options.dryRun) {
+      if (output.json) output.value({ type: 'plan', plans: planned.plans, findings: planned.findings });
+      else for (const line of planned.text) output.line(line);
+      return worst(planned.findings) === 'blocker' ? 3 : 0;
+    }
+    refuseBlocked(planned);
+    return followRun(composed, planned.plans, output);
+  });
+}
+
+export async function plan(image: string | undefined, options: ConvertOptions): Promise<number> {
+  const output = terminalOutput({ json: false, quiet: options.quiet === true });
+  return withDispatcher(options, async (composed) => {
+    const planned = await planFor(composed, image, options);
+    tellFindings(planned, output);
+    process.stdout.write(`${JSON.stringify(planned.plans[0], null, 2)}\n`);
+    return worst(planned.findings) === 'blocker' ? 3 : 0;
+  });
+}
+
+export async function runPlanFile(
+  file: string,
+  options: CommonOptions & { readonly force?: boolean },
+): Promise<number> {
+  const output = terminalOutput({ json: options.json === true, quiet: options.quiet === true });
+  const plans = parsePlans(await readText(file), file).map((p) => (options.force ? { ...p, force: true } : p));
+  return withDispatcher(options, (composed) => followRun(composed, plans, output));
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file === '-' ? '/dev/stdin' : file, 'utf8');
+  } catch (error) {
+    throw toAppError(error);
+  }
+}
+
+function parsePlans(text: string, where: string): Plan[] {
+  let data: unknown;
+  try {
+    data = JSON.parse(text);
+  } catch (cause) {
+    throw new AppError('usage', 'not a plan: no JSON', { where, hint: 'make it with "vmferry plan"', cause });
+  }
+  return (Array.isArray(data) ? data : [data]).map(parsePlan);
+}
+
+/** The machine added, the draft filled from the options, the plan computed. @throws AppError `usage` … */
+async function planFor(composed: Composed, image: string | undefined, options: ConvertOptions): Promise<Planned> {
+  const { dispatcher } = composed;
+  const change = await draftOf(options);
+  await addImage(composed, await imageOf(composed, image, options), options.follow === true);
+  const id = dispatcher.getState().selected[0]!;
+  await dispatcher.perform({ type: 'draft', change });
+  await dispatcher.perform({ type: 'edit-machine', id, change: editOf(composed, id, options, change) });
+  const { planned } = dispatcher.getState();
+  if (planned.failure !== undefined) {
+    const { kind, message, where, hint } = planned.failure;
+    throw new AppError(kind, message, { ...(where === undefined ? {} : { where }), ...(hint === undefined ? {} : { hint }) });
+  }
+  return planned;
+}
+
+async function imageOf(composed: Composed, image: string | undefined, options: ConvertOptions): Promise<string> {
+  if (image !== undefined && options.sample) throw new AppError('usage', 'an image and --sample can not both be given');
+  if (image !== undefined) return image;
+  if (!options.sample) {
+    throw new AppError('usage', 'what is to be converted is missing', {
+      hint: 'name an image, or try --sample; see vmferry convert --help',
+    });
+  }
+  const { sample } = composed.services.catalog;
+  if (sample === undefined) throw new AppError('not-found', 'the sample machine is not installed');
+  return sample;
+}
+
+type DraftChange = Partial<Omit<Draft, 'edits'>>;
+
+/** Where to and as what. The extension of `--to` says the format unless it is said. */
+async function draftOf(options: ConvertOptions): Promise<DraftChange> {
+  const to = options.to ?? (options.sample ? 'vmferry-sample.qcow2' : undefined);
+  if (to === undefined) {
+    throw new AppError('usage', 'where to is missing', { hint: 'say --to with a file or a folder' });
+  }
+  const given: DraftChange = {
+    product: options.for ?? 'files',
+    options: optionValues(options.set ?? []),
+    force: options.force === true,
+    sync: options.sync === true,
+  };
+  const isFolder = to.endsWith('/') || (await stat(to).then((s) => s.isDirectory(), () => false));
+  if (isFolder) return { ...given, folder: resolve(to), ...kindOf(options, undefined) };
+  const extension = extname(to).slice(1).toLowerCase();
+  return { ...given, folder: dirname(resolve(to)), file: basename(to), ...kindOf(options, extension) };
+}
+
+function kindOf(options: ConvertOptions, extension: string | undefined): { container?: Container; format?: string } {
+  const container = options.package ?? (extension === 'ova' || extension === 'ovf' ? extension : undefined);
+  if (container === 'ova' || container === 'ovf') {
+    return { container, ...(options.format === undefined ? {} : { format: options.format }) };
+  }
+  const format = options.format ?? (extension === undefined ? undefined : codecForExtension(extension)?.id);
+  if (format === undefined && extension !== undefined) {
+    throw new AppError('usage', `"${extension === '' ? 'no extension' : `.${extension}`}" doesn't say which format is wanted`, {
+      hint: 'say it with --format, or name a folder with a "/" at its end',
+    });
+  }
+  // For a product the default container is its own; for a plain file it is the disk.
+  const plain = options.for === undefined || format !== undefined ? { container: 'disks' as const } : {};
+  return { ...plain, ...(format === undefined ? {} : { format }) };
+}
+
+function optionValues(given: readonly string[]): Record<string, OptionValue> {
+  return Object.fromEntries(
+    given.map((text) => {
+      const at = text.indexOf('=');
+      if (at <= 0) throw new AppError('usage', `--set ${text}: it takes KEY=VALUE`);
+      return [text.slice(0, at), text.slice(at + 1)];
+    }),
+  );
+}
+
+function editOf(composed: Composed, id: string, options: ConvertOptions, change: DraftChange): MachineEdit {
+  const item = composed.dispatcher.getState().machines.items.find((i) => i.machine.id === id);
+  const disks = item?.machine.disks ?? [];
+  const leaveOut = (options.without ?? []).map((name) => {
+    const disk = disks.find((d) => d.id === name || d.name === name);
+    if (disk !== undefined) return disk.id;
+    throw new AppError('usage', `there is no disk "${name}"`, { hint: `there are: ${disks.map((d) => d.name).join(', ')}` });
+  });
+  const name = options.name ?? (change.file === undefined ? undefined : basename(change.file, extname(change.file)));
+  const cpus = options.cpus === undefined ? undefined : Number(options.cpus);
+  if (cpus !== undefined && (!Number.isInteger(cpus) || cpus < 1 || cpus > 1024)) {
+    throw new AppError('usage', `--cpus ${options.cpus}: it takes a whole number from 1 to 1024`);
+  }
+  return {
+    ...(name === undefined ? {} : { name }),
+    ...(cpus === undefined ? {} : { processors: cpus }),
+    ...(options.memory === undefined ? {} : { memoryBytes: parseBytes(options.memory) }),
+    ...(options.firmware === undefined ? {} : { firmware: { kind: options.firmware } }),
+    ...(leaveOut.length === 0 ? {} : { leaveOut }),
+  };
+}
+
+function tellFindings(planned: Planned, output: Output): void {
+  if (output.json) output.value({ type: 'findings', findings: planned.findings });
+  else for (const finding of planned.findings) output.remark(findingLine(finding));
+}
+
+function refuseBlocked(planned: Planned): void {
+  const blockers = planned.findings.filter((f) => f.severity === 'blocker');
+  if (blockers.length === 0) return;
+  const remedies = blockers.flatMap((f) => f.remedy ?? []);
+  throw new AppError('blocked', blockers.map((f) => f.message).join('; '), {
+    ...(remedies.length === 0 ? {} : { hint: remedies.join('; ') }),
+  });
+}

@@ -1,0 +1,61 @@
+/** Runs plans and tells how it goes: a line on a terminal, events with --json. */
+import type { Composed } from '../compose.ts';
+import { toAppError } from '../model/errors.ts';
+import type { Plan } from '../model/plan.ts';
+import { formatBytes, formatDuration } from '../model/units.ts';
+import type { Event } from '../state/events.ts';
+import type { Run } from '../state/state.ts';
+import { exitCode } from './exit-codes.ts';
+import type { Output } from './output.ts';
+
+/** Resolves to the exit code. */
+export async function followRun({ dispatcher }: Composed, plans: readonly Plan[], output: Output): Promise<number> {
+  const unwatch = dispatcher.watch((event) => tell(event, dispatcher.getState().run, output));
+  try {
+    await dispatcher.perform({ type: 'run', plans });
+  } catch (error) {
+    const { kind, message, where, hint } = toAppError(error);
+    output.progressDone();
+    output.error({ kind, message, ...(where === undefined ? {} : { where }), ...(hint === undefined ? {} : { hint }) });
+    return exitCode({ kind, message });
+  } finally {
+    unwatch();
+    output.progressDone();
+  }
+  for (const item of dispatcher.getState().run?.items ?? []) {
+    for (const place of item.places) output.json ? output.value({ type: 'place', place }) : output.line(place);
+  }
+  return 0;
+}
+
+const printed = new Set<Event['type']>(['run-started', 'run-status', 'run-item', 'progress', 'run-log']);
+
+function tell(event: Event, run: Run | undefined, output: Output): void {
+  if (!printed.has(event.type)) return;
+  if (output.json) return output.value(forMachines(event));
+  if (event.type === 'run-log' && event.line.level !== 'info') output.remark(`${event.line.level}: ${event.line.text}`);
+  if (event.type === 'run-log' && event.line.text.startsWith('done:')) output.remark(event.line.text);
+  if (run !== undefined) output.progress(progressLine(run));
+}
+
+/** The plans were printed once, or are the caller's own. */
+function forMachines(event: Event): unknown {
+  if (event.type !== 'run-started') return event;
+  return { ...event, items: event.items.map(({ plan: _, ...item }) => item) };
+}
+
+/** ` 42% 1.2 GiB of 2.8 GiB  320 MiB/s  0:05 left  writing disk.qcow2` */
+export function progressLine(run: Run): string {
+  const { bytesDone, bytesTotal, rate, secondsLeft } = run;
+  const share = bytesTotal === 0 ? 0 : bytesDone / bytesTotal;
+  const step = run.items.find((item) => item.status === 'running')?.step ?? '';
+  return [
+    `${String(Math.floor(share * 100)).padStart(3)}%`,
+    `${formatBytes(bytesDone)} of ${formatBytes(bytesTotal)}`,
+    rate > 0 ? ` ${formatBytes(Math.round(rate))}/s` : '',
+    secondsLeft === undefined ? '' : ` ${formatDuration(secondsLeft)} left`,
+    ` ${run.status === 'running' ? step : run.status}`,
+  ]
+    .filter((part) => part !== '')
+    .join(' ');
+}

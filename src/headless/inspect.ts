@@ -1,0 +1,89 @@
+/** `inspect`: what an image is and what is inside it. */
+import type { ImageInfo } from '../codecs/codec.ts';
+import type { GuestReport } from '../model/guest-report.ts';
+import { formatBytes } from '../model/units.ts';
+import type { MachineItem } from '../state/state.ts';
+import { findingLine, table, terminalOutput } from './output.ts';
+import type { CommonOptions } from './program.ts';
+import { addImage, withDispatcher } from './session.ts';
+
+export async function inspect(image: string, options: CommonOptions & { readonly follow?: boolean }): Promise<number> {
+  const output = terminalOutput({ json: options.json === true, quiet: false });
+  return withDispatcher(options, async (composed) => {
+    await addImage(composed, image, options.follow === true);
+    const { machines, selected } = composed.dispatcher.getState();
+    const item = machines.items.find((i) => i.machine.id === selected[0])!;
+    if (output.json) output.value({ machine: item.machine, images: item.images, reports: item.reports });
+    else for (const line of describeItem(item)) output.line(line);
+    return 0;
+  });
+}
+
+export function describeItem({ machine, images, reports }: MachineItem): string[] {
+  const lines = [machine.name, ...row('place', machine.id)];
+  if (machine.packaging !== undefined) lines.push(...row('packaging', machine.packaging));
+  if (machine.system !== undefined) {
+    const { name, architecture, hostname } = machine.system;
+    lines.push(...row('system', [name, architecture, hostname && `called ${hostname}`].filter(Boolean).join(', ')));
+  }
+  if (machine.processors !== undefined) lines.push(...row('processors', String(machine.processors.count)));
+  if (machine.memoryBytes !== undefined) lines.push(...row('memory', formatBytes(machine.memoryBytes)));
+  if (machine.firmware !== undefined) lines.push(...row('firmware', machine.firmware.kind.toUpperCase()));
+  for (const nic of machine.nics) {
+    lines.push(...row('network', [nic.model, nic.mac, nic.network].filter(Boolean).join(', ')));
+  }
+  for (const disk of machine.disks) {
+    const info = images[disk.id];
+    lines.push('', `disk ${disk.name}`);
+    if (info === undefined) continue;
+    lines.push(
+      ...row('virtual size', `${formatBytes(info.virtualSizeBytes)} (${info.virtualSizeBytes} bytes)`),
+      ...row('allocated', formatBytes(disk.allocatedSizeBytes ?? 0)),
+      ...layerLines(info),
+      ...reportLines(reports[disk.id]),
+    );
+  }
+  return [...lines, ...findingLines([...machine.findings, ...allFindings(images, reports)])];
+}
+
+const row = (label: string, value: string): string[] => [`  ${label.padEnd(13)} ${value}`];
+
+function layerLines(info: ImageInfo, depth = 0): string[] {
+  const details = Object.entries(info.details).map(([key, value]) => `${key} ${value}`);
+  return [
+    ...row(depth === 0 ? 'format' : `layer ${depth}`, info.variant === undefined ? info.format : `${info.format} (${info.variant})`),
+    ...info.files.flatMap((file) => row('  file', file)),
+    ...(details.length === 0 ? [] : row('  details', details.join(', '))),
+    ...(info.parent === undefined ? [] : layerLines(info.parent, depth + 1)),
+  ];
+}
+
+function reportLines(report: GuestReport | undefined): string[] {
+  if (report === undefined) return [];
+  const { partitionTable, partitions, systems } = report;
+  const rows = partitions.map((p) => [
+    `    ${p.number === 0 ? 'whole disk' : p.number}`,
+    formatBytes(p.lengthBytes),
+    p.volume?.kind ?? '-',
+    p.volume?.label ?? p.name ?? '',
+    p.typeName + (p.bootable ? ', bootable' : ''),
+  ]);
+  return [
+    ...row('partitions', `${partitionTable.kind.toUpperCase()}, firmware ${report.firmware}, boot code ${partitionTable.bootCode}`),
+    ...table(rows),
+    ...systems.flatMap((s) => row('system', `${s.name} on partition ${s.rootPartition} (${s.confidence} confidence)`)),
+    ...systems.flatMap((s) => (s.kernels.length === 0 ? [] : row('  kernels', s.kernels.join(', ')))),
+    ...row('read', `${formatBytes(report.bytesRead)} to find this out`),
+  ];
+}
+
+function allFindings(images: MachineItem['images'], reports: MachineItem['reports']) {
+  const ofLayer = (info: ImageInfo): MachineItem['machine']['findings'] => [
+    ...info.findings,
+    ...(info.parent === undefined ? [] : ofLayer(info.parent)),
+  ];
+  return [...Object.values(images).flatMap(ofLayer), ...Object.values(reports).flatMap((r) => r.findings)];
+}
+
+const findingLines = (findings: Parameters<typeof findingLine>[0][]): string[] =>
+  findings.length === 0 ? [] : ['', ...findings.map(findingLine)];

@@ -1,0 +1,73 @@
+/** `list`: environments, or the machines of one. */
+import { stat } from 'node:fs/promises';
+import type { Composed } from '../compose.ts';
+import { AppError } from '../model/errors.ts';
+import { formatBytes } from '../model/units.ts';
+import type { MachineItem } from '../state/state.ts';
+import { table, terminalOutput } from './output.ts';
+import type { CommonOptions } from './program.ts';
+import { withDispatcher } from './session.ts';
+
+export async function list(name: string | undefined, options: CommonOptions): Promise<number> {
+  const output = terminalOutput({ json: options.json === true, quiet: false });
+  return withDispatcher(options, async (composed) => {
+    if (name === undefined) {
+      const rows = await environmentRows(composed);
+      if (output.json) for (const [kind, id, label, summary] of rows) output.value({ kind, id, label, summary });
+      else for (const line of table([['KIND', 'NAME', 'LABEL', 'WHAT'], ...rows])) output.line(line);
+      return 0;
+    }
+    const { dispatcher } = composed;
+    await dispatcher.perform({ type: 'connect', ...(await meantBy(composed, name)) });
+    await dispatcher.perform({ type: 'list' });
+    const { items } = dispatcher.getState().machines;
+    if (output.json) for (const item of items) output.value(item);
+    else if (items.length === 0) output.remark('no machine was found');
+    else for (const line of table([machineHead, ...items.map(machineRow)])) output.line(line);
+    return 0;
+  });
+}
+
+async function environmentRows({ services }: Composed): Promise<string[][]> {
+  const environments = services.catalog.environments.map((e) => ['environment', e.id, e.label, e.summary]);
+  const profiles = (await services.profiles.list()).map((p) => ['profile', p.name, p.environment, describe(p.settings)]);
+  return [...environments, ...profiles];
+}
+
+const describe = (settings: Readonly<Record<string, string>>): string =>
+  Object.entries(settings)
+    .map(([key, value]) => `${key} ${value}`)
+    .join(', ');
+
+/** An environment's id, a profile's name, or a folder here. */
+async function meantBy({ services }: Composed, name: string) {
+  if (services.plugins.some((plugin) => plugin.id === name)) return { environment: name };
+  const profile = (await services.profiles.list()).find((p) => p.name === name);
+  if (profile !== undefined) return { environment: profile.environment, profile: profile.id };
+  const isFolder = await stat(name).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+  if (isFolder) return { environment: 'local', settings: { folders: name } };
+  throw new AppError('usage', `"${name}" is no environment, no profile and no folder`, {
+    hint: 'see what there is with: vmferry list',
+  });
+}
+
+const machineHead = ['NAME', 'SYSTEM', 'DISKS', 'SIZE', 'ALLOCATED', 'FORMAT', 'PLACE'];
+
+function machineRow({ machine, images, failure }: MachineItem): string[] {
+  const { disks } = machine;
+  const sum = (of: (disk: (typeof disks)[number]) => number | undefined) =>
+    disks.reduce((total, disk) => total + (of(disk) ?? 0), 0);
+  const formats = [...new Set(disks.map((disk) => images[disk.id]?.format ?? disk.format ?? '?'))].join(', ');
+  return [
+    machine.name,
+    machine.system?.name ?? '-',
+    String(disks.length),
+    formatBytes(sum((d) => d.virtualSizeBytes)),
+    formatBytes(sum((d) => d.allocatedSizeBytes)),
+    failure === undefined ? formats : `! ${failure.message}`,
+    machine.id,
+  ];
+}

@@ -1,0 +1,74 @@
+/** What a command prints: text for people, one JSON value a line for machines. */
+import { describeFailure, type Failure } from '../model/errors.ts';
+import type { Finding } from '../model/finding.ts';
+
+export interface Output {
+  readonly json: boolean;
+  readonly quiet: boolean;
+  /** A result, on standard output. */
+  line(text: string): void;
+  /** One value, one line, on standard output. */
+  value(data: unknown): void;
+  /** A remark, on standard error; nothing with --quiet. */
+  remark(text: string): void;
+  error(failure: Failure): void;
+  /** The progress line, drawn over itself on a terminal; nothing elsewhere. */
+  progress(text: string): void;
+  progressDone(): void;
+}
+
+export interface OutputOptions {
+  readonly json: boolean;
+  readonly quiet: boolean;
+}
+
+export function terminalOutput(options: OutputOptions): Output {
+  const live = process.stderr.isTTY === true && !options.quiet && !options.json && process.env.TERM !== 'dumb';
+  let drawn = false;
+  const clear = () => {
+    if (drawn) process.stderr.write('\r\x1b[K');
+    drawn = false;
+  };
+  return {
+    ...options,
+    line(text) {
+      clear();
+      process.stdout.write(`${text}\n`);
+    },
+    value: (data) => void process.stdout.write(`${JSON.stringify(data)}\n`),
+    remark(text) {
+      if (options.quiet || options.json) return;
+      clear();
+      process.stderr.write(`${text}\n`);
+    },
+    error(failure) {
+      clear();
+      if (options.json) process.stdout.write(`${JSON.stringify({ type: 'error', ...failure })}\n`);
+      process.stderr.write(`vmferry: ${describeFailure(failure)}\n`);
+    },
+    progress(text) {
+      if (!live) return;
+      const width = process.stderr.columns ?? 80;
+      process.stderr.write(`\r\x1b[K${text.slice(0, width - 1)}`);
+      drawn = true;
+    },
+    progressDone: clear,
+  };
+}
+
+export function findingLine(finding: Finding): string {
+  const evidence = finding.evidence === undefined ? '' : ` (${finding.evidence})`;
+  const remedy = finding.remedy === undefined ? '' : `; ${finding.remedy}`;
+  return `${finding.severity}: ${finding.message}${evidence}${remedy}`;
+}
+
+/** Columns padded to their widest cell; the last one is left as it is. */
+export function table(rows: readonly (readonly string[])[]): string[] {
+  const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)));
+  return rows.map((row) =>
+    row
+      .map((cell, i) => (i === row.length - 1 ? cell : cell.padEnd(widths[i]!)))
+      .join('  ')
+      .trimEnd(),
+  );
+}

@@ -1,0 +1,162 @@
+/** The commands and their options. Each action is a module of its own, loaded when it is called. */
+import { Command, CommanderError, Option } from 'commander';
+import { toFailure } from '../model/errors.ts';
+import { packageVersion } from '../package-root.ts';
+import { exitCode } from './exit-codes.ts';
+import { terminalOutput } from './output.ts';
+
+/** Options that every command has. */
+export interface CommonOptions {
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+  readonly secret?: readonly string[];
+  readonly vaultPassphrase?: string;
+}
+
+const collect = (value: string, before: readonly string[] = []): string[] => [...before, value];
+
+/** Runs one command. Resolves to the exit code; every error has been printed. */
+export async function runHeadless(args: readonly string[]): Promise<number> {
+  let code = 0;
+  const program = makeProgram((result) => {
+    code = result;
+  });
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    const failure = toFailure(error);
+    const { json = false, quiet = false } = args.includes('--json') ? { json: true } : {};
+    if (failure.kind === 'bug' && process.env.VMFERRY_DEBUG === '1') process.stderr.write(`${(error as Error).stack}\n`);
+    terminalOutput({ json, quiet }).error(failure);
+    return exitCode(failure);
+  }
+}
+
+export function makeProgram(done: (code: number) => void): Command {
+  const program = new Command('vmferry')
+    .description('Carries virtual machines from one virtualization environment to another.\nWithout a command the full-screen program opens.')
+    .version(packageVersion(), '-V, --version')
+    .exitOverride()
+    .configureHelp({ showGlobalOptions: true })
+    .showSuggestionAfterError()
+    .addHelpText('after', afterHelp);
+
+  addList(program, done);
+  addInspect(program, done);
+  addConvert(program, done);
+  addRun(program, done);
+  addHistory(program, done);
+  program
+    .command('doctor')
+    .description('look at this computer: terminal, keychain, optional helpers')
+    .option('--json', 'one JSON value')
+    .action(async (options: CommonOptions) => done(await (await import('./doctor.ts')).doctor(options)));
+  program
+    .command('completion')
+    .argument('<shell>', 'bash, zsh or fish')
+    .description('print a completion script for a shell')
+    .action(async (shell: string) => done((await import('./completion.ts')).completion(program, shell)));
+  for (const command of program.commands) command.exitOverride();
+  return program;
+}
+
+const afterHelp = `
+Examples:
+  vmferry                                        open the full-screen program
+  vmferry convert --sample                       convert the sample machine that comes along
+  vmferry inspect disk.vmdk                      what it is and what is inside
+  vmferry convert disk.vmdk --to disk.qcow2      to a disk for QEMU
+  vmferry convert machine.ova --to /srv/images   into a folder
+  vmferry convert disk.qcow2 --to machine.ova    to a package for VMware or VirtualBox
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 blocked by findings, 130 interrupted.`;
+
+function withSecrets(command: Command): Command {
+  return command
+    .option('--secret <field=ref>', "a secret of the environment: fd:N, env:NAME, cmd:COMMAND or file:PATH", collect)
+    .option('--vault-passphrase <ref>', 'passphrase of the vault: fd:N, env:NAME, cmd:COMMAND or file:PATH');
+}
+
+type Done = (code: number) => void;
+
+function addList(program: Command, done: Done): void {
+  withSecrets(program.command('list'))
+    .argument('[environment]', 'an environment, a profile, or a folder; without it: what environments there are')
+    .description('environments, or the machines of one')
+    .option('--json', 'one JSON value a line')
+    .action(async (environment: string | undefined, options: CommonOptions) =>
+      done(await (await import('./list.ts')).list(environment, options)),
+    );
+}
+
+function addInspect(program: Command, done: Done): void {
+  withSecrets(program.command('inspect'))
+    .argument('<image>', 'a path, or PROFILE:MACHINE')
+    .description('what it is: format, sizes, layers, partitions, systems')
+    .option('--follow', 'trust names in the image that lead out of its folder')
+    .option('--json', 'one JSON value')
+    .action(async (image: string, options: CommonOptions & { follow?: boolean }) =>
+      done(await (await import('./inspect.ts')).inspect(image, options)),
+    );
+}
+
+function withConversion(command: Command): Command {
+  return withSecrets(command)
+    .argument('[image]', 'a path, or PROFILE:MACHINE')
+    .option('--sample', 'the sample machine that comes along')
+    .option('-o, --to <path>', 'a file (its extension says the format) or a folder')
+    .option('-f, --format <format>', 'disk format: qcow2, raw, vmdk, vhd')
+    .addOption(new Option('--package <kind>', 'put it into a package').choices(['disks', 'ovf', 'ova']))
+    .option('--for <product>', 'who is to open it: qemu, vmware, virtualbox, hyperv, files')
+    .option('-s, --set <key=value>', "an option of the format, such as subformat=streamOptimized; several times", collect)
+    .option('--name <name>', "the machine's name at the destination")
+    .option('--cpus <number>', 'processors')
+    .option('--memory <size>', 'memory, such as 4G')
+    .addOption(new Option('--firmware <kind>', 'firmware').choices(['bios', 'uefi']))
+    .option('--without <disk>', 'leave a disk behind (its name or id); several times', collect)
+    .option('--follow', 'trust names in the image that lead out of its folder')
+    .option('--force', 'replace files of the same name')
+    .option('--sync', 'flush to the medium before the names become final')
+    .option('-q, --quiet', 'no progress, no remarks');
+}
+
+function addConvert(program: Command, done: Done): void {
+  withConversion(program.command('convert'))
+    .description('convert an image or a machine')
+    .option('-n, --dry-run', 'check and print the plan, move nothing')
+    .option('--json', 'one event a line')
+    .action(async (image: string | undefined, options) =>
+      done(await (await import('./convert.ts')).convert(image, options)),
+    );
+  withConversion(program.command('plan'))
+    .description('print the plan of a conversion as JSON, for "vmferry run"')
+    .action(async (image: string | undefined, options) =>
+      done(await (await import('./convert.ts')).plan(image, options)),
+    );
+}
+
+function addRun(program: Command, done: Done): void {
+  withSecrets(program.command('run'))
+    .argument('<plan>', 'a plan file, or - for standard input')
+    .description('run a plan')
+    .option('--force', 'replace files of the same name')
+    .option('--json', 'one event a line')
+    .option('-q, --quiet', 'no progress, no remarks')
+    .action(async (file: string, options) => done(await (await import('./convert.ts')).runPlanFile(file, options)));
+}
+
+function addHistory(program: Command, done: Done): void {
+  program
+    .command('history')
+    .argument('[id]', 'one conversion, whole')
+    .description('earlier conversions')
+    .option('--json', 'one JSON value a line')
+    .option('--remove', 'forget this one')
+    .option('--rerun', 'run its plan again')
+    .action(async (id: string | undefined, options) =>
+      done(await (await import('./history.ts')).history(id, options)),
+    );
+}
+

@@ -1,0 +1,79 @@
+/** A dispatcher for one command: connected to what the user named, ended whatever happens. */
+import { stat } from 'node:fs/promises';
+import { type Composed, compose } from '../compose.ts';
+import { AppError } from '../model/errors.ts';
+import type { CommonOptions } from './program.ts';
+
+/** Runs `work` with a dispatcher that is terminated afterwards; signals cancel what runs. */
+export async function withDispatcher<T>(options: CommonOptions, work: (composed: Composed) => Promise<T>): Promise<T> {
+  const composed = await compose({
+    canAsk: false,
+    say: (text) => void process.stderr.write(`vmferry: ${text}\n`),
+    secretReferences: secretReferences(options.secret ?? []),
+    vaultPassphrase: options.vaultPassphrase,
+  });
+  const { dispatcher } = composed;
+  let stops = 0;
+  const stop = () => {
+    stops++;
+    // The second one doesn't wait for what was written to be removed.
+    if (stops > 1) process.exit(130);
+    void dispatcher.perform({ type: 'terminate' });
+  };
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const signal of signals) process.on(signal, stop);
+  try {
+    return await work(composed);
+  } finally {
+    await dispatcher.perform({ type: 'terminate' });
+    for (const signal of signals) process.off(signal, stop);
+  }
+}
+
+function secretReferences(given: readonly string[]): Map<string, string> {
+  return new Map(
+    given.map((text) => {
+      const at = text.indexOf('=');
+      if (at <= 0) {
+        throw new AppError('usage', '--secret takes FIELD=REFERENCE', { hint: 'such as --secret password=env:NAME' });
+      }
+      return [text.slice(0, at), text.slice(at + 1)];
+    }),
+  );
+}
+
+export interface NamedImage {
+  readonly environment: string;
+  readonly profile?: string;
+  readonly machine: string;
+}
+
+/** What IMAGE on the command line means: a path that exists, else PROFILE:MACHINE, else a path. */
+export async function resolveImage({ services }: Composed, image: string): Promise<NamedImage> {
+  const exists = await stat(image).then(
+    () => true,
+    () => false,
+  );
+  const colon = image.indexOf(':');
+  if (!exists && colon > 0) {
+    const name = image.slice(0, colon);
+    const profile = (await services.profiles.list()).find((p) => p.name === name);
+    if (profile !== undefined) {
+      return { environment: profile.environment, profile: profile.id, machine: image.slice(colon + 1) };
+    }
+  }
+  return { environment: 'local', machine: image };
+}
+
+/** Connects and adds the machine; it is then the only one selected. @throws AppError */
+export async function addImage(composed: Composed, image: string, follow: boolean): Promise<void> {
+  const { dispatcher } = composed;
+  const { environment, profile, machine } = await resolveImage(composed, image);
+  await dispatcher.perform({
+    type: 'connect',
+    environment,
+    ...(profile === undefined ? {} : { profile }),
+    settings: follow ? { follow: 'yes' } : {},
+  });
+  await dispatcher.perform({ type: 'add-machine', id: machine });
+}

@@ -1,0 +1,21 @@
+/** The TUI over a dispatcher of its own. */
+import { compose } from './compose.ts';
+import { describeFailure, toFailure } from './model/errors.ts';
+import { exitCode } from './headless/exit-codes.ts';
+import { openTui } from './screens/open-tui.tsx';
+
+/** Resolves to the exit code, once the terminal is as it was. */
+export async function runTui(): Promise<number> {
+  const said: string[] = [];
+  try {
+    const { dispatcher } = await compose({ canAsk: true, say: (text) => said.push(text) });
+    void dispatcher.dispatch({ type: 'load' });
+    await openTui(dispatcher, { stdin: process.stdin, stdout: process.stdout });
+    await dispatcher.perform({ type: 'terminate' });
+    for (const text of said) process.stderr.write(`vmferry: ${text}\n`);
+    return 0;
+  } catch (error) {
+    process.stderr.write(`vmferry: ${describeFailure(toFailure(error))}\n`);
+    return exitCode(toFailure(error));
+  }
+}
