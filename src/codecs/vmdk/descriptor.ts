@@ -66,6 +66,7 @@ function decodeText(bytes: Uint8Array): string {
   const end = bytes.indexOf(0); // embedded ones are padded with zeros
   const body = end < 0 ? bytes : bytes.subarray(0, end);
   const named = /^[ \t]*encoding[ \t]*=[ \t]*"?([\w.:-]+)/im.exec(Buffer.from(body).toString('latin1'))?.[1];
+  if (named !== undefined && isWestern(named)) return westernText(body);
   for (const label of named === undefined ? ['utf-8'] : [named, 'utf-8']) {
     try {
       return new TextDecoder(label, { fatal: true }).decode(body);
@@ -73,7 +74,16 @@ function decodeText(bytes: Uint8Array): string {
       // unknown name of an encoding, or not written in the one that it names: try the next
     }
   }
-  return new TextDecoder('windows-1252').decode(body);
+  return westernText(body);
+}
+
+const isWestern = (label: string): boolean => /^(windows-1252|cp-?1252|iso-8859-1|latin-?1)$/i.test(label);
+
+/** windows-1252, 0x80 to 0x9f. Node 20's own decoder takes it for ISO 8859-1. */
+const westernHigh = '€\u0081‚ƒ„…†‡ˆ‰Š‹Œ\u008dŽ\u008f\u0090‘’“”•–—˜™š›œ\u009džŸ';
+function westernText(bytes: Uint8Array): string {
+  const text = Buffer.from(bytes).toString('latin1');
+  return text.replace(/[\x80-\x9f]/g, (c) => westernHigh[c.charCodeAt(0) - 0x80]!);
 }
 
 function unquoted(value: string): string {
