@@ -21,7 +21,6 @@ export interface MachineRow {
   readonly reason?: string;
 }
 
-/** `marks`: ids that are chosen; a row of theirs is never hidden by what follows from its state. */
 export function machineRows(items: readonly MachineItem[], sort: SortKey): MachineRow[] {
   return [...items].sort(comparers[sort]).map(rowOf);
 }
@@ -57,6 +56,12 @@ export function chooseReason({ machine, survey, failure }: MachineItem): string 
     return `${machine.name} can't be read: ${failure?.message ?? 'the reason is not known'}`;
   if (machine.disks.length === 0) return `${machine.name} has no disk to carry`;
   return undefined;
+}
+
+/** Why there is nothing to go on with. */
+export function continueReason(chosen: readonly string[], row: MachineRow | undefined): string | undefined {
+  if (chosen.length > 0) return undefined;
+  return row === undefined ? 'no machine was found; p takes a path, f other folders' : row.reason;
 }
 
 function systemText({ machine, survey, failure }: MachineItem): string {

@@ -1,0 +1,181 @@
+/** Step 4: what to make of the chosen machines, with the findings and the plan beside. */
+import { Box, Text } from 'ink';
+import { useState } from 'react';
+import { type ScreenProps, useRemembered } from '../screen.ts';
+import { Dialog } from '../widgets/dialog.tsx';
+import { truncate } from '../widgets/fit-text.ts';
+import { Panel, panelInside } from '../widgets/panel.tsx';
+import { Spinner } from '../widgets/spinner.tsx';
+import { useTerminal } from '../widgets/terminal.ts';
+import { useTextEntry } from '../widgets/text-field.tsx';
+import { lineOf, type TextLine } from '../widgets/text-line.ts';
+import { TextPane } from '../widgets/text-pane.tsx';
+import {
+  chosenMachine,
+  configFields,
+  confirmText,
+  formRows,
+  machineTitle,
+  type PlanStatus,
+  planLines,
+  planStatus,
+  startReason,
+} from './configuration-view.ts';
+import { FieldList } from './field-list.tsx';
+import { machineContext } from './machine-fields.ts';
+import { useConfigurationKeys } from './use-configuration-keys.ts';
+
+interface Entry {
+  readonly key: string;
+  readonly line: TextLine;
+  readonly error?: string;
+}
+
+export function ConfigurationScreen({ port, state, rows, columns }: ScreenProps) {
+  const [place, setPlace] = useRemembered('configuration:machine', 0);
+  const [focusKey, setFocus] = useRemembered('configuration:field', 'product');
+  const [part, setPart] = useState<'fields' | 'plan'>('fields');
+  const [entry, setEntry] = useState<Entry>();
+  const [asking, setAsking] = useState(false);
+  const machine = chosenMachine(state, place);
+  const context = machine === undefined ? undefined : machineContext(state, machine);
+  const fields = configFields(state, machine);
+  // A field can be gone after a change of another one; the first one is always there.
+  const field = fields.find((f) => f.key === focusKey) ?? fields[0]!;
+  const wide = columns >= 100;
+  const fieldColumns = wide ? Math.min(80, Math.floor(columns * 0.54)) : columns;
+  const fieldRows = Math.max(1, rows - 2);
+
+  useConfigurationKeys({
+    state,
+    fields,
+    field,
+    machine: context,
+    part: asking ? 'none' : part,
+    page: fieldRows,
+    dispatch: (command) => void port.dispatch(command),
+    focus: setFocus,
+    edit: () => field.kind === 'text' && setEntry({ key: field.key, line: lineOf(field.text) }),
+    switchPart: () => setPart((now) => (now === 'fields' ? 'plan' : 'fields')),
+    nextMachine: (step) => setPlace((now) => now + step),
+    start: () => setAsking(true),
+  });
+  useTextEntry({
+    active: entry !== undefined,
+    onEdit: (change) => setEntry((now) => now && { key: now.key, line: change(now.line) }),
+    onCancel: () => setEntry(undefined),
+    onSubmit: () => {
+      const edited = fields.find((f) => f.key === entry?.key);
+      if (entry === undefined || edited === undefined) return setEntry(undefined);
+      const applied = edited.apply(entry.line.value);
+      if ('error' in applied) return setEntry({ ...entry, error: applied.error });
+      setEntry(undefined);
+      void port.dispatch(applied.command);
+    },
+  });
+
+  if (asking) {
+    const run = () => {
+      setAsking(false);
+      const now = port.getState();
+      // What was ready when it was asked may not be any more; the reason is on the screen.
+      if (startReason(now) !== undefined) return;
+      void port.dispatch({ type: 'run', plans: now.planned.plans });
+      void port.dispatch({ type: 'go', screen: 'run' });
+    };
+    return (
+      <Dialog
+        title="Start"
+        text={confirmText(state)}
+        width={Math.min(columns, 90)}
+        height={rows}
+        yes="start"
+        no="not yet"
+        tone="accent"
+        onYes={run}
+        onNo={() => setAsking(false)}
+      />
+    );
+  }
+
+  const status = planStatus(state);
+  const plan = (width: number) => (
+    <PlanPane lines={planLines(state)} active={part === 'plan'} width={width} height={rows} status={status} />
+  );
+  if (!wide && part === 'plan') return plan(columns);
+  return (
+    <Box width={columns} height={rows} overflow="hidden">
+      <Box flexDirection="column" width={fieldColumns} height={rows}>
+        <FieldList
+          rows={formRows(fields, machineTitle(state, place))}
+          focus={field.key}
+          active={part === 'fields'}
+          line={entry?.line}
+          width={fieldColumns}
+          height={fieldRows}
+        />
+        <HelpLine error={entry?.error} reason={field.reason} help={field.help} width={fieldColumns} />
+        <StatusLine
+          status={status}
+          width={fieldColumns}
+          hint={wide || part === 'plan' ? '' : ' (Tab: findings and plan)'}
+        />
+      </Box>
+      {wide && <Box width={1} />}
+      {wide && plan(columns - fieldColumns - 1)}
+    </Box>
+  );
+}
+
+interface HelpLineProps {
+  readonly error: string | undefined;
+  readonly reason: string | undefined;
+  readonly help: string;
+  readonly width: number;
+}
+
+/** What is wrong with the text being entered, else why the field is fixed, else what it means. */
+function HelpLine({ error, reason, help, width }: HelpLineProps) {
+  const { glyphs, styles } = useTerminal();
+  const text = error !== undefined ? `! ${error}` : reason !== undefined ? `fixed: ${reason}` : help;
+  return (
+    <Text {...(error === undefined ? styles.dim : styles.error)} wrap="truncate">
+      {truncate(text, width, glyphs)}
+    </Text>
+  );
+}
+
+function StatusLine({ status, width, hint }: { status: PlanStatus; width: number; hint: string }) {
+  const { glyphs, styles } = useTerminal();
+  if (status.busy) return <Spinner label={status.text} />;
+  return (
+    <Text wrap="truncate">
+      <Text {...styles[status.tone]}>{truncate(status.text, width - hint.length, glyphs)}</Text>
+      <Text {...styles.dim}>{hint}</Text>
+    </Text>
+  );
+}
+
+interface PlanPaneProps {
+  readonly lines: ReturnType<typeof planLines>;
+  readonly status: PlanStatus;
+  readonly active: boolean;
+  readonly width: number;
+  readonly height: number;
+}
+
+function PlanPane({ lines, status, active, width, height }: PlanPaneProps) {
+  const inside = panelInside(width, height);
+  return (
+    <Panel title="Findings and plan" width={width} height={height} focused={active}>
+      <StatusLine status={status} width={inside.columns} hint="" />
+      <TextPane
+        name="plan"
+        lines={lines}
+        width={inside.columns}
+        height={Math.max(1, inside.rows - 1)}
+        active={active}
+      />
+    </Panel>
+  );
+}

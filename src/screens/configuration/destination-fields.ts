@@ -1,0 +1,193 @@
+/** Where to, in what form: the fields that hold for all chosen machines. Pure. */
+import { type OptionSpec, type OptionValue, parseOption } from '../../model/options.ts';
+import type { Container } from '../../model/plan.ts';
+import { formatBytes } from '../../model/units.ts';
+import type { DraftChange, FormatInfo, ProductInfo, State } from '../../state/state.ts';
+import { type Choice, type ConfigField, labelOf, tryApply, yesNo } from './field.ts';
+
+const containerLabels: Record<Container, string> = {
+  disks: 'disk images alone',
+  ova: 'OVA, one file with all in it',
+  ovf: 'OVF, a folder of files',
+};
+
+export const draft = (change: DraftChange) => ({ type: 'draft', change }) as const;
+
+export const productOf = (state: State): ProductInfo | undefined =>
+  state.catalog.products.find((p) => p.id === state.draft.product);
+
+export const containerOf = (state: State): Container =>
+  state.draft.container ?? productOf(state)?.containers[0] ?? 'disks';
+
+/** A package always holds VMDK; plain disks are what was chosen, or what the product likes best. */
+export const formatIdOf = (state: State): string =>
+  containerOf(state) === 'disks' ? (state.draft.format ?? productOf(state)?.formats[0] ?? 'raw') : 'vmdk';
+
+export function destinationFields(state: State): ConfigField[] {
+  const format = state.catalog.formats.find((f) => f.id === formatIdOf(state));
+  return [
+    productField(state),
+    folderField(state),
+    containerField(state),
+    formatField(state),
+    ...(format === undefined ? [] : optionFields(state, format)),
+  ];
+}
+
+export function writingFields({ draft: { force, sync } }: State): ConfigField[] {
+  const base = { group: 'Writing', kind: 'choice', choices: yesNo } as const;
+  return [
+    {
+      ...base,
+      key: 'force',
+      label: 'Replace',
+      help: 'replace files of the same name; otherwise they stop the conversion before it starts',
+      value: force ? 'yes' : 'no',
+      shown: force ? 'yes, replace files of the same name' : 'no, keep files of the same name',
+      changed: force,
+      apply: (value) => ({ command: draft({ force: value === 'yes' }) }),
+    },
+    {
+      ...base,
+      key: 'sync',
+      label: 'Flush',
+      help: 'wait at the end until the medium has all bytes; slower, safe against a power cut',
+      value: sync ? 'yes' : 'no',
+      shown: sync ? 'yes, wait until the medium has it' : 'no, leave it to the system',
+      changed: sync,
+      apply: (value) => ({ command: draft({ sync: value === 'yes' }) }),
+    },
+  ];
+}
+
+const base = { group: 'Destination' } as const;
+
+function productField(state: State): ConfigField {
+  const choices = state.catalog.products.map((p) => ({ value: p.id, label: p.label }));
+  return {
+    ...base,
+    kind: 'choice',
+    key: 'product',
+    label: 'For',
+    help: productOf(state)?.summary ?? 'the product that is to open the result',
+    value: state.draft.product,
+    shown: labelOf(choices, state.draft.product),
+    choices,
+    changed: false,
+    // What suited one product is seldom right for the next: its own defaults again.
+    apply: (product) => ({
+      command: draft({ product, container: undefined, format: undefined, options: {} }),
+    }),
+  };
+}
+
+function folderField(state: State): ConfigField {
+  const { folder } = state.draft;
+  return {
+    ...base,
+    kind: 'text',
+    key: 'folder',
+    label: 'Folder',
+    help: 'where the result is written; "." is the folder that vmferry was started in, "~" your own',
+    text: folder,
+    shown: folder === '.' ? '. (the current folder)' : folder,
+    changed: false,
+    apply: (value) =>
+      value.trim() === ''
+        ? { error: 'a folder is needed; "." is the current one' }
+        : { command: draft({ folder: value.trim() }) },
+  };
+}
+
+function containerField(state: State): ConfigField {
+  const possible = productOf(state)?.containers ?? ['disks'];
+  const value = containerOf(state);
+  return {
+    ...base,
+    kind: 'choice',
+    key: 'container',
+    label: 'As',
+    help: 'an OVA or OVF carries the hardware along; a disk image says nothing of it',
+    value,
+    shown: containerLabels[value],
+    choices: possible.map((c) => ({ value: c, label: containerLabels[c] })),
+    changed: value !== possible[0],
+    ...(possible.length < 2
+      ? { reason: `${productOf(state)?.label ?? 'this product'} takes nothing else` }
+      : {}),
+    apply: (next) => ({
+      command: draft({
+        container: next === possible[0] ? undefined : (next as Container),
+        format: undefined,
+        options: {},
+      }),
+    }),
+  };
+}
+
+function formatField(state: State): ConfigField {
+  const packaged = containerOf(state) !== 'disks';
+  const possible = packaged ? ['vmdk'] : (productOf(state)?.formats ?? []);
+  const choices = possible.map((id): Choice => {
+    const label = state.catalog.formats.find((f) => f.id === id)?.label;
+    return { value: id, label: label ?? id };
+  });
+  const value = formatIdOf(state);
+  const reason = packaged
+    ? 'an OVA or OVF holds streamOptimized VMDK; choose disk images alone for another format'
+    : possible.length < 2
+      ? `${productOf(state)?.label ?? 'this product'} takes nothing else`
+      : undefined;
+  return {
+    ...base,
+    kind: 'choice',
+    key: 'format',
+    label: 'Format',
+    help: 'of the disks; the first one suits the product best',
+    value,
+    shown: labelOf(choices, value),
+    choices,
+    changed: !packaged && value !== possible[0],
+    ...(reason === undefined ? {} : { reason }),
+    apply: (next) => ({ command: draft({ format: next === possible[0] ? undefined : next, options: {} }) }),
+  };
+}
+
+function optionFields(state: State, format: FormatInfo): ConfigField[] {
+  const { options } = state.draft;
+  // The plan knows the product's own defaults; while it is being worked out the format's are shown.
+  const to = state.planned.plans[0]?.destination;
+  const planned = to?.product === state.draft.product && to.format === format.id ? to.options : {};
+  return format.options.map((spec): ConfigField => {
+    const value = options[spec.key] ?? planned[spec.key] ?? spec.default;
+    const locked = spec.key === 'subformat' && containerOf(state) !== 'disks';
+    const common = {
+      ...base,
+      key: `option:${spec.key}`,
+      label: spec.label,
+      help: spec.help,
+      shown: locked ? 'streamOptimized' : valueText(spec, value),
+      changed: options[spec.key] !== undefined,
+      ...(locked ? { reason: 'an OVA or OVF holds streamOptimized VMDK, nothing else' } : {}),
+      apply: (text: string) =>
+        tryApply(() => draft({ options: { ...options, [spec.key]: parseOption(spec, text) } })),
+    };
+    const choices = choicesOf(spec);
+    if (choices === undefined) return { ...common, kind: 'text', text: valueText(spec, value) };
+    const chosen = spec.kind === 'boolean' ? (value === true ? 'yes' : 'no') : String(value);
+    return { ...common, kind: 'choice', value: chosen, choices };
+  });
+}
+
+function choicesOf(spec: OptionSpec): readonly Choice[] | undefined {
+  if (spec.kind === 'boolean') return yesNo;
+  if (spec.kind === 'choice') return spec.choices.map((c) => ({ value: c, label: c }));
+  if (spec.kind === 'bytes') return spec.choices?.map((c) => ({ value: String(c), label: formatBytes(c) }));
+  return undefined;
+}
+
+function valueText(spec: OptionSpec, value: OptionValue): string {
+  if (spec.kind === 'bytes') return formatBytes(Number(value));
+  if (spec.kind === 'boolean') return value === true ? 'yes' : 'no';
+  return String(value);
+}

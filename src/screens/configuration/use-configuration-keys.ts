@@ -1,0 +1,119 @@
+import type { Command } from '../../state/commands.ts';
+import type { State } from '../../state/state.ts';
+import { type KeyBinding, useKeys } from '../screen.ts';
+import { type Move, moved } from '../widgets/scroll-list-view.ts';
+import { startReason } from './configuration-view.ts';
+import { type ConfigField, turned } from './field.ts';
+import { addNic, type MachineContext, nicIndexOf, removeNic } from './machine-fields.ts';
+
+export interface ConfigurationKeys {
+  readonly state: State;
+  readonly fields: readonly ConfigField[];
+  readonly field: ConfigField;
+  readonly machine: MachineContext | undefined;
+  /** Which part has the keys; `none` while something else is drawn. */
+  readonly part: 'fields' | 'plan' | 'none';
+  readonly page: number;
+  dispatch(command: Command): void;
+  focus(key: string): void;
+  edit(): void;
+  switchPart(): void;
+  nextMachine(step: 1 | -1): void;
+  start(): void;
+}
+
+export function useConfigurationKeys(keys: ConfigurationKeys): void {
+  const { part } = keys;
+  useKeys([...moveKeys(keys), ...fieldKeys(keys)], { level: 'list', active: part === 'fields' });
+  useKeys(screenKeys(keys), { active: part !== 'none' });
+}
+
+function moveKeys({ fields, field, focus, page }: ConfigurationKeys): KeyBinding[] {
+  const go = (move: Move) => () => {
+    const at = moved(fields.indexOf(field), fields.length, page, move);
+    focus(fields[at]?.key ?? field.key);
+  };
+  return [
+    { key: ['up', 'ctrl+p'], shown: 'Up', label: 'up', quiet: true, run: go('up') },
+    { key: ['down', 'ctrl+n'], shown: 'Down', label: 'down', quiet: true, run: go('down') },
+    { key: 'pageup', label: 'a page up', quiet: true, run: go('pageup') },
+    { key: 'pagedown', label: 'a page down', quiet: true, run: go('pagedown') },
+    { key: 'home', label: 'to the first field', quiet: true, run: go('home') },
+    { key: 'end', label: 'to the last field', quiet: true, run: go('end') },
+  ];
+}
+
+function fieldKeys({ field, dispatch, edit, start }: ConfigurationKeys): KeyBinding[] {
+  const turn = (step: 1 | -1) => () => {
+    if (field.kind !== 'choice') return;
+    const applied = field.apply(turned(field.choices, field.value, step));
+    if ('command' in applied) dispatch(applied.command);
+  };
+  const { reason } = field;
+  switch (field.kind) {
+    case 'choice':
+      return [
+        {
+          key: ['right', 'space', 'enter'],
+          shown: 'Right',
+          label: 'next',
+          help: 'the next choice',
+          reason,
+          run: turn(1),
+        },
+        { key: 'left', label: 'former', help: 'the choice before', quiet: true, reason, run: turn(-1) },
+      ];
+    case 'text':
+      return [{ key: ['enter', 'space'], shown: 'Enter', label: 'edit', reason, run: edit }];
+    case 'start':
+      return [{ key: ['enter', 'space'], shown: 'Enter', label: 'start', reason, run: start }];
+  }
+}
+
+function screenKeys(keys: ConfigurationKeys): KeyBinding[] {
+  const { state, field, machine, part, dispatch, switchPart, nextMachine, start } = keys;
+  const nic = nicIndexOf(field.key);
+  const several = state.selected.length > 1 ? undefined : 'only one machine is chosen';
+  const none = machine === undefined ? 'no machine is chosen' : undefined;
+  return [
+    {
+      key: 'g',
+      label: 'start',
+      help: 'show the plan once more and start',
+      reason: startReason(state),
+      run: start,
+    },
+    {
+      key: 'tab',
+      label: part === 'plan' ? 'fields' : 'plan',
+      help: 'between the fields and the findings with the plan',
+      run: switchPart,
+    },
+    {
+      key: ']',
+      shown: '[ ]',
+      label: 'machine',
+      help: 'fields of the next chosen machine, or of the one before',
+      quiet: several !== undefined,
+      reason: several,
+      run: () => nextMachine(1),
+    },
+    { key: '[', label: 'the machine before', quiet: true, reason: several, run: () => nextMachine(-1) },
+    {
+      key: 'a',
+      label: 'adapter',
+      help: 'add a network adapter',
+      quiet: nic === undefined,
+      reason: none,
+      run: () => machine !== undefined && dispatch(addNic(machine)),
+    },
+    {
+      key: 'x',
+      label: 'remove',
+      help: 'remove the network adapter under the cursor',
+      quiet: nic === undefined,
+      reason: none ?? (nic === undefined ? 'the cursor is not on an adapter' : undefined),
+      run: () => machine !== undefined && nic !== undefined && dispatch(removeNic(machine, nic)),
+    },
+  ];
+}

@@ -1,0 +1,151 @@
+/** Step 5: the conversion under way, or what became of it. */
+import { Box, Text } from 'ink';
+import { useState } from 'react';
+import { isActive, type Run } from '../../state/state.ts';
+import type { ScreenProps } from '../screen.ts';
+import { Dialog } from '../widgets/dialog.tsx';
+import { fitTo, truncate } from '../widgets/fit-text.ts';
+import { barText, shareOf } from '../widgets/progress-bar.tsx';
+import { useTerminal } from '../widgets/terminal.ts';
+import { TextPane } from '../widgets/text-pane.tsx';
+import { paneLines } from '../widgets/text-pane-view.ts';
+import { RunRows } from './run-rows.tsx';
+import { headline, logLines, resultLines, runAreas, runRows, shareText, totalText } from './run-view.ts';
+import { useNow } from './use-now.ts';
+import { useRunKeys } from './use-run-keys.ts';
+
+export function RunScreen({ port, state, rows, columns }: ScreenProps) {
+  const { run } = state;
+  const [asking, setAsking] = useState(false);
+  const [part, setPart] = useState<'result' | 'log'>('log');
+  const active = isActive(run);
+  const now = useNow(active);
+  const cancelling = asking && active && run?.status !== 'cancelling';
+  useRunKeys({
+    port,
+    run,
+    active: !cancelling,
+    askCancel: () => setAsking(true),
+    switchPart:
+      run === undefined || active ? undefined : () => setPart((p) => (p === 'result' ? 'log' : 'result')),
+  });
+  if (run === undefined) return <NoRun />;
+  if (cancelling) {
+    const text =
+      'Cancel the conversion?\n\nWhat was written of machines that are not done is removed. Those that are done stay.';
+    return (
+      <Dialog
+        title="Cancel"
+        text={text}
+        width={Math.min(columns, 70)}
+        height={rows}
+        yes="cancel it"
+        no="go on"
+        onYes={() => {
+          setAsking(false);
+          void port.dispatch({ type: 'cancel' });
+        }}
+        onNo={() => setAsking(false)}
+      />
+    );
+  }
+  return (
+    <Box flexDirection="column" width={columns} height={rows} overflow="hidden">
+      <Total run={run} now={now} width={columns} />
+      {active ? (
+        <Progress run={run} width={columns} height={rows - totalRows} />
+      ) : (
+        <Result run={run} now={now} part={part} width={columns} height={rows - totalRows} />
+      )}
+    </Box>
+  );
+}
+
+function NoRun() {
+  const { styles } = useTerminal();
+  return (
+    <Box flexDirection="column" paddingX={2} paddingTop={1}>
+      <Text {...styles.title}>Nothing runs and nothing has run yet.</Text>
+      <Text> </Text>
+      <Text>Choose machines on the Image screen (3), look at the plan on the</Text>
+      <Text>Configuration screen (4), and start it there with g.</Text>
+      <Text {...styles.dim}>Conversions of earlier days are in the history (h).</Text>
+    </Box>
+  );
+}
+
+const totalRows = 3;
+
+function Total({ run, now, width }: { readonly run: Run; readonly now: number; readonly width: number }) {
+  const { glyphs, styles } = useTerminal();
+  const head = headline(run);
+  const share = run.status === 'done' ? 1 : run.bytesTotal === 0 ? 0 : shareOf(run.bytesDone, run.bytesTotal);
+  const barWidth = Math.max(5, width - 10);
+  return (
+    <Box flexDirection="column" height={totalRows}>
+      <Text {...styles[head.tone]} wrap="truncate">
+        {truncate(head.text, width, glyphs)}
+      </Text>
+      <Text wrap="truncate">
+        {'All  '}
+        <Text {...styles[head.tone]}>{barText(share, barWidth, glyphs)}</Text>
+        {` ${shareText(share)}`}
+      </Text>
+      <Text wrap="truncate">{truncate(`     ${totalText(run, now)}`, width, glyphs)}</Text>
+    </Box>
+  );
+}
+
+interface PartProps {
+  readonly run: Run;
+  readonly width: number;
+  readonly height: number;
+}
+
+function Progress({ run, width, height }: PartProps) {
+  const rows = runRows(run);
+  const area = runAreas(height - 1, rows.length);
+  return (
+    <>
+      <RunRows rows={rows} width={width} height={area.itemRows} />
+      <Rule title="Log" width={width} />
+      <TextPane name={`log:${run.id}`} lines={logLines(run)} width={width} height={area.logRows} follow />
+    </>
+  );
+}
+
+function Result({ run, now, part, width, height }: PartProps & { now: number; part: 'result' | 'log' }) {
+  const lines = resultLines(run, now);
+  const wanted = paneLines(lines, width - 2).length;
+  const area = runAreas(height - 1, wanted);
+  const own = part === 'result';
+  return (
+    <>
+      <TextPane name={`result:${run.id}`} lines={lines} width={width} height={area.itemRows} active={own} />
+      <Rule
+        title={
+          wanted > area.itemRows ? (own ? 'Log (Tab: scroll it)' : 'Log (Tab: scroll the result)') : 'Log'
+        }
+        width={width}
+      />
+      <TextPane
+        name={`log:${run.id}`}
+        lines={logLines(run)}
+        width={width}
+        height={area.logRows}
+        active={!own}
+        follow
+      />
+    </>
+  );
+}
+
+function Rule({ title, width }: { readonly title: string; readonly width: number }) {
+  const { glyphs, styles } = useTerminal();
+  const line = glyphs.line.repeat(Math.max(0, width - title.length - 4));
+  return (
+    <Text {...styles.dim} wrap="truncate">
+      {fitTo(`${glyphs.line.repeat(2)} ${title} ${line}`, width, { ellipsis: '' })}
+    </Text>
+  );
+}

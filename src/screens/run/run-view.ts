@@ -1,0 +1,241 @@
+/** A run as rows: what is drawn of it, without how. Pure. */
+import { formatBytes, formatDuration } from '../../model/units.ts';
+import { type DiskProgress, isActive, type Run, type RunItem } from '../../state/state.ts';
+import { percentText, shareOf } from '../widgets/progress-bar.tsx';
+import type { Tone } from '../widgets/terminal.ts';
+import type { PaneLine } from '../widgets/text-pane-view.ts';
+
+const statusWords = {
+  running: 'Running',
+  paused: 'PAUSED: p goes on',
+  cancelling: 'CANCELLING: what was begun is being taken back',
+  done: 'DONE',
+  failed: 'FAILED',
+  cancelled: 'CANCELLED: nothing was left behind',
+} as const;
+const statusTones = {
+  running: 'accent',
+  paused: 'warn',
+  cancelling: 'warn',
+  done: 'ok',
+  failed: 'error',
+  cancelled: 'warn',
+} as const;
+
+export interface Headline {
+  readonly text: string;
+  readonly tone: Tone;
+}
+
+/** `Running, machine 2 of 3`, and what has ended already. */
+export function headline(run: Run): Headline {
+  const { items, status } = run;
+  const count = (wanted: RunItem['status']) => items.filter((item) => item.status === wanted).length;
+  const at = items.findIndex((item) => item.status === 'running');
+  const parts = [
+    statusWords[status],
+    items.length > 1 && at >= 0 ? `machine ${at + 1} of ${items.length}` : undefined,
+    items.length > 1 && count('done') > 0 ? `${count('done')} done` : undefined,
+    items.length > 1 && count('failed') > 0 ? `${count('failed')} FAILED` : undefined,
+  ].filter((part) => part !== undefined);
+  return { text: parts.join(', '), tone: statusTones[status] };
+}
+
+export const elapsedSeconds = (run: Run, now: number): number =>
+  Math.max(0, ((run.endedAt ?? now) - run.startedAt) / 1000);
+
+/** Bytes a second over the whole run; 0 where nothing can be said yet. */
+export function meanRate(bytes: number, seconds: number): number {
+  return seconds > 0 ? bytes / seconds : 0;
+}
+
+/** `1.2 GiB of 3 GiB, 210 MiB/s, 0:09 left, 0:12 so far` as far as it is known. */
+export function totalText(run: Run, now: number): string {
+  const seconds = elapsedSeconds(run, now);
+  const size = `${formatBytes(run.bytesDone)} of ${formatBytes(run.bytesTotal)}`;
+  if (!isActive(run)) {
+    const rate = meanRate(run.bytesDone, seconds);
+    return [size, `in ${formatDuration(seconds)}`, rate > 0 ? `${formatBytes(rate)}/s` : undefined]
+      .filter((part) => part !== undefined)
+      .join(', ');
+  }
+  const moving = run.status === 'running';
+  return [
+    size,
+    moving && run.rate > 0 ? `${formatBytes(run.rate)}/s` : undefined,
+    moving && run.secondsLeft !== undefined ? `${formatDuration(run.secondsLeft)} left` : undefined,
+    `${formatDuration(Math.floor(seconds))} so far`,
+  ]
+    .filter((part) => part !== undefined)
+    .join(', ');
+}
+
+/** A drawn line of the upper part. */
+export type RunRow =
+  | {
+      readonly kind: 'item';
+      readonly key: string;
+      readonly title: string;
+      readonly state: string;
+      readonly tone: Tone;
+      readonly live: boolean;
+    }
+  | {
+      readonly kind: 'disk';
+      readonly key: string;
+      readonly name: string;
+      readonly share: number;
+      readonly size: string;
+      readonly live: boolean;
+    };
+
+const itemTones = {
+  waiting: 'dim',
+  running: 'accent',
+  done: 'ok',
+  failed: 'error',
+  cancelled: 'warn',
+} as const;
+
+export function runRows(run: Run): RunRow[] {
+  return run.items.flatMap((item, i): RunRow[] => [
+    {
+      kind: 'item',
+      key: `${i}`,
+      title: item.title,
+      state: itemState(item, run),
+      tone: itemTones[item.status],
+      live: item.status === 'running',
+    },
+    ...item.disks.map((disk) => diskRow(item, disk, i)),
+  ]);
+}
+
+function itemState(item: RunItem, run: Run): string {
+  switch (item.status) {
+    case 'running':
+      return run.status === 'running'
+        ? item.step || 'running'
+        : `${run.status}${item.step === '' ? '' : `: ${item.step}`}`;
+    case 'failed':
+      return `FAILED: ${item.failure?.message ?? 'the reason is not known'}`;
+    case 'done':
+      return 'done';
+    default:
+      return item.status;
+  }
+}
+
+function diskRow(item: RunItem, disk: DiskProgress, i: number): RunRow {
+  const whole = disk.status === 'done' || item.status === 'done';
+  // A disk without data is nothing to do: whole only once it has had its turn.
+  const share = whole ? 1 : disk.bytesTotal === 0 ? 0 : shareOf(disk.bytesDone, disk.bytesTotal);
+  return {
+    kind: 'disk',
+    key: `${i}:${disk.id}`,
+    name: disk.name,
+    share,
+    size: `${formatBytes(disk.bytesDone)} of ${formatBytes(disk.bytesTotal)}`,
+    live: item.status === 'running' && disk.status === 'running',
+  };
+}
+
+/** `share` drawn as text beside a bar. */
+export const shareText = (share: number): string => percentText(share);
+
+/**
+ * The first row to draw in `room` lines so that what is under way is seen: the running disk, with its
+ * machine's line above it where both fit.
+ */
+export function firstRunRow(rows: readonly RunRow[], room: number): number {
+  if (rows.length <= room) return 0;
+  const disk = rows.findIndex((row) => row.kind === 'disk' && row.live);
+  const item = rows.findIndex((row) => row.kind === 'item' && row.live);
+  const at = disk >= 0 ? disk : item;
+  if (at < 0) return 0;
+  const middle = at - Math.floor(room / 2);
+  const from = item >= 0 && at - item < room ? Math.min(middle, item) : middle;
+  return Math.max(0, Math.min(from, rows.length - room));
+}
+
+/** What became of each machine, in words, for when the run has ended. */
+export function resultLines(run: Run, now: number): PaneLine[] {
+  const seconds = elapsedSeconds(run, now);
+  return run.items.flatMap((item): PaneLine[] => {
+    switch (item.status) {
+      case 'done':
+        return [
+          { text: `DONE ${item.title}`, tone: 'ok' },
+          ...item.places.map((place) => ({ text: `  ${place}` })),
+          ...(run.items.length > 1 ? [] : [{ text: `  ${speedText(item, seconds)}` }]),
+        ];
+      case 'failed':
+        return [{ text: `FAILED ${item.title}`, tone: 'error' }, ...failureLines(item)];
+      case 'cancelled':
+        return [{ text: `CANCELLED ${item.title}`, tone: 'warn' }];
+      default:
+        return [{ text: `NOT DONE ${item.title}`, tone: 'warn' }];
+    }
+  });
+}
+
+function speedText(item: RunItem, seconds: number): string {
+  const bytes = item.disks.reduce((sum, disk) => sum + disk.bytesDone, 0);
+  const rate = meanRate(bytes, seconds);
+  return `${formatBytes(bytes)} in ${formatDuration(seconds)}${rate > 0 ? `, ${formatBytes(rate)}/s` : ''}`;
+}
+
+function failureLines({ failure }: RunItem): PaneLine[] {
+  if (failure === undefined) return [];
+  return [
+    { text: `  ${failure.message}` },
+    ...(failure.where === undefined ? [] : [{ text: `  where: ${failure.where}` }]),
+    ...(failure.hint === undefined ? [] : [{ text: `  hint: ${failure.hint}` }]),
+  ];
+}
+
+const levels = {
+  info: { word: '', tone: 'plain' },
+  warning: { word: 'WARNING: ', tone: 'warn' },
+  error: { word: 'ERROR: ', tone: 'error' },
+} as const;
+
+/** The log with the seconds since the start, which mean the same in every time zone. */
+export const logLines = (run: Run): PaneLine[] =>
+  run.log.map(({ at, level, text }) => {
+    const since = formatDuration(Math.floor(Math.max(0, at - run.startedAt) / 1000)).padStart(5);
+    return { text: `${since} ${levels[level].word}${text}`, tone: levels[level].tone };
+  });
+
+export interface RunReasons {
+  readonly pause?: string;
+  readonly cancel?: string;
+  readonly another?: string;
+}
+
+/** Why a key can't be used now. */
+export function runReasons(run: Run | undefined): RunReasons {
+  if (run === undefined) {
+    const none = 'nothing runs';
+    return { pause: none, cancel: none, another: 'nothing has run yet; press 2 to choose an environment' };
+  }
+  if (run.status === 'cancelling') {
+    const reason = 'it is being cancelled';
+    return { pause: reason, cancel: reason, another: `${reason}; wait for its end` };
+  }
+  if (isActive(run)) return { another: 'it still runs; wait for its end or cancel it' };
+  return { pause: 'it has ended', cancel: 'it has ended' };
+}
+
+export interface RunAreas {
+  readonly itemRows: number;
+  readonly logRows: number;
+}
+
+/** Lines for the machines and for the log; the log gets what is left over, and four lines at least. */
+export function runAreas(rows: number, wanted: number): RunAreas {
+  const free = Math.max(2, rows);
+  const logLeast = Math.min(4, Math.floor(free / 3));
+  const itemRows = Math.max(1, Math.min(wanted, free - logLeast));
+  return { itemRows, logRows: Math.max(0, free - itemRows) };
+}

@@ -1,0 +1,47 @@
+import type { DispatcherPort } from '../../state/port.ts';
+import type { Run } from '../../state/state.ts';
+import { useKeys } from '../screen.ts';
+import { runReasons } from './run-view.ts';
+
+export interface RunKeys {
+  readonly port: DispatcherPort;
+  readonly run: Run | undefined;
+  readonly active: boolean;
+  askCancel(): void;
+  /** Absent: there is only one part. */
+  readonly switchPart: (() => void) | undefined;
+}
+
+export function useRunKeys({ port, run, active, askCancel, switchPart }: RunKeys): void {
+  const reasons = runReasons(run);
+  const paused = run?.status === 'paused';
+  useKeys(
+    [
+      {
+        key: 'p',
+        label: paused ? 'resume' : 'pause',
+        help: paused ? 'go on where it stopped' : 'stop reading and writing until p is pressed again',
+        reason: reasons.pause,
+        run: () => void port.dispatch({ type: paused ? 'resume' : 'pause' }),
+      },
+      {
+        key: 'c',
+        label: 'cancel',
+        help: 'end it and take back what was written; asks first',
+        reason: reasons.cancel,
+        run: askCancel,
+      },
+      {
+        key: 'n',
+        label: 'another',
+        help: 'put this run away and choose other machines',
+        reason: reasons.another,
+        run: () => void port.dispatch({ type: 'another' }),
+      },
+      ...(switchPart === undefined
+        ? []
+        : [{ key: 'tab', label: 'result/log', help: 'scroll the other part', quiet: true, run: switchPart }]),
+    ],
+    { active },
+  );
+}
