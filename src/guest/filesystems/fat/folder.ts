@@ -55,10 +55,13 @@ export function labelIn(bytes: Buffer): string | undefined {
 
 function shortNameAt(bytes: Buffer, at: number): string {
   // 0x05 stands for 0xE5, which means "deleted".
-  const head =
-    (bytes[at] === 0x05 ? '\xe5' : '') + bytes.toString('latin1', at + (bytes[at] === 0x05 ? 1 : 0), at + 8);
-  const tail = bytes.toString('latin1', at + 8, at + 11).trimEnd();
-  return head.trimEnd() + (tail === '' ? '' : `.${tail}`);
+  const first = bytes[at] === 0x05 ? '\xe5' : String.fromCharCode(bytes[at]!);
+  const base = (first + bytes.toString('latin1', at + 1, at + 8)).trimEnd();
+  const extension = bytes.toString('latin1', at + 8, at + 11).trimEnd();
+  // Windows NT marks names that were all lower case in a byte that DOS left free.
+  const marks = bytes[at + 12]!;
+  const name = (marks & 0x08) !== 0 ? base.toLowerCase() : base;
+  return extension === '' ? name : `${name}.${(marks & 0x10) !== 0 ? extension.toLowerCase() : extension}`;
 }
 
 /** Parts come last first, 13 characters each, with the checksum of the short name that they belong to. */
