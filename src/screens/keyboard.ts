@@ -20,6 +20,7 @@ export interface KeyBinding {
 
 const levels = ['global', 'screen', 'list', 'entry', 'dialog', 'always'] as const;
 export type KeyLevel = (typeof levels)[number];
+const displayOrder: readonly KeyLevel[] = ['dialog', 'entry', 'screen', 'list', 'global', 'always'];
 
 export interface Layer {
   readonly level: number;
@@ -28,7 +29,7 @@ export interface Layer {
 }
 
 export interface KeySummary {
-  /** Bindings that can be reached now, the topmost layer first; hidden duplicates left out. */
+  /** Bindings that can be reached now, in the order they are shown. */
   readonly bindings: readonly KeyBinding[];
   /** Something exclusive is open: a form, a dialog, a filter. */
   readonly exclusive: boolean;
@@ -138,15 +139,16 @@ export class Keyboard {
   #changed(): void {
     const reachable = this.#reachable();
     const taken = new Set<string>();
-    const bindings = reachable
-      .filter((l) => l.level !== alwaysLevel)
-      .concat(reachable.filter((l) => l.level === alwaysLevel))
-      .flatMap((layer) => layer.bindings)
-      .filter((binding) => {
+    const found = reachable
+      .flatMap((layer) => layer.bindings.map((binding) => ({ binding, level: layer.level })))
+      .filter(({ binding }) => {
         const fresh = keysOfBinding(binding).some((key) => !taken.has(key));
         for (const key of keysOfBinding(binding)) taken.add(key);
         return fresh;
       });
+    // A list's own keys stand behind those of its screen.
+    const place = (level: number) => displayOrder.indexOf(levels[level]!);
+    const bindings = found.sort((a, b) => place(a.level) - place(b.level)).map(({ binding }) => binding);
     const exclusive = reachable.some((l) => l.level >= entryLevel && l.level !== alwaysLevel);
     const signature = JSON.stringify([
       bindings.map((b) => [b.key, b.label, b.help, b.reason, b.quiet]),

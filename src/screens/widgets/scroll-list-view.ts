@@ -67,20 +67,29 @@ export interface LaidColumn<T> {
 /** Columns with their widths: they and a space between each come to `available` at most. */
 export function layOut<T>(columns: readonly Column<T>[], available: number): LaidColumn<T>[] {
   const used = columns.filter((c) => c.from === undefined || available >= c.from);
-  const gaps = Math.max(0, used.length - 1);
-  const fixed = used.reduce((sum, c) => sum + (typeof c.width === 'number' ? c.width : 0), 0);
-  const shares = used.reduce((sum, c) => sum + (typeof c.width === 'number' ? 0 : c.width.grow), 0);
-  const free = available - gaps - fixed;
+  const widths = shareOut(used, available - Math.max(0, used.length - 1));
   let left = available;
-  return used.flatMap((column) => {
-    const wanted =
-      typeof column.width === 'number'
-        ? column.width
-        : Math.max(column.width.min, Math.floor((free * column.width.grow) / shares));
-    const width = Math.min(wanted, left);
+  return used.flatMap((column, i) => {
+    const width = Math.min(widths[i] ?? 0, left);
     left -= width + 1;
     return width > 0 ? [{ column, width }] : [];
   });
+}
+
+/** Fixed columns first, then those whose share would be under their minimum, then the others by their shares. */
+function shareOut<T>(columns: readonly Column<T>[], room: number): number[] {
+  const widths = columns.map((c) => (typeof c.width === 'number' ? c.width : undefined));
+  for (;;) {
+    const open = columns.flatMap((c, i) =>
+      widths[i] === undefined && typeof c.width !== 'number' ? [{ i, ...c.width }] : [],
+    );
+    const free = room - widths.reduce<number>((sum, width) => sum + (width ?? 0), 0);
+    const shares = open.reduce((sum, o) => sum + o.grow, 0);
+    const share = (o: { grow: number }) => Math.floor((free * o.grow) / shares);
+    const tight = open.filter((o) => share(o) < o.min);
+    for (const o of tight.length > 0 ? tight : open) widths[o.i] = tight.length > 0 ? o.min : share(o);
+    if (tight.length === 0) return widths.map((width) => width ?? 0);
+  }
 }
 
 /** One cell, exactly as wide as its column. */

@@ -1,0 +1,152 @@
+/** Rows, lines and forms of the credentials screen: pure. */
+import type { Command } from '../../state/commands.ts';
+import type { EnvironmentInfo, FieldInfo, Profile, SecretStoreInfo, State } from '../../state/state.ts';
+import type { FormField, Values } from '../widgets/form-state.ts';
+import type { PaneLine } from '../widgets/text-pane-view.ts';
+
+/** The first row, `undefined`, goes on without. */
+export type Row = Profile | undefined;
+export const without = 'without';
+export const keyOfRow = (row: Row): string => row?.id ?? without;
+export const rowsOf = (state: State): Row[] => [undefined, ...state.profiles];
+
+export const nameOfRow = (row: Row): string => row?.name ?? 'Continue without credentials';
+
+export function environmentOf(state: State, id: string): EnvironmentInfo | undefined {
+  return state.catalog.environments.find((e) => e.id === id);
+}
+
+/** The settings in a row of the list; never a secret, those are not in the state. */
+export function settingsText(row: Row, state: State): string {
+  if (row === undefined) return 'for environments that need none, such as this computer';
+  const fields = environmentOf(state, row.environment)?.fields ?? [];
+  const texts = fields.flatMap((f) => {
+    const value = row.settings[f.key] ?? '';
+    return value === '' || value === f.default || f.kind === 'boolean' ? [] : [value];
+  });
+  return texts.join(', ');
+}
+
+export function statusOfRow(row: Row, state: State): string {
+  if (row?.id === state.profile && row !== undefined) return 'in use';
+  const test = state.profileTest;
+  if (row === undefined || test?.profile !== row.id) return '';
+  return { busy: 'testing', passed: 'passed', failed: 'FAILED' }[test.status];
+}
+
+const statusWords = {
+  ready: '',
+  locked: 'locked: u unlocks it',
+  absent: 'not made yet: u chooses its passphrase',
+} as const;
+
+/** Where secrets are kept, and why not elsewhere. */
+export function storeLines(store: SecretStoreInfo | undefined): PaneLine[] {
+  if (store === undefined) return [{ text: 'Secrets: looking for a place to keep them ...', tone: 'dim' }];
+  const status = statusWords[store.status];
+  const forced = store.choice === 'auto' ? '' : ' (chosen by you)';
+  const first: PaneLine = {
+    text: `Secrets are kept in: ${store.description}${forced}${status === '' ? '' : `; ${status}`}`,
+    tone: store.kind === 'memory' || store.status !== 'ready' ? 'warn' : 'plain',
+  };
+  return [first, ...store.tried.map((text): PaneLine => ({ text: `  not ${text}`, tone: 'dim' }))];
+}
+
+/** Why a profile's secret can't be used now. */
+export function whyLocked(store: SecretStoreInfo | undefined): string | undefined {
+  if (store === undefined) return 'the secret store is not ready yet';
+  return store.status === 'ready' ? undefined : 'the vault is not open; u opens it';
+}
+
+/** The form of an environment's fields. A secret of an existing profile may be left empty. */
+export function profileFields(environment: EnvironmentInfo, profile: Row, state: State): FormField[] {
+  const taken = new Set(state.profiles.filter((p) => p.id !== profile?.id).map((p) => p.name));
+  const name: FormField = {
+    key: nameKey,
+    label: 'Name',
+    help: 'how the list calls it',
+    kind: 'text',
+    required: true,
+    value: profile?.name ?? '',
+    validate: (value) => (taken.has(value.trim()) ? 'another profile has this name' : undefined),
+  };
+  return [name, ...environment.fields.map((field) => formField(field, profile?.settings, profile))];
+}
+
+/** One of the form's own fields; an environment's key can't have the blank. */
+export const nameKey = 'profile name';
+
+export function formField(
+  field: FieldInfo,
+  settings: Readonly<Record<string, string>> | undefined,
+  profile?: Row,
+): FormField {
+  const kept = field.kind === 'secret' && profile?.secretFields.includes(field.key) === true;
+  const value = field.kind === 'secret' ? '' : (settings?.[field.key] ?? field.default ?? '');
+  return {
+    key: field.key,
+    label: field.label,
+    help: kept ? 'empty: the secret stays as it is' : field.help,
+    kind: field.kind,
+    required: field.required && !kept,
+    ...(value === '' ? {} : { value }),
+    ...(kept ? { placeholder: '(unchanged)' } : {}),
+    ...(field.choices === undefined ? {} : { choices: field.choices.map((c) => ({ value: c, label: c })) }),
+  };
+}
+
+export function saveCommand(
+  environment: EnvironmentInfo,
+  values: Values,
+  profile: Row,
+): Extract<Command, { type: 'save-profile' }> {
+  const entries = environment.fields.map((field) => ({ field, value: values[field.key] ?? '' }));
+  const pick = (secret: boolean) =>
+    Object.fromEntries(
+      entries
+        .filter(({ field, value }) => (field.kind === 'secret') === secret && value !== '')
+        .map(({ field, value }) => [field.key, value]),
+    );
+  return {
+    type: 'save-profile',
+    ...(profile === undefined ? {} : { id: profile.id }),
+    name: (values[nameKey] ?? '').trim(),
+    environment: environment.id,
+    settings: pick(false),
+    secrets: pick(true),
+  };
+}
+
+export const storeChoices = [
+  { value: 'auto', label: 'automatic: the best that works here' },
+  { value: 'keychain', label: 'the system keychain' },
+  { value: 'vault', label: 'an encrypted file with a passphrase' },
+  { value: 'memory', label: 'memory only: forgotten at the end' },
+] as const;
+
+export function vaultFields(status: SecretStoreInfo['status']): FormField[] {
+  const passphrase: FormField = {
+    key: 'passphrase',
+    label: 'Passphrase',
+    kind: 'secret',
+    required: true,
+    help:
+      status === 'absent'
+        ? 'at least 8 characters; it can not be recovered'
+        : 'opens the vault until vmferry ends',
+  };
+  if (status !== 'absent') return [passphrase];
+  const long: FormField = {
+    ...passphrase,
+    validate: (v) => ([...v].length < 8 ? 'at least 8 characters' : undefined),
+  };
+  const again: FormField = {
+    key: 'again',
+    label: 'Once more',
+    kind: 'secret',
+    required: true,
+    help: 'the same passphrase, so that a slip does not lock you out',
+    validate: (value, values) => (value === values.passphrase ? undefined : 'the two are not the same'),
+  };
+  return [long, again];
+}

@@ -1,0 +1,140 @@
+import { constants } from 'node:os';
+import { type Instance, render } from 'ink';
+import { AppError } from '../model/errors.ts';
+import type { DispatcherPort } from '../state/port.ts';
+import { App } from './app.tsx';
+import { ScreenWriter } from './screen-writer.ts';
+import { TerminalSession, type TtyInput } from './terminal-session.ts';
+import { capabilitiesOf } from './widgets/terminal.ts';
+
+export interface TuiStreams {
+  readonly stdin: NodeJS.ReadStream;
+  readonly stdout: NodeJS.WriteStream;
+}
+
+// A lost SSH session or a kill must not wait for a destination that no longer answers.
+const endPatienceMs = 5000;
+const endSignals = ['SIGTERM', 'SIGHUP', 'SIGINT'] as const;
+
+/**
+ * Draws the screens until the user ends or the process is told to. The terminal is given back on every way
+ * out; what ran is cancelled by the dispatcher's `terminate`. After a signal `process.exitCode` is set.
+ * @throws AppError `usage` without a terminal; whatever a screen threw.
+ */
+export async function openTui(port: DispatcherPort, { stdin, stdout }: TuiStreams): Promise<void> {
+  if (stdin.isTTY !== true || stdout.isTTY !== true) {
+    const which = stdin.isTTY === true ? 'output' : 'input';
+    throw new AppError('usage', `the screens need a terminal, and the standard ${which} is none`, {
+      hint: 'use the commands instead, such as "vmferry convert"; "vmferry --help" lists them',
+    });
+  }
+  const capabilities = capabilitiesOf(process.env, true);
+  const session = new TerminalSession(stdin as TtyInput, stdout, capabilities);
+  const write = session.output();
+  const writer = new ScreenWriter(outputOf(stdout, write), capabilities);
+  let instance: Instance | undefined;
+
+  const suspend = () => {
+    writer.pause();
+    session.leave();
+    // The whole process group, as the terminal would: npm or npx above must stop as well. The call returns
+    // when the shell lets it go on, and at once where there is no job control.
+    process.kill(0, 'SIGTSTP');
+    setImmediate(resume);
+  };
+  const resume = () => {
+    session.enter();
+    stdin.setRawMode(true);
+    writer.redraw();
+  };
+  const guard = guardProcess(port, () => instance?.unmount(), session);
+  process.on('SIGCONT', resume);
+  stdout.on('error', ignoreLostTerminal);
+  session.enter();
+  session.catchStray();
+  try {
+    instance = render(
+      <App port={port} capabilities={capabilities} onEnd={() => instance?.unmount()} onSuspend={suspend} />,
+      {
+        stdin,
+        stdout: writer as unknown as NodeJS.WriteStream,
+        exitOnCtrlC: false,
+        patchConsole: false,
+        // Whole frames; the writer sends what changed.
+        debug: true,
+      },
+    );
+    await instance.waitUntilExit();
+  } finally {
+    process.off('SIGCONT', resume);
+    writer.close();
+    session.leave();
+    session.printStray();
+    guard.release();
+    setImmediate(() => stdout.off('error', ignoreLostTerminal));
+  }
+  if (guard.thrown !== undefined) throw guard.thrown;
+}
+
+/** After SIGHUP every write to the terminal fails; the conversion's end must not depend on it. */
+function ignoreLostTerminal(): void {
+  process.exitCode ??= 128 + constants.signals.SIGHUP;
+}
+
+function outputOf(stdout: NodeJS.WriteStream, write: NodeJS.WriteStream['write']) {
+  return {
+    get columns() {
+      return stdout.columns;
+    },
+    get rows() {
+      return stdout.rows;
+    },
+    write: (text: string) => write(text),
+    on: (event: 'resize' | 'drain', listener: () => void) => stdout.on(event, listener),
+    off: (event: 'resize' | 'drain', listener: () => void) => stdout.off(event, listener),
+  };
+}
+
+interface Guard {
+  /** An error that nobody caught. */
+  thrown?: unknown;
+  release(): void;
+}
+
+/** Every other way out of the process leads through here. */
+function guardProcess(port: DispatcherPort, unmount: () => void, session: TerminalSession): Guard {
+  const end = (): Promise<void> => {
+    const patience = new Promise<void>((done) => setTimeout(done, endPatienceMs).unref());
+    return Promise.race([port.dispatch({ type: 'terminate' }), patience])
+      .catch(() => undefined)
+      .then(unmount);
+  };
+  const onSignal = (signal: NodeJS.Signals) => {
+    process.exitCode = 128 + constants.signals[signal];
+    void end();
+  };
+  const onThrown = (error: unknown) => {
+    if (guard.thrown !== undefined) return;
+    guard.thrown = error;
+    process.exitCode = 1;
+    session.leave();
+    void end();
+  };
+  const onExit = () => {
+    session.leave();
+    session.printStray();
+  };
+  const guard: Guard = {
+    release() {
+      for (const signal of endSignals) process.off(signal, onSignal);
+      process.off('uncaughtException', onThrown);
+      process.off('unhandledRejection', onThrown);
+      process.off('exit', onExit);
+    },
+  };
+  for (const signal of endSignals) process.on(signal, onSignal);
+  process.on('uncaughtException', onThrown);
+  process.on('unhandledRejection', onThrown);
+  process.on('exit', onExit);
+  return guard;
+}
