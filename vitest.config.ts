@@ -1,11 +1,35 @@
 import { defineConfig } from 'vitest/config';
 
-/** `fast` needs nothing but Node; `oracle` needs foreign tools; `e2e` needs the built program and tmux. */
+const shared = {
+  testTimeout: 60_000,
+  hookTimeout: 60_000,
+  env: { NO_COLOR: '1' },
+};
+
+/**
+ * `fast` needs nothing but Node. `oracle` needs foreign tools, which it names when they are missing. `e2e` drives
+ * the built program.
+ */
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.{ts,tsx}'],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
-    env: { NO_COLOR: '1' },
+    projects: [
+      {
+        test: {
+          ...shared,
+          name: 'fast',
+          include: ['test/**/*.test.{ts,tsx}'],
+          exclude: ['test/**/*.oracle.test.*', 'test/**/*.e2e.test.*'],
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: 'oracle',
+          include: ['test/**/*.oracle.test.{ts,tsx}'],
+          testTimeout: 300_000,
+        },
+      },
+      { test: { ...shared, name: 'e2e', include: ['test/**/*.e2e.test.{ts,tsx}'], testTimeout: 300_000 } },
+    ],
   },
 });

@@ -57,7 +57,10 @@ export async function compose(options: ComposeOptions): Promise<Composed> {
     }),
     redactor,
     givenSecrets: new Map(
-      [...(options.secretReferences ?? [])].map(([field, reference]) => [field, () => scripts.read(reference)]),
+      [...(options.secretReferences ?? [])].map(([field, reference]) => [
+        field,
+        () => scripts.read(reference),
+      ]),
     ),
   };
   if (options.vaultPassphrase !== undefined) {
@@ -73,7 +76,13 @@ function environmentPlugins(): EnvironmentPlugin[] {
 function catalogOf(plugins: readonly EnvironmentPlugin[]): Catalog {
   const sample = join(packageRoot(), 'samples', 'vmferry-sample.ova');
   return {
-    environments: plugins.map(({ id, label, summary, roles, fields }) => ({ id, label, summary, roles, fields })),
+    environments: plugins.map(({ id, label, summary, roles, fields }) => ({
+      id,
+      label,
+      summary,
+      roles,
+      fields,
+    })),
     products,
     formats: codecs.flatMap(({ id, label, extensions, encoder }) =>
       encoder === undefined ? [] : [{ id, label, extension: extensions[0]!, options: encoder.options }],

@@ -1,7 +1,7 @@
 /** The TUI over a dispatcher of its own. */
 import { compose } from './compose.ts';
-import { describeFailure, toFailure } from './model/errors.ts';
 import { exitCode } from './headless/exit-codes.ts';
+import { describeFailure, toFailure } from './model/errors.ts';
 import { openTui } from './screens/open-tui.tsx';
 
 /** Resolves to the exit code, once the terminal is as it was. */

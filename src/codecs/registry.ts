@@ -39,12 +39,17 @@ export async function probeFormat(source: ByteSource, signal?: AbortSignal): Pro
   );
   const sure = answers.filter((a) => a.probe === 'yes');
   if (sure.length > 1) {
-    throw new AppError('unsupported', `the marks of several formats: ${sure.map((a) => a.codec.id).join(', ')}`, {
-      where: source.name,
-      hint: 'say which one it is with --from',
-    });
+    throw new AppError(
+      'unsupported',
+      `the marks of several formats: ${sure.map((a) => a.codec.id).join(', ')}`,
+      {
+        where: source.name,
+        hint: 'say which one it is with --from',
+      },
+    );
   }
   const codec = (sure[0] ?? answers.find((a) => a.probe === 'maybe'))?.codec;
-  if (codec === undefined) throw new AppError('unsupported', 'no disk format that is known here', { where: source.name });
+  if (codec === undefined)
+    throw new AppError('unsupported', 'no disk format that is known here', { where: source.name });
   return { codec, sure: sure.length === 1 };
 }

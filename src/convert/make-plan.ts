@@ -62,9 +62,13 @@ export function makePlan(request: PlanRequest): Plan {
 function chooseFormat(request: PlanRequest, product: Product, container: Container): string {
   if (container === 'disks') return request.format ?? product.formats[0]!;
   if (request.format !== undefined && request.format !== 'vmdk') {
-    throw new AppError('usage', `an ${container.toUpperCase()} holds streamOptimized VMDK, not ${request.format}`, {
-      hint: 'leave the format out, or choose plain disks as the container',
-    });
+    throw new AppError(
+      'usage',
+      `an ${container.toUpperCase()} holds streamOptimized VMDK, not ${request.format}`,
+      {
+        hint: 'leave the format out, or choose plain disks as the container',
+      },
+    );
   }
   return 'vmdk';
 }
@@ -78,10 +82,13 @@ function machineAtDestination(request: PlanRequest, product: Product): Machine {
     ...machine,
     name: edit.name ?? machine.name,
     processors:
-      edit.processors === undefined ? (machine.processors ?? { count: hardware.processors }) : { count: edit.processors },
+      edit.processors === undefined
+        ? (machine.processors ?? { count: hardware.processors })
+        : { count: edit.processors },
     memoryBytes: edit.memoryBytes ?? machine.memoryBytes ?? hardware.memoryBytes,
     firmware: edit.firmware ?? machine.firmware ?? hint ?? hardware.firmware,
-    nics: edit.nics ?? (hasHardware(machine) ? machine.nics : [{ model: hardware.nicModel, connected: true }]),
+    nics:
+      edit.nics ?? (hasHardware(machine) ? machine.nics : [{ model: hardware.nicModel, connected: true }]),
     disks: disks.map((disk, i) => withPlace(disk, i, hardware.diskBus)),
   };
 }

@@ -1,5 +1,5 @@
 /** An image with its whole chain, opened: here an environment's bytes and a codec meet. */
-import { type Codec, type ImageInfo, type OpenContext, type OpenImage } from '../codecs/codec.ts';
+import type { Codec, ImageInfo, OpenContext, OpenImage } from '../codecs/codec.ts';
 import { codecById, probeFormat } from '../codecs/registry.ts';
 import type { OpenDisk } from '../env-plugins/plugin.ts';
 import type { ByteSource } from '../io/byte-source.ts';
@@ -47,7 +47,11 @@ async function openLayer(
   }
 }
 
-async function chooseCodec(disk: OpenDisk, format: string | undefined, options: OpenImageOptions): Promise<Codec> {
+async function chooseCodec(
+  disk: OpenDisk,
+  format: string | undefined,
+  options: OpenImageOptions,
+): Promise<Codec> {
   const { source } = disk;
   const probed = await probeFormat(source, options.signal).catch((error) => {
     if (format === undefined) throw error;
@@ -58,10 +62,14 @@ async function chooseCodec(disk: OpenDisk, format: string | undefined, options: 
 }
 
 function refuseOutside(name: string): AppError {
-  return new AppError('unsupported', 'the image names a file outside its own folder that has no mark of an image', {
-    where: name,
-    hint: 'if you trust the image, say so with --follow',
-  });
+  return new AppError(
+    'unsupported',
+    'the image names a file outside its own folder that has no mark of an image',
+    {
+      where: name,
+      hint: 'if you trust the image, say so with --follow',
+    },
+  );
 }
 
 function contextFor(
@@ -91,7 +99,9 @@ const closing = (image: OpenImage): ByteSource => ({
   name: '',
   size: 0,
   access: 'random',
-  async read() {},
+  async read() {
+    // never asked: it is only to be closed
+  },
   close: () => image.close(),
 });
 

@@ -1,8 +1,9 @@
 /** What opens the result: the products, the formats and containers that each takes, the default first. */
-import type { Container } from '../model/plan.ts';
-import type { Options } from '../model/options.ts';
+
 import { AppError } from '../model/errors.ts';
 import type { DiskBus, Firmware } from '../model/machine.ts';
+import type { Options } from '../model/options.ts';
+import type { Container } from '../model/plan.ts';
 
 export interface Product {
   readonly id: string;

@@ -38,7 +38,10 @@ export async function reviewPlan(plan: Plan, connect: Connector, signal: AbortSi
       }
     }
     const request = requestOf(plan, 'review', signal);
-    return { findings: [...findings, ...(await checkPlan(plan, images, destinationOf(destination), request))], bytes };
+    return {
+      findings: [...findings, ...(await checkPlan(plan, images, destinationOf(destination), request))],
+      bytes,
+    };
   } finally {
     for (const thing of opened.reverse()) await thing.close();
   }

@@ -110,7 +110,10 @@ function withCheckedOptions(plan: Plan): Plan {
   const { destination } = plan;
   const encoder = codecById(destination.format).encoder;
   if (encoder === undefined) throw new AppError('usage', `${destination.format} can be read but not written`);
-  return { ...plan, destination: { ...destination, options: resolveOptions(encoder.options, destination.options) } };
+  return {
+    ...plan,
+    destination: { ...destination, options: resolveOptions(encoder.options, destination.options) },
+  };
 }
 
 export interface ExtractedDisk {
@@ -168,7 +171,8 @@ async function refuseBlocked(
   const findings = await checkPlan(plan, images, destinationOf(destination), request);
   for (const f of findings) {
     const text = f.evidence === undefined ? f.message : `${f.message} (${f.evidence})`;
-    if (f.severity !== 'blocker') context.emit({ type: 'log', level: f.severity === 'warning' ? 'warning' : 'info', text });
+    if (f.severity !== 'blocker')
+      context.emit({ type: 'log', level: f.severity === 'warning' ? 'warning' : 'info', text });
   }
   if (worst(findings) !== 'blocker') return;
   const blockers = findings.filter((f) => f.severity === 'blocker');
@@ -208,7 +212,11 @@ async function provide(
         context.emit({ type: 'step', text: `writing ${file.name}` });
         const size = file.size === undefined ? {} : { size: file.size };
         bytesWritten += await pour(file, await delivery.sink({ name: file.name, ...size }), context.signal);
-        context.emit({ type: 'log', level: 'info', text: `${file.name}: ${formatBytes(bytesWritten)} written` });
+        context.emit({
+          type: 'log',
+          level: 'info',
+          text: `${file.name}: ${formatBytes(bytesWritten)} written`,
+        });
       }
       context.emit({ type: 'disk', id: disk.id, status: 'done' });
     }

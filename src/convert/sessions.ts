@@ -15,7 +15,8 @@ export function connector(
   plugins: readonly EnvironmentPlugin[],
   contextOf: (request: ConnectRequest, signal: AbortSignal) => PluginContext,
 ): Connector {
-  return (request, signal) => pluginById(plugins, request.environment).connect(request.settings, contextOf(request, signal));
+  return (request, signal) =>
+    pluginById(plugins, request.environment).connect(request.settings, contextOf(request, signal));
 }
 
 /** @throws AppError `usage` listing what there is. */

@@ -2,10 +2,10 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { OpenDisk } from '../env-plugins/plugin.ts';
+import { isZero } from '../io/blocks.ts';
 import { fileSink } from '../io/file-sink.ts';
 import { fileSource } from '../io/file-source.ts';
 import { gunzip } from '../packages/ovf/members.ts';
-import { isZero } from '../io/blocks.ts';
 
 const zeros = Buffer.alloc(64 * 1024);
 
@@ -13,7 +13,12 @@ const zeros = Buffer.alloc(64 * 1024);
  * The disk without its gzip, from a file in `folder` that is gone once the source is closed.
  * Zeros become holes. @throws AppError `corrupt`, `no-space`.
  */
-export async function unpacked(disk: OpenDisk, folder: string, runId: string, signal: AbortSignal): Promise<OpenDisk> {
+export async function unpacked(
+  disk: OpenDisk,
+  folder: string,
+  runId: string,
+  signal: AbortSignal,
+): Promise<OpenDisk> {
   const path = join(folder, `.vmferry-${runId}-${process.hrtime.bigint()}.spool`);
   const sink = await fileSink(path, { mode: 0o600 });
   try {

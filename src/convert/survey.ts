@@ -6,8 +6,8 @@ import { allocatedBytes } from '../io/disk.ts';
 import { AppError, type Failure, toAppError, toFailure } from '../model/errors.ts';
 import type { GuestReport } from '../model/guest-report.ts';
 import type { Firmware, Machine, MachineDisk } from '../model/machine.ts';
-import { openMachineDisk } from './open-machine.ts';
 import { filesOf } from './open-image.ts';
+import { openMachineDisk } from './open-machine.ts';
 
 export interface Survey {
   /** The machine with what its disks told: system, formats, sizes, firmware. */
@@ -65,7 +65,10 @@ async function surveyDisk(
       format: info.format,
       virtualSizeBytes: image.size,
       allocatedSizeBytes: await allocatedBytes(image, signal),
-      files: info.files.length > 0 && disk.files.length > 0 ? [...new Set([...disk.files, ...filesOf(info)])] : disk.files,
+      files:
+        info.files.length > 0 && disk.files.length > 0
+          ? [...new Set([...disk.files, ...filesOf(info)])]
+          : disk.files,
     };
     const report = await inspectDisk(image, signal).catch((error) => {
       // A disk with broken insides can still be carried; what it is stays known.

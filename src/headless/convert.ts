@@ -10,9 +10,9 @@ import type { OptionValue } from '../model/options.ts';
 import type { Container, Plan } from '../model/plan.ts';
 import { parseBytes } from '../model/units.ts';
 import type { Draft, MachineEdit, Planned } from '../state/state.ts';
+import { followRun } from './follow-run.ts';
 import { findingLine, type Output, terminalOutput } from './output.ts';
 import type { CommonOptions } from './program.ts';
-import { followRun } from './follow-run.ts';
 import { addImage, withDispatcher } from './session.ts';
 
 export interface ConvertOptions extends CommonOptions {
@@ -63,7 +63,9 @@ export async function runPlanFile(
   options: CommonOptions & { readonly force?: boolean },
 ): Promise<number> {
   const output = terminalOutput({ json: options.json === true, quiet: options.quiet === true });
-  const plans = parsePlans(await readText(file), file).map((p) => (options.force ? { ...p, force: true } : p));
+  const plans = parsePlans(await readText(file), file).map((p) =>
+    options.force ? { ...p, force: true } : p,
+  );
   return withDispatcher(options, (composed) => followRun(composed, plans, output));
 }
 
@@ -86,7 +88,11 @@ function parsePlans(text: string, where: string): Plan[] {
 }
 
 /** The machine added, the draft filled from the options, the plan computed. @throws AppError `usage` … */
-async function planFor(composed: Composed, image: string | undefined, options: ConvertOptions): Promise<Planned> {
+async function planFor(
+  composed: Composed,
+  image: string | undefined,
+  options: ConvertOptions,
+): Promise<Planned> {
   const { dispatcher } = composed;
   const change = await draftOf(options);
   await addImage(composed, await imageOf(composed, image, options), options.follow === true);
@@ -96,13 +102,21 @@ async function planFor(composed: Composed, image: string | undefined, options: C
   const { planned } = dispatcher.getState();
   if (planned.failure !== undefined) {
     const { kind, message, where, hint } = planned.failure;
-    throw new AppError(kind, message, { ...(where === undefined ? {} : { where }), ...(hint === undefined ? {} : { hint }) });
+    throw new AppError(kind, message, {
+      ...(where === undefined ? {} : { where }),
+      ...(hint === undefined ? {} : { hint }),
+    });
   }
   return planned;
 }
 
-async function imageOf(composed: Composed, image: string | undefined, options: ConvertOptions): Promise<string> {
-  if (image !== undefined && options.sample) throw new AppError('usage', 'an image and --sample can not both be given');
+async function imageOf(
+  composed: Composed,
+  image: string | undefined,
+  options: ConvertOptions,
+): Promise<string> {
+  if (image !== undefined && options.sample)
+    throw new AppError('usage', 'an image and --sample can not both be given');
   if (image !== undefined) return image;
   if (!options.sample) {
     throw new AppError('usage', 'what is to be converted is missing', {
@@ -128,22 +142,34 @@ async function draftOf(options: ConvertOptions): Promise<DraftChange> {
     force: options.force === true,
     sync: options.sync === true,
   };
-  const isFolder = to.endsWith('/') || (await stat(to).then((s) => s.isDirectory(), () => false));
+  const isFolder =
+    to.endsWith('/') ||
+    (await stat(to).then(
+      (s) => s.isDirectory(),
+      () => false,
+    ));
   if (isFolder) return { ...given, folder: resolve(to), ...kindOf(options, undefined) };
   const extension = extname(to).slice(1).toLowerCase();
   return { ...given, folder: dirname(resolve(to)), file: basename(to), ...kindOf(options, extension) };
 }
 
-function kindOf(options: ConvertOptions, extension: string | undefined): { container?: Container; format?: string } {
+function kindOf(
+  options: ConvertOptions,
+  extension: string | undefined,
+): { container?: Container; format?: string } {
   const container = options.package ?? (extension === 'ova' || extension === 'ovf' ? extension : undefined);
   if (container === 'ova' || container === 'ovf') {
     return { container, ...(options.format === undefined ? {} : { format: options.format }) };
   }
   const format = options.format ?? (extension === undefined ? undefined : codecForExtension(extension)?.id);
   if (format === undefined && extension !== undefined) {
-    throw new AppError('usage', `"${extension === '' ? 'no extension' : `.${extension}`}" doesn't say which format is wanted`, {
-      hint: 'say it with --format, or name a folder with a "/" at its end',
-    });
+    throw new AppError(
+      'usage',
+      `"${extension === '' ? 'no extension' : `.${extension}`}" doesn't say which format is wanted`,
+      {
+        hint: 'say it with --format, or name a folder with a "/" at its end',
+      },
+    );
   }
   // For a product the default container is its own; for a plain file it is the disk.
   const plain = options.for === undefined || format !== undefined ? { container: 'disks' as const } : {};
@@ -166,9 +192,12 @@ function editOf(composed: Composed, id: string, options: ConvertOptions, change:
   const leaveOut = (options.without ?? []).map((name) => {
     const disk = disks.find((d) => d.id === name || d.name === name);
     if (disk !== undefined) return disk.id;
-    throw new AppError('usage', `there is no disk "${name}"`, { hint: `there are: ${disks.map((d) => d.name).join(', ')}` });
+    throw new AppError('usage', `there is no disk "${name}"`, {
+      hint: `there are: ${disks.map((d) => d.name).join(', ')}`,
+    });
   });
-  const name = options.name ?? (change.file === undefined ? undefined : basename(change.file, extname(change.file)));
+  const name =
+    options.name ?? (change.file === undefined ? undefined : basename(change.file, extname(change.file)));
   const cpus = options.cpus === undefined ? undefined : Number(options.cpus);
   if (cpus !== undefined && (!Number.isInteger(cpus) || cpus < 1 || cpus > 1024)) {
     throw new AppError('usage', `--cpus ${options.cpus}: it takes a whole number from 1 to 1024`);

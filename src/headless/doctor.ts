@@ -1,6 +1,6 @@
 /** `doctor`: what this computer has and lacks, and what follows from it. */
 import { createRequire } from 'node:module';
-import { availableParallelism, totalmem, freemem } from 'node:os';
+import { availableParallelism, freemem, totalmem } from 'node:os';
 import { compose } from '../compose.ts';
 import { canSeekData } from '../io/sparse.ts';
 import { toFailure } from '../model/errors.ts';
@@ -33,13 +33,19 @@ function node(): Check {
   return {
     name: 'Node.js',
     status: known ? 'ok' : 'problem',
-    text: known ? `${process.versions.node}, ${machine}` : `${process.versions.node} is too old; 20.19 is needed`,
+    text: known
+      ? `${process.versions.node}, ${machine}`
+      : `${process.versions.node} is too old; 20.19 is needed`,
   };
 }
 
 function terminal(): Check {
   if (!process.stdin.isTTY || !process.stdout.isTTY) {
-    return { name: 'terminal', status: 'note', text: 'none here: the full-screen program needs one, the commands do not' };
+    return {
+      name: 'terminal',
+      status: 'note',
+      text: 'none here: the full-screen program needs one, the commands do not',
+    };
   }
   const { TERM = 'unknown', LC_ALL, LC_CTYPE, LANG } = process.env;
   const locale = LC_ALL || LC_CTYPE || LANG || 'none';
@@ -53,7 +59,11 @@ function terminal(): Check {
 function sparseFiles(): Check {
   return canSeekData()
     ? { name: 'sparse files', status: 'ok', text: 'holes are found by asking the system' }
-    : { name: 'sparse files', status: 'note', text: 'koffi is missing: holes are found by reading, which takes longer' };
+    : {
+        name: 'sparse files',
+        status: 'note',
+        text: 'koffi is missing: holes are found by reading, which takes longer',
+      };
 }
 
 /** ssh2 falls back to JavaScript silently, six times slower, when its native crypto was not built. */
@@ -85,7 +95,11 @@ async function secrets(): Promise<Check> {
     const info = await services.secrets.choose(secretStore);
     services.secrets.close();
     const tried = info.tried.length === 0 ? '' : ` (${info.tried.join('; ')})`;
-    return { name: 'secrets', status: info.kind === 'keychain' ? 'ok' : 'note', text: info.description + tried };
+    return {
+      name: 'secrets',
+      status: info.kind === 'keychain' ? 'ok' : 'note',
+      text: info.description + tried,
+    };
   } catch (error) {
     return { name: 'secrets', status: 'problem', text: toFailure(error).message };
   }

@@ -9,21 +9,31 @@ import { exitCode } from './exit-codes.ts';
 import type { Output } from './output.ts';
 
 /** Resolves to the exit code. */
-export async function followRun({ dispatcher }: Composed, plans: readonly Plan[], output: Output): Promise<number> {
+export async function followRun(
+  { dispatcher }: Composed,
+  plans: readonly Plan[],
+  output: Output,
+): Promise<number> {
   const unwatch = dispatcher.watch((event) => tell(event, dispatcher.getState().run, output));
   try {
     await dispatcher.perform({ type: 'run', plans });
   } catch (error) {
     const { kind, message, where, hint } = toAppError(error);
     output.progressDone();
-    output.error({ kind, message, ...(where === undefined ? {} : { where }), ...(hint === undefined ? {} : { hint }) });
+    output.error({
+      kind,
+      message,
+      ...(where === undefined ? {} : { where }),
+      ...(hint === undefined ? {} : { hint }),
+    });
     return exitCode({ kind, message });
   } finally {
     unwatch();
     output.progressDone();
   }
   for (const item of dispatcher.getState().run?.items ?? []) {
-    for (const place of item.places) output.json ? output.value({ type: 'place', place }) : output.line(place);
+    for (const place of item.places)
+      output.json ? output.value({ type: 'place', place }) : output.line(place);
   }
   return 0;
 }
@@ -33,7 +43,8 @@ const printed = new Set<Event['type']>(['run-started', 'run-status', 'run-item',
 function tell(event: Event, run: Run | undefined, output: Output): void {
   if (!printed.has(event.type)) return;
   if (output.json) return output.value(forMachines(event));
-  if (event.type === 'run-log' && event.line.level !== 'info') output.remark(`${event.line.level}: ${event.line.text}`);
+  if (event.type === 'run-log' && event.line.level !== 'info')
+    output.remark(`${event.line.level}: ${event.line.text}`);
   if (event.type === 'run-log' && event.line.text.startsWith('done:')) output.remark(event.line.text);
   if (run !== undefined) output.progress(progressLine(run));
 }

@@ -17,7 +17,8 @@ export async function history(id: string | undefined, options: HistoryOptions): 
   return withDispatcher(options, async (composed) => {
     const { dispatcher } = composed;
     if (id === undefined) {
-      if (options.remove || options.rerun) throw new AppError('usage', 'which one is missing', { hint: 'give its id' });
+      if (options.remove || options.rerun)
+        throw new AppError('usage', 'which one is missing', { hint: 'give its id' });
       await dispatcher.perform({ type: 'history' });
       tellAll(dispatcher.getState().history, output);
       return 0;
@@ -29,7 +30,8 @@ export async function history(id: string | undefined, options: HistoryOptions): 
     await dispatcher.perform({ type: 'history-open', id });
     const entry = dispatcher.getState().historyEntry!;
     if (options.rerun) {
-      if (entry.plan === undefined) throw new AppError('corrupt', 'this run holds no plan that can be run again');
+      if (entry.plan === undefined)
+        throw new AppError('corrupt', 'this run holds no plan that can be run again');
       return followRun(composed, [entry.plan], output);
     }
     if (output.json) output.value(entry);
@@ -41,7 +43,9 @@ export async function history(id: string | undefined, options: HistoryOptions): 
 function tellAll(entries: readonly HistorySummary[], output: Output): void {
   if (output.json) for (const entry of entries) output.value(entry);
   else if (entries.length === 0) output.remark('no conversion yet');
-  else for (const line of table([['ID', 'WHEN', 'OUTCOME', 'READ', 'TIME', 'WHAT'], ...entries.map(entryRow)])) output.line(line);
+  else
+    for (const line of table([['ID', 'WHEN', 'OUTCOME', 'READ', 'TIME', 'WHAT'], ...entries.map(entryRow)]))
+      output.line(line);
 }
 
 const when = (at: number): string => new Date(at).toISOString().slice(0, 16).replace('T', ' ');
@@ -62,6 +66,9 @@ function describeEntry(entry: HistoryEntry): string[] {
     `  ${when(entry.startedAt)} UTC, ${entry.outcome}, ${formatBytes(entry.bytes)} in ${formatDuration(entry.seconds)}${rate}`,
     ...entry.places.map((place) => `  ${place}`),
     ...(entry.failure === undefined ? [] : [`  ${entry.failure.message}`]),
-    ...entry.log.map((line) => `  ${new Date(line.at).toISOString().slice(11, 19)} ${line.level === 'info' ? '' : `${line.level}: `}${line.text}`),
+    ...entry.log.map(
+      (line) =>
+        `  ${new Date(line.at).toISOString().slice(11, 19)} ${line.level === 'info' ? '' : `${line.level}: `}${line.text}`,
+    ),
   ];
 }

@@ -7,7 +7,10 @@ import { findingLine, table, terminalOutput } from './output.ts';
 import type { CommonOptions } from './program.ts';
 import { addImage, withDispatcher } from './session.ts';
 
-export async function inspect(image: string, options: CommonOptions & { readonly follow?: boolean }): Promise<number> {
+export async function inspect(
+  image: string,
+  options: CommonOptions & { readonly follow?: boolean },
+): Promise<number> {
   const output = terminalOutput({ json: options.json === true, quiet: false });
   return withDispatcher(options, async (composed) => {
     await addImage(composed, image, options.follow === true);
@@ -24,7 +27,9 @@ export function describeItem({ machine, images, reports }: MachineItem): string[
   if (machine.packaging !== undefined) lines.push(...row('packaging', machine.packaging));
   if (machine.system !== undefined) {
     const { name, architecture, hostname } = machine.system;
-    lines.push(...row('system', [name, architecture, hostname && `called ${hostname}`].filter(Boolean).join(', ')));
+    lines.push(
+      ...row('system', [name, architecture, hostname && `called ${hostname}`].filter(Boolean).join(', ')),
+    );
   }
   if (machine.processors !== undefined) lines.push(...row('processors', String(machine.processors.count)));
   if (machine.memoryBytes !== undefined) lines.push(...row('memory', formatBytes(machine.memoryBytes)));
@@ -51,7 +56,10 @@ const row = (label: string, value: string): string[] => [`  ${label.padEnd(13)} 
 function layerLines(info: ImageInfo, depth = 0): string[] {
   const details = Object.entries(info.details).map(([key, value]) => `${key} ${value}`);
   return [
-    ...row(depth === 0 ? 'format' : `layer ${depth}`, info.variant === undefined ? info.format : `${info.format} (${info.variant})`),
+    ...row(
+      depth === 0 ? 'format' : `layer ${depth}`,
+      info.variant === undefined ? info.format : `${info.format} (${info.variant})`,
+    ),
     ...info.files.flatMap((file) => row('  file', file)),
     ...(details.length === 0 ? [] : row('  details', details.join(', '))),
     ...(info.parent === undefined ? [] : layerLines(info.parent, depth + 1)),
@@ -69,9 +77,14 @@ function reportLines(report: GuestReport | undefined): string[] {
     p.typeName + (p.bootable ? ', bootable' : ''),
   ]);
   return [
-    ...row('partitions', `${partitionTable.kind.toUpperCase()}, firmware ${report.firmware}, boot code ${partitionTable.bootCode}`),
+    ...row(
+      'partitions',
+      `${partitionTable.kind.toUpperCase()}, firmware ${report.firmware}, boot code ${partitionTable.bootCode}`,
+    ),
     ...table(rows),
-    ...systems.flatMap((s) => row('system', `${s.name} on partition ${s.rootPartition} (${s.confidence} confidence)`)),
+    ...systems.flatMap((s) =>
+      row('system', `${s.name} on partition ${s.rootPartition} (${s.confidence} confidence)`),
+    ),
     ...systems.flatMap((s) => (s.kernels.length === 0 ? [] : row('  kernels', s.kernels.join(', ')))),
     ...row('read', `${formatBytes(report.bytesRead)} to find this out`),
   ];

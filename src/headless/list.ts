@@ -13,7 +13,8 @@ export async function list(name: string | undefined, options: CommonOptions): Pr
   return withDispatcher(options, async (composed) => {
     if (name === undefined) {
       const rows = await environmentRows(composed);
-      if (output.json) for (const [kind, id, label, summary] of rows) output.value({ kind, id, label, summary });
+      if (output.json)
+        for (const [kind, id, label, summary] of rows) output.value({ kind, id, label, summary });
       else for (const line of table([['KIND', 'NAME', 'LABEL', 'WHAT'], ...rows])) output.line(line);
       return 0;
     }
@@ -30,7 +31,12 @@ export async function list(name: string | undefined, options: CommonOptions): Pr
 
 async function environmentRows({ services }: Composed): Promise<string[][]> {
   const environments = services.catalog.environments.map((e) => ['environment', e.id, e.label, e.summary]);
-  const profiles = (await services.profiles.list()).map((p) => ['profile', p.name, p.environment, describe(p.settings)]);
+  const profiles = (await services.profiles.list()).map((p) => [
+    'profile',
+    p.name,
+    p.environment,
+    describe(p.settings),
+  ]);
   return [...environments, ...profiles];
 }
 

@@ -23,7 +23,8 @@ export interface OutputOptions {
 }
 
 export function terminalOutput(options: OutputOptions): Output {
-  const live = process.stderr.isTTY === true && !options.quiet && !options.json && process.env.TERM !== 'dumb';
+  const live =
+    process.stderr.isTTY === true && !options.quiet && !options.json && process.env.TERM !== 'dumb';
   let drawn = false;
   const clear = () => {
     if (drawn) process.stderr.write('\r\x1b[K');

@@ -28,7 +28,8 @@ export async function runHeadless(args: readonly string[]): Promise<number> {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     const failure = toFailure(error);
     const { json = false, quiet = false } = args.includes('--json') ? { json: true } : {};
-    if (failure.kind === 'bug' && process.env.VMFERRY_DEBUG === '1') process.stderr.write(`${(error as Error).stack}\n`);
+    if (failure.kind === 'bug' && process.env.VMFERRY_DEBUG === '1')
+      process.stderr.write(`${(error as Error).stack}\n`);
     terminalOutput({ json, quiet }).error(failure);
     return exitCode(failure);
   }
@@ -36,7 +37,9 @@ export async function runHeadless(args: readonly string[]): Promise<number> {
 
 export function makeProgram(done: (code: number) => void): Command {
   const program = new Command('vmferry')
-    .description('Carries virtual machines from one virtualization environment to another.\nWithout a command the full-screen program opens.')
+    .description(
+      'Carries virtual machines from one virtualization environment to another.\nWithout a command the full-screen program opens.',
+    )
     .version(packageVersion(), '-V, --version')
     .exitOverride()
     .configureHelp({ showGlobalOptions: true })
@@ -75,7 +78,11 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 blocked by findings, 130 interrupted.`;
 
 function withSecrets(command: Command): Command {
   return command
-    .option('--secret <field=ref>', "a secret of the environment: fd:N, env:NAME, cmd:COMMAND or file:PATH", collect)
+    .option(
+      '--secret <field=ref>',
+      'a secret of the environment: fd:N, env:NAME, cmd:COMMAND or file:PATH',
+      collect,
+    )
     .option('--vault-passphrase <ref>', 'passphrase of the vault: fd:N, env:NAME, cmd:COMMAND or file:PATH');
 }
 
@@ -83,7 +90,10 @@ type Done = (code: number) => void;
 
 function addList(program: Command, done: Done): void {
   withSecrets(program.command('list'))
-    .argument('[environment]', 'an environment, a profile, or a folder; without it: what environments there are')
+    .argument(
+      '[environment]',
+      'an environment, a profile, or a folder; without it: what environments there are',
+    )
     .description('environments, or the machines of one')
     .option('--json', 'one JSON value a line')
     .action(async (environment: string | undefined, options: CommonOptions) =>
@@ -110,7 +120,11 @@ function withConversion(command: Command): Command {
     .option('-f, --format <format>', 'disk format: qcow2, raw, vmdk, vhd')
     .addOption(new Option('--package <kind>', 'put it into a package').choices(['disks', 'ovf', 'ova']))
     .option('--for <product>', 'who is to open it: qemu, vmware, virtualbox, hyperv, files')
-    .option('-s, --set <key=value>', "an option of the format, such as subformat=streamOptimized; several times", collect)
+    .option(
+      '-s, --set <key=value>',
+      'an option of the format, such as subformat=streamOptimized; several times',
+      collect,
+    )
     .option('--name <name>', "the machine's name at the destination")
     .option('--cpus <number>', 'processors')
     .option('--memory <size>', 'memory, such as 4G')
@@ -144,7 +158,9 @@ function addRun(program: Command, done: Done): void {
     .option('--force', 'replace files of the same name')
     .option('--json', 'one event a line')
     .option('-q, --quiet', 'no progress, no remarks')
-    .action(async (file: string, options) => done(await (await import('./convert.ts')).runPlanFile(file, options)));
+    .action(async (file: string, options) =>
+      done(await (await import('./convert.ts')).runPlanFile(file, options)),
+    );
 }
 
 function addHistory(program: Command, done: Done): void {
@@ -159,4 +175,3 @@ function addHistory(program: Command, done: Done): void {
       done(await (await import('./history.ts')).history(id, options)),
     );
 }
-

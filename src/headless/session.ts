@@ -5,7 +5,10 @@ import { AppError } from '../model/errors.ts';
 import type { CommonOptions } from './program.ts';
 
 /** Runs `work` with a dispatcher that is terminated afterwards; signals cancel what runs. */
-export async function withDispatcher<T>(options: CommonOptions, work: (composed: Composed) => Promise<T>): Promise<T> {
+export async function withDispatcher<T>(
+  options: CommonOptions,
+  work: (composed: Composed) => Promise<T>,
+): Promise<T> {
   const composed = await compose({
     canAsk: false,
     say: (text) => void process.stderr.write(`vmferry: ${text}\n`),
@@ -35,7 +38,9 @@ function secretReferences(given: readonly string[]): Map<string, string> {
     given.map((text) => {
       const at = text.indexOf('=');
       if (at <= 0) {
-        throw new AppError('usage', '--secret takes FIELD=REFERENCE', { hint: 'such as --secret password=env:NAME' });
+        throw new AppError('usage', '--secret takes FIELD=REFERENCE', {
+          hint: 'such as --secret password=env:NAME',
+        });
       }
       return [text.slice(0, at), text.slice(at + 1)];
     }),

@@ -66,7 +66,9 @@ export function windowOf(source: ByteSource, offset: number, length: number, nam
       checkRange(inner, at, target.length);
       await source.read(target, offset + at, signal);
     },
-    async close() {},
+    async close() {
+      // nothing is held
+    },
   };
   if (source.extents === undefined) return inner;
   const extents = source.extents.bind(source);
@@ -89,7 +91,9 @@ export function memorySource(bytes: Uint8Array, name = 'memory'): ByteSource {
       checkRange(inner, offset, target.length);
       target.set(bytes.subarray(offset, offset + target.length));
     },
-    async close() {},
+    async close() {
+      // nothing is held
+    },
   };
   return inner;
 }

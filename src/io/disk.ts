@@ -93,7 +93,8 @@ export function overlay(child: Disk, parent: Disk): Disk {
         }
         const below = Math.max(0, Math.min(e.length, parent.size - e.offset));
         if (below > 0) {
-          for (const p of await parent.extents(e.offset, e.offset + below, signal)) out.push(p.kind, p.length);
+          for (const p of await parent.extents(e.offset, e.offset + below, signal))
+            out.push(p.kind, p.length);
         }
         out.push('zero', e.length - below);
       }
@@ -108,7 +109,10 @@ export function overlay(child: Disk, parent: Disk): Disk {
 /** The bytes [offset, offset + length) of a disk as a disk, such as a partition. Closing it closes nothing. */
 export function slice(disk: Disk, offset: number, length: number): Disk {
   if (offset < 0 || length < 0 || offset + length > disk.size) {
-    throw new AppError('corrupt', `the range ${offset}+${length} is not inside the disk (${disk.size} bytes)`);
+    throw new AppError(
+      'corrupt',
+      `the range ${offset}+${length} is not inside the disk (${disk.size} bytes)`,
+    );
   }
   return {
     size: length,
@@ -118,7 +122,9 @@ export function slice(disk: Disk, offset: number, length: number): Disk {
       const found = await disk.extents(offset + from, offset + to, signal);
       return found.map((e) => ({ ...e, offset: e.offset - offset }));
     },
-    async close() {},
+    async close() {
+      // nothing is held
+    },
   };
 }
 
@@ -132,7 +138,9 @@ export function padded(disk: Disk, size: number): Disk {
       target.fill(0);
     },
     extents: async (from, to) => wholeExtent('hole', from, to),
-    async close() {},
+    async close() {
+      // nothing is held
+    },
   };
   return overlay(nothing, disk);
 }

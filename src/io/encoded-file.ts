@@ -30,7 +30,12 @@ export interface EncodedFile {
  * Writes the file to the sink and finishes it; at most `width` writes are under way.
  * @returns the file's size in bytes.
  */
-export async function pour(file: EncodedFile, sink: ByteSink, signal?: AbortSignal, width = 4): Promise<number> {
+export async function pour(
+  file: EncodedFile,
+  sink: ByteSink,
+  signal?: AbortSignal,
+  width = 4,
+): Promise<number> {
   if (file.late && sink.access === 'forward') {
     throw new AppError('bug', `${file.name} has to be written out of order, and ${sink.name} can't`);
   }
@@ -62,7 +67,8 @@ export async function pour(file: EncodedFile, sink: ByteSink, signal?: AbortSign
   }
   if (failed !== undefined) throw failed;
   const size = file.size ?? end;
-  if (end > size) throw new AppError('bug', `${file.name}: ${end} bytes written of a file planned as ${size}`);
+  if (end > size)
+    throw new AppError('bug', `${file.name}: ${end} bytes written of a file planned as ${size}`);
   await sink.finish(size);
   return size;
 }

@@ -33,10 +33,16 @@ export async function fileSink(path: string, options: FileSinkOptions = {}): Pro
   const put = async (bytes: Uint8Array, offset: number) => {
     let done = 0;
     while (done < bytes.length) {
-      const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, offset + done).catch((error) => {
-        const { kind, message, hint } = toAppError(error);
-        throw new AppError(kind, message, { where: path, cause: error, ...(hint === undefined ? {} : { hint }) });
-      });
+      const { bytesWritten } = await handle
+        .write(bytes, done, bytes.length - done, offset + done)
+        .catch((error) => {
+          const { kind, message, hint } = toAppError(error);
+          throw new AppError(kind, message, {
+            where: path,
+            cause: error,
+            ...(hint === undefined ? {} : { hint }),
+          });
+        });
       done += bytesWritten;
     }
   };
@@ -46,7 +52,10 @@ export async function fileSink(path: string, options: FileSinkOptions = {}): Pro
     if (length > 0) await put(gathered.subarray(0, length), gatheredAt);
   };
   const gather = async (bytes: Uint8Array, offset: number) => {
-    if (gatheredLength > 0 && (offset !== gatheredAt + gatheredLength || gatheredLength + bytes.length > gatherBytes)) {
+    if (
+      gatheredLength > 0 &&
+      (offset !== gatheredAt + gatheredLength || gatheredLength + bytes.length > gatherBytes)
+    ) {
       await flush();
     }
     if (gatheredLength === 0) gatheredAt = offset;

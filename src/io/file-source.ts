@@ -18,7 +18,10 @@ export async function fileSource(path: string): Promise<ByteSource> {
   try {
     const stat = await handle.stat();
     if (stat.isDirectory()) {
-      throw new AppError('unsupported', 'this is a folder, not an image', { where: path, hint: 'name a file in it' });
+      throw new AppError('unsupported', 'this is a folder, not an image', {
+        where: path,
+        hint: 'name a file in it',
+      });
     }
     if (!stat.isFile() && !stat.isBlockDevice()) {
       throw new AppError('unsupported', 'neither a file nor a block device', { where: path });
@@ -42,12 +45,16 @@ function handleSource(handle: FileHandle, path: string, size: number): ByteSourc
       let done = 0;
       while (done < target.length) {
         throwIfAborted(signal);
-        const { bytesRead } = await handle.read(target, done, target.length - done, offset + done).catch((error) => {
-          const { kind, message } = toAppError(error);
-          throw new AppError(kind, message, { where: `${path} at ${offset + done}`, cause: error });
-        });
+        const { bytesRead } = await handle
+          .read(target, done, target.length - done, offset + done)
+          .catch((error) => {
+            const { kind, message } = toAppError(error);
+            throw new AppError(kind, message, { where: `${path} at ${offset + done}`, cause: error });
+          });
         if (bytesRead === 0) {
-          throw new AppError('io', `the file became shorter while it was read (end at ${offset + done})`, { where: path });
+          throw new AppError('io', `the file became shorter while it was read (end at ${offset + done})`, {
+            where: path,
+          });
         }
         done += bytesRead;
       }

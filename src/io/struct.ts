@@ -59,14 +59,19 @@ export const raw = (bytes: number): FieldType<Uint8Array> => ({
   bytes,
   get: (v, o) => new Uint8Array(v.buffer.slice(v.byteOffset + o, v.byteOffset + o + bytes)),
   set(v, o, _l, value) {
-    if (value.length !== bytes) throw new AppError('bug', `${value.length} bytes given for a field of ${bytes}`);
+    if (value.length !== bytes)
+      throw new AppError('bug', `${value.length} bytes given for a field of ${bytes}`);
     new Uint8Array(v.buffer, v.byteOffset + o, bytes).set(value);
   },
 });
 
-export type Fields = Readonly<Record<string, readonly [offset: number, type: FieldType<never> | FieldType<unknown>]>>;
+export type Fields = Readonly<
+  Record<string, readonly [offset: number, type: FieldType<never> | FieldType<unknown>]>
+>;
 type ValueOf<F> = F extends FieldType<infer T> ? T : never;
-export type Values<F> = { -readonly [K in keyof F]: F[K] extends readonly [number, infer T] ? ValueOf<T> : never };
+export type Values<F> = {
+  -readonly [K in keyof F]: F[K] extends readonly [number, infer T] ? ValueOf<T> : never;
+};
 
 export interface Struct<F> {
   readonly name: string;
@@ -81,7 +86,12 @@ export interface Struct<F> {
 type AnyFields = Record<string, readonly [number, FieldType<any>]>;
 
 /** @throws AppError `bug` at load when fields overlap or lie outside. */
-export function struct<const F extends AnyFields>(name: string, bytes: number, endian: Endian, fields: F): Struct<F> {
+export function struct<const F extends AnyFields>(
+  name: string,
+  bytes: number,
+  endian: Endian,
+  fields: F,
+): Struct<F> {
   const little = endian === 'le';
   const entries = Object.entries(fields);
   let end = 0;
@@ -97,7 +107,9 @@ export function struct<const F extends AnyFields>(name: string, bytes: number, e
         throw new AppError('corrupt', `${name}: ${source.length - offset} bytes where ${bytes} are needed`);
       }
       const view = new DataView(source.buffer, source.byteOffset + offset, bytes);
-      return Object.fromEntries(entries.map(([key, [at, type]]) => [key, type.get(view, at, little)])) as Values<F>;
+      return Object.fromEntries(
+        entries.map(([key, [at, type]]) => [key, type.get(view, at, little)]),
+      ) as Values<F>;
     },
     encode(values) {
       const out = Buffer.alloc(bytes);

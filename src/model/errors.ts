@@ -49,7 +49,8 @@ export interface Failure {
 /** Any thrown thing as an AppError; what is not ours is told apart by its system code, else it is a bug. */
 export function toAppError(error: unknown): AppError {
   if (error instanceof AppError) return error;
-  if (!(error instanceof Error)) return new AppError('bug', `something other than an error was thrown: ${String(error)}`);
+  if (!(error instanceof Error))
+    return new AppError('bug', `something other than an error was thrown: ${String(error)}`);
   if (error.name === 'AbortError') return new AppError('cancelled', 'cancelled', { cause: error });
   const { code, path } = error as NodeJS.ErrnoException;
   const where = path === undefined ? {} : { where: path };
@@ -72,7 +73,10 @@ export function toAppError(error: unknown): AppError {
         hint: 'free some space or choose another folder, then run it again',
       });
     case 'EFBIG':
-      return new AppError('no-space', 'the file is larger than the filesystem allows', { ...where, cause: error });
+      return new AppError('no-space', 'the file is larger than the filesystem allows', {
+        ...where,
+        cause: error,
+      });
     case 'EEXIST':
       return new AppError('conflict', 'it exists already', { ...where, cause: error });
     case undefined:
@@ -84,7 +88,12 @@ export function toAppError(error: unknown): AppError {
 
 export function toFailure(error: unknown): Failure {
   const { kind, message, where, hint } = toAppError(error);
-  return { kind, message, ...(where === undefined ? {} : { where }), ...(hint === undefined ? {} : { hint }) };
+  return {
+    kind,
+    message,
+    ...(where === undefined ? {} : { where }),
+    ...(hint === undefined ? {} : { hint }),
+  };
 }
 
 /** One line for a terminal: message, place and hint. */

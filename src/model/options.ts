@@ -49,7 +49,8 @@ export function parseOption(spec: OptionSpec, text: string): OptionValue {
       if (spec.choices !== undefined && !spec.choices.includes(value)) {
         throw refuse(spec.choices.map(formatBytes).join(', '));
       }
-      if (value < spec.min || value > spec.max) throw refuse(`${formatBytes(spec.min)} to ${formatBytes(spec.max)}`);
+      if (value < spec.min || value > spec.max)
+        throw refuse(`${formatBytes(spec.min)} to ${formatBytes(spec.max)}`);
       return value;
     }
   }

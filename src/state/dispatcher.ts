@@ -15,7 +15,11 @@ import type { State } from './state.ts';
 
 /** What effects hold between two commands: never part of the state. */
 export interface Live {
-  session?: { readonly session: Session; readonly environment: string; readonly settings: Record<string, string> };
+  session?: {
+    readonly session: Session;
+    readonly environment: string;
+    readonly settings: Record<string, string>;
+  };
   run?: RunControl;
   readonly questions: Map<number, (yes: boolean) => void>;
   nextQuestion: number;

@@ -43,7 +43,12 @@ async function check(request: DeliveryRequest, files: readonly string[], bytes: 
   const above = await nearestExisting(folder);
   if (!(await stat(above)).isDirectory()) {
     return [
-      { rule: 'folder.not-a-folder', severity: 'blocker', message: `${above} is a file, not a folder`, evidence: folder },
+      {
+        rule: 'folder.not-a-folder',
+        severity: 'blocker',
+        message: `${above} is a file, not a folder`,
+        evidence: folder,
+      },
     ];
   }
   const writable = await access(above, constants.W_OK | constants.X_OK).then(
@@ -102,7 +107,9 @@ async function begin(request: DeliveryRequest): Promise<Delivery> {
   return {
     async sink({ name }) {
       if (name.includes('/') || name === '' || name === '.' || name === '..') {
-        throw new AppError('usage', `"${name}" can't be the name of a file`, { hint: 'choose a name without "/"' });
+        throw new AppError('usage', `"${name}" can't be the name of a file`, {
+          hint: 'choose a name without "/"',
+        });
       }
       const final = join(folder, name);
       if (!request.force && (await exists(final))) {

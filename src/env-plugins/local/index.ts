@@ -36,14 +36,22 @@ export function localPlugin(options: LocalOptions): EnvironmentPlugin {
       return {
         source: sourceRole(foldersOf(settings), options.imageExtensions),
         destination: destinationRole(),
-        async close() {},
+        async close() {
+          // nothing is held
+        },
       };
     },
   };
 }
 
 /** Where hypervisors keep their images, besides the current folder. */
-const usualFolders = ['/var/lib/libvirt/images', '~/VirtualBox VMs', '~/vmware', '~/Virtual Machines', '~/Downloads'];
+const usualFolders = [
+  '/var/lib/libvirt/images',
+  '~/VirtualBox VMs',
+  '~/vmware',
+  '~/Virtual Machines',
+  '~/Downloads',
+];
 
 function foldersOf(settings: Settings): string[] {
   const given = (settings.folders ?? '').split(':').filter((folder) => folder !== '');

@@ -7,7 +7,12 @@ import { AppError, toAppError } from '../../model/errors.ts';
 import type { Finding } from '../../model/finding.ts';
 import type { Machine } from '../../model/machine.ts';
 import { parseDescriptor } from '../../packages/ovf/descriptor.ts';
-import { type ManifestEntry, parseManifest, uncoveredMembers, verifyManifest } from '../../packages/ovf/manifest.ts';
+import {
+  type ManifestEntry,
+  parseManifest,
+  uncoveredMembers,
+  verifyManifest,
+} from '../../packages/ovf/manifest.ts';
 import { isGzip, openStored } from '../../packages/ovf/members.ts';
 import type { OvfPackage } from '../../packages/ovf/package.ts';
 import { readTarIndex, safeName } from '../../packages/ovf/tar.ts';
@@ -73,7 +78,10 @@ async function folderFiles(descriptor: string): Promise<Files> {
   const opened: ByteSource[] = [];
   return {
     // Other packages may lie in the same folder: of these two kinds only ours count.
-    names: [own, ...names.filter((name) => name !== own && (!/\.(ovf|mf)$/i.test(name) || name === manifest))],
+    names: [
+      own,
+      ...names.filter((name) => name !== own && (!/\.(ovf|mf)$/i.test(name) || name === manifest)),
+    ],
     findings: [],
     async open(name) {
       const source = await fileSource(join(folder, safeName(name, descriptor))).catch((error) => {
@@ -97,7 +105,10 @@ async function readPackage(path: string, files: Files, signal: AbortSignal): Pro
       hint: 'this is not an OVA, or it is damaged',
     });
   }
-  const content = parseDescriptor(await readSmall(files, descriptorName, signal), `${path}:${descriptorName}`);
+  const content = parseDescriptor(
+    await readSmall(files, descriptorName, signal),
+    `${path}:${descriptorName}`,
+  );
   const manifest = await readManifest(path, files, signal);
   const findings = [...files.findings, ...content.findings, ...manifestFindings(content, files, manifest)];
   return {
@@ -119,7 +130,8 @@ async function readPackage(path: string, files: Files, signal: AbortSignal): Pro
 /** The disk with the place of its file: the archive itself, or the file beside the descriptor. */
 function placed(disk: Machine['disks'][number], path: string, content: OvfPackage): Machine['disks'][number] {
   const file = content.disks.find((d) => d.diskId === disk.id)?.file;
-  const at = extensionOf(path) === 'ova' ? path : file === undefined ? undefined : join(dirname(path), file.href);
+  const at =
+    extensionOf(path) === 'ova' ? path : file === undefined ? undefined : join(dirname(path), file.href);
   return {
     ...disk,
     files: at === undefined ? [] : [at],
@@ -131,17 +143,29 @@ async function readSmall(files: Files, name: string, signal: AbortSignal): Promi
   const source = await files.open(name);
   if (source === undefined) throw new AppError('not-found', 'the file is missing', { where: name });
   if (source.size > largestXmlBytes) {
-    throw new AppError('corrupt', `${source.size} bytes are too many for this kind of file`, { where: source.name });
+    throw new AppError('corrupt', `${source.size} bytes are too many for this kind of file`, {
+      where: source.name,
+    });
   }
   return readBytes(source, 0, source.size, signal);
 }
 
-async function readManifest(path: string, files: Files, signal: AbortSignal): Promise<ManifestEntry[] | undefined> {
+async function readManifest(
+  path: string,
+  files: Files,
+  signal: AbortSignal,
+): Promise<ManifestEntry[] | undefined> {
   const name = files.names.find((n) => extensionOf(n) === 'mf');
-  return name === undefined ? undefined : parseManifest(await readSmall(files, name, signal), `${path}:${name}`);
+  return name === undefined
+    ? undefined
+    : parseManifest(await readSmall(files, name, signal), `${path}:${name}`);
 }
 
-function manifestFindings(content: OvfPackage, files: Files, manifest: ManifestEntry[] | undefined): Finding[] {
+function manifestFindings(
+  content: OvfPackage,
+  files: Files,
+  manifest: ManifestEntry[] | undefined,
+): Finding[] {
   if (manifest === undefined) {
     return [
       {
@@ -187,7 +211,8 @@ async function openDisk(
     ...(gzip ? { gzip } : {}),
     async sibling(name) {
       const found = await files.open(safeName(name, path));
-      if (found === undefined) throw new AppError('not-found', 'not in the package', { where: `${path}:${name}` });
+      if (found === undefined)
+        throw new AppError('not-found', 'not in the package', { where: `${path}:${name}` });
       return {
         source: found,
         sibling: async () => {

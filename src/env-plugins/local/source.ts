@@ -53,7 +53,10 @@ function splitId(id: string): { path: string; inner?: string } {
 
 /** What one file holds; a file that can't be understood is listed all the same, with the reason. */
 async function machinesOf(path: string, signal: AbortSignal): Promise<Machine[]> {
-  if (!isPackage(path)) return imageMachine(path).then((machine) => [machine]).catch(() => []);
+  if (!isPackage(path))
+    return imageMachine(path)
+      .then((machine) => [machine])
+      .catch(() => []);
   try {
     return await withPackage(path, signal, async (pack) => pack.machines.map((m) => named(m, path, pack)));
   } catch (error) {
@@ -79,7 +82,11 @@ async function machinesOf(path: string, signal: AbortSignal): Promise<Machine[]>
   }
 }
 
-async function withPackage<T>(path: string, signal: AbortSignal, use: (pack: OpenPackage) => Promise<T>): Promise<T> {
+async function withPackage<T>(
+  path: string,
+  signal: AbortSignal,
+  use: (pack: OpenPackage) => Promise<T>,
+): Promise<T> {
   const pack = await openPackage(path, signal);
   try {
     return await use(pack);

@@ -1,5 +1,5 @@
 /** Opening a session: the context that a plugin gets, with secrets, questions and steps. */
-import { type ConnectRequest, type Connector, pluginById } from '../../convert/sessions.ts';
+import { type Connector, type ConnectRequest, pluginById } from '../../convert/sessions.ts';
 import type { PluginContext, Session, Settings } from '../../env-plugins/plugin.ts';
 import { AppError } from '../../model/errors.ts';
 import type { EffectContext } from '../dispatcher.ts';
@@ -12,7 +12,8 @@ export async function settingsFor(
 ): Promise<Record<string, string>> {
   if (profile === undefined) return { ...settings };
   const found = (await context.services.profiles.list()).find((p) => p.id === profile);
-  if (found === undefined) throw new AppError('not-found', 'this profile is gone', { hint: 'choose another one' });
+  if (found === undefined)
+    throw new AppError('not-found', 'this profile is gone', { hint: 'choose another one' });
   return { ...found.settings, ...settings };
 }
 

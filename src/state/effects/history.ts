@@ -1,6 +1,7 @@
 /** Earlier conversions, from their journals. */
-import { AppError } from '../../model/errors.ts';
+
 import { parsePlan } from '../../convert/parse-plan.ts';
+import { AppError } from '../../model/errors.ts';
 import type { Effect } from '../dispatcher.ts';
 import type { HistorySummary, LogLine } from '../state.ts';
 import type { RunSummary } from '../stores/journal-lines.ts';
@@ -33,7 +34,9 @@ export const remove: Effect<'history-remove'> = async ({ id }, { services, emit,
 export const rerun: Effect<'history-rerun'> = async ({ id }, { services, emit, perform }) => {
   const plan = planOf((await services.history.get(id)).plan);
   if (plan === undefined) {
-    throw new AppError('corrupt', 'the journal of this run holds no plan that can be run again', { where: id });
+    throw new AppError('corrupt', 'the journal of this run holds no plan that can be run again', {
+      where: id,
+    });
   }
   emit({ type: 'went', screen: 'run' });
   await perform({ type: 'run', plans: [plan] });

@@ -1,7 +1,8 @@
 /** The machines of the connected environment: found one by one, then looked into. */
-import { inOrder } from '../../io/in-order.ts';
-import { surveyMachine } from '../../convert/survey.ts';
+
 import { sourceOf } from '../../convert/open-machine.ts';
+import { surveyMachine } from '../../convert/survey.ts';
+import { inOrder } from '../../io/in-order.ts';
 import { AppError, toAppError, toFailure } from '../../model/errors.ts';
 import type { Machine } from '../../model/machine.ts';
 import type { Effect, EffectContext } from '../dispatcher.ts';
@@ -12,7 +13,9 @@ const surveysAtOnce = 2;
 
 function sessionOf({ live }: EffectContext) {
   if (live.session !== undefined) return live.session;
-  throw new AppError('usage', 'no environment is connected', { hint: 'choose one on the Environment screen' });
+  throw new AppError('usage', 'no environment is connected', {
+    hint: 'choose one on the Environment screen',
+  });
 }
 
 export const list: Effect<'list'> = async (_, context) => {
@@ -50,10 +53,14 @@ export const addMachine: Effect<'add-machine'> = async ({ id }, context) => {
   const item = context.getState().machines.items.find((i) => i.machine.id === machine.id);
   if (item?.failure !== undefined) {
     const { kind, message, where, hint } = item.failure;
-    throw new AppError(kind, message, { ...(where === undefined ? {} : { where }), ...(hint === undefined ? {} : { hint }) });
+    throw new AppError(kind, message, {
+      ...(where === undefined ? {} : { where }),
+      ...(hint === undefined ? {} : { hint }),
+    });
   }
   const { selected } = context.getState();
-  if (!selected.includes(machine.id)) await context.perform({ type: 'select', ids: [...selected, machine.id] });
+  if (!selected.includes(machine.id))
+    await context.perform({ type: 'select', ids: [...selected, machine.id] });
 };
 
 async function survey(context: EffectContext, machine: Machine, signal: AbortSignal): Promise<void> {

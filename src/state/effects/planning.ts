@@ -53,7 +53,11 @@ async function compute(context: EffectContext): Promise<Planned> {
   const findings: Finding[] = [];
   let bytes = 0;
   for (const plan of plans) {
-    const review = await reviewPlan(plan, connectorFor(context, () => undefined), context.signal);
+    const review = await reviewPlan(
+      plan,
+      connectorFor(context, () => undefined),
+      context.signal,
+    );
     const several = plans.length > 1 ? `${plan.machine.name}: ` : '';
     findings.push(...review.findings.map((f) => ({ ...f, message: several + f.message })));
     bytes += review.bytes;

@@ -1,6 +1,7 @@
 /** Runs: one plan after the other, each with a journal of its own. */
-import { type ConversionEvent, type Outcome, runPlan } from '../../convert/run-plan.ts';
+
 import { packageFileName } from '../../convert/make-plan.ts';
+import { type ConversionEvent, type Outcome, runPlan } from '../../convert/run-plan.ts';
 import { AppError, type Failure, toFailure } from '../../model/errors.ts';
 import type { Plan } from '../../model/plan.ts';
 import { formatBytes, formatDuration } from '../../model/units.ts';
@@ -14,7 +15,8 @@ export const run: Effect<'run'> = async ({ plans }, context) => {
   if (isActive(getState().run)) {
     throw new AppError('conflict', 'a conversion is running', { hint: 'wait for it, or cancel it first' });
   }
-  if (plans.length === 0) throw new AppError('usage', 'there is nothing to run', { hint: 'choose a machine first' });
+  if (plans.length === 0)
+    throw new AppError('usage', 'there is nothing to run', { hint: 'choose a machine first' });
   const control = new RunControl();
   live.run = control;
   const stop = () => control.cancel();
@@ -44,7 +46,10 @@ export const run: Effect<'run'> = async ({ plans }, context) => {
   if (status === 'cancelled') throw new AppError('cancelled', 'cancelled');
   if (failed !== undefined) {
     const { kind, message, where, hint } = failed;
-    throw new AppError(kind, message, { ...(where === undefined ? {} : { where }), ...(hint === undefined ? {} : { hint }) });
+    throw new AppError(kind, message, {
+      ...(where === undefined ? {} : { where }),
+      ...(hint === undefined ? {} : { hint }),
+    });
   }
 };
 
@@ -151,10 +156,12 @@ const titleOf = (plan: Plan): string =>
 async function remember(plans: readonly Plan[], { services, emit }: EffectContext): Promise<void> {
   const { product, settings } = plans[0]!.destination;
   if (settings.folder === undefined) return;
-  await services.preferences.update({ lastDestination: { product, folder: settings.folder } }).catch((error) => {
-    const text = `the preferences could not be saved: ${toFailure(error).message}`;
-    emit({ type: 'notice', notice: { level: 'warning', text } });
-  });
+  await services.preferences
+    .update({ lastDestination: { product, folder: settings.folder } })
+    .catch((error) => {
+      const text = `the preferences could not be saved: ${toFailure(error).message}`;
+      emit({ type: 'notice', notice: { level: 'warning', text } });
+    });
 }
 
 export const pause: Effect<'pause'> = (_, { live, emit, getState }) => {

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# All tests: builds, fetches the foreign tools that judge us where it can (Debian, as root or with sudo), says which
+# checks are left out where it can't, and ends with one line "N passed, N failed, N skipped".
+# REQUIRE_ORACLES=1 makes a missing tool a failure.
+set -u
+cd "$(dirname "$0")/.."
+
+# tool=package
+oracles=(
+  qemu-img=qemu-utils qemu-system-x86_64=qemu-system-x86 tmux=tmux sfdisk=fdisk sgdisk=gdisk mkfs.vfat=dosfstools
+  mcopy=mtools mke2fs=e2fsprogs vmdkinfo=libvmdk-utils vhdiinfo=libvhdi-utils xmllint=libxml2-utils
+  dbus-run-session=dbus gnome-keyring-daemon=gnome-keyring secret-tool=libsecret-tools sshd=openssh-server
+  ssh-keygen=openssh-client virt-v2v=virt-v2v mkfs.xfs=xfsprogs mkfs.btrfs=btrfs-progs xz=xz-utils gzip=gzip
+)
+PATH=$PATH:/usr/sbin:/sbin
+export PATH
+missing() {
+  for pair in "${oracles[@]}"; do
+    command -v "${pair%%=*}" >/dev/null 2>&1 || echo "${pair##*=}"
+  done
+}
+packages=$(missing | sort -u | tr '\n' ' ')
+# keytar's native part needs the library itself.
+ldconfig -p 2>/dev/null | grep -q libsecret-1.so.0 || packages="$packages libsecret-1-0"
+if [ -n "${packages// /}" ]; then
+  root=
+  [ "$(id -u)" = 0 ] || root='sudo -n'
+  if command -v apt-get >/dev/null && { [ -z "$root" ] || $root true 2>/dev/null; }; then
+    echo "Fetching from Debian: $packages"
+    { $root apt-get update -qq &&
+      DEBIAN_FRONTEND=noninteractive $root apt-get install -y -qq --no-install-recommends $packages; } >/tmp/vmferry-apt.log 2>&1 ||
+      echo "some could not be installed, see /tmp/vmferry-apt.log"
+  fi
+  left=$(missing | sort -u | tr '\n' ' ')
+  [ -z "${left// /}" ] || echo "Left out are the checks that need: $left"
+fi
+
+npm run --silent build || { echo '0 passed, 1 failed'; exit 1; }
+fail=0
+npx tsc -p . || fail=1
+npx biome check . || fail=1
+report=$(mktemp)
+npx vitest run --reporter=default --reporter=json --outputFile.json="$report" || fail=1
+node -e '
+  const fs = require("node:fs");
+  let r = { numPassedTests: 0, numFailedTests: 1, numPendingTests: 0, testResults: [] };
+  try { r = JSON.parse(fs.readFileSync(process.argv[1], "utf8")); } catch {}
+  const broken = r.testResults.filter((f) => f.status === "failed" && f.assertionResults.length === 0).length;
+  const failed = r.numFailedTests + broken + (process.argv[2] === "1" && r.numFailedTests + broken === 0 ? 1 : 0);
+  console.log(`${r.numPassedTests} passed, ${failed} failed, ${r.numPendingTests + (r.numTodoTests ?? 0)} skipped`);
+' "$report" "$fail"
+rm -f "$report"
+exit $fail
