@@ -85,7 +85,7 @@ async function readFooter(
     throw lost('no end-of-stream marker');
   const footer = parseHeader(bytes.subarray(sectorBytes, 2 * sectorBytes), `${where} (footer)`);
   if (footer.gdOffset === undefined) throw lost('it does not tell where the grain directory is');
-  for (const field of ['capacitySectors', 'grainSectors', 'flags'] as const) {
+  for (const field of ['capacitySectors', 'grainSectors', 'compressed'] as const) {
     if (footer[field] !== head[field])
       throw lost(`${field} is ${footer[field]}, in the header ${head[field]}`);
   }

@@ -4,13 +4,22 @@
  * and VirtualBox write them; nothing is known ahead, so all of the disk counts as data.
  */
 import type { ByteSource } from '../../io/byte-source.ts';
-import { checkRange } from '../../io/byte-source.ts';
+import { checkRange, readBytes } from '../../io/byte-source.ts';
 import type { Disk } from '../../io/disk.ts';
 import { wholeExtent } from '../../io/extents.ts';
 import { throwIfAborted } from '../../io/in-order.ts';
 import { AppError } from '../../model/errors.ts';
+import { MiB } from '../../model/units.ts';
 import { checkCompressedSize, inflateGrain } from './compressed-grains.ts';
-import { grainMarkerBytes, markerStruct, markerType, type SparseHeader, sectorBytes } from './layout.ts';
+import {
+  entriesPerTable,
+  grainMarkerBytes,
+  markerStruct,
+  markerType,
+  type SparseHeader,
+  sectorBytes,
+  tableSectors,
+} from './layout.ts';
 import { settled } from './sparse-extent.ts';
 
 interface StreamGrain {
@@ -94,11 +103,15 @@ export function openStream(source: ByteSource, header: SparseHeader): Disk {
 class MarkerWalk {
   readonly #source: ByteSource;
   readonly #header: SparseHeader;
+  #tables: { readonly from: number; readonly to: number } | undefined;
   /** Next byte of the file to be looked at; a multiple of the sector. */
   #at: number;
   #lastLba = -1;
   #ended = false;
   #failed: unknown;
+  #walked = 0;
+  /** How many grains the tables in front of them name; they are counted before the first grain. */
+  #named: number | undefined;
 
   constructor(source: ByteSource, header: SparseHeader) {
     this.#source = source;
@@ -114,6 +127,7 @@ class MarkerWalk {
       );
     }
     this.#at = header.overHead * sectorBytes;
+    this.#tables = frontTables(header);
   }
 
   /** The next grain, or nothing at the end. One that ends at or before `wantedFrom` is not inflated. */
@@ -134,6 +148,10 @@ class MarkerWalk {
   }
 
   async #next(wantedFrom: number, signal: AbortSignal | undefined): Promise<StreamGrain | undefined> {
+    if (this.#tables !== undefined) {
+      this.#named = await countEntries(this.#source, this.#tables.from, this.#tables.to, signal);
+      this.#tables = undefined;
+    }
     while (!this.#ended) {
       throwIfAborted(signal);
       const at = this.#at;
@@ -144,7 +162,8 @@ class MarkerWalk {
       const first = await this.#sectors(1, signal);
       const marker = markerStruct.decode(first);
       if (marker.size !== 0) return this.#grain(first, marker.value, marker.size, at, wantedFrom, signal);
-      if (marker.type === markerType.endOfStream) this.#ended = true;
+      // qemu leaves sectors of zeros at the end; with tables in front, what they name tells where the end is.
+      if (marker.type === markerType.endOfStream) this.#ended = this.#walked >= (this.#named ?? 0);
       else await this.#skip(marker.value, marker.type, at);
     }
     return undefined;
@@ -171,6 +190,7 @@ class MarkerWalk {
       });
     }
     this.#lastLba = lba;
+    this.#walked++;
     const more = Math.ceil((grainMarkerBytes + size) / sectorBytes) - 1;
     const rest = more > 0 ? await this.#sectors(more, signal) : undefined;
     const data = rest === undefined ? first : Buffer.concat([first, rest]);
@@ -194,12 +214,15 @@ class MarkerWalk {
   }
 
   #endOfFile(at: number): void {
-    // qemu writes its tables in front and no end-of-stream marker.
-    if (this.#header.gdOffset !== undefined && at === this.#source.size) {
+    // With tables in front the marker is not needed: all that they name has to be there.
+    const complete =
+      this.#named === undefined ? this.#header.gdOffset !== undefined : this.#named === this.#walked;
+    if (complete && at === this.#source.size) {
       this.#ended = true;
       return;
     }
-    throw new AppError('corrupt', 'VMDK stream ends without an end-of-stream marker', {
+    const found = `VMDK stream ends without an end-of-stream marker after ${this.#walked} grains`;
+    throw new AppError('corrupt', this.#named === undefined ? found : `${found}, expected ${this.#named}`, {
       where: this.#source.name,
       hint: 'the file is cut short; fetch it again',
     });
@@ -207,7 +230,7 @@ class MarkerWalk {
 
   async #sectors(count: number, signal: AbortSignal | undefined): Promise<Buffer> {
     const bytes = Buffer.alloc(count * sectorBytes);
-    // qemu does not pad the last grain to a whole sector.
+    // Without a footer behind it, the last grain may end with the file, not padded to a whole sector.
     const length =
       this.#header.gdOffset === undefined
         ? bytes.length
@@ -216,4 +239,26 @@ class MarkerWalk {
     this.#at += length;
     return bytes;
   }
+}
+
+/** Where the tables lie, in bytes, when they are in front of the grains: right behind their directory. */
+function frontTables(header: SparseHeader): { from: number; to: number } | undefined {
+  const tables = Math.ceil(header.capacitySectors / header.grainSectors / entriesPerTable);
+  if (header.gdOffset === undefined) return undefined;
+  const from = header.gdOffset + Math.ceil((tables * 4) / sectorBytes);
+  const to = from + tables * tableSectors;
+  const behindDescriptor = header.gdOffset >= header.descriptorOffset + header.descriptorSectors;
+  return behindDescriptor && to <= header.overHead
+    ? { from: from * sectorBytes, to: to * sectorBytes }
+    : undefined;
+}
+
+/** Table entries that name a grain. */
+async function countEntries(source: ByteSource, from: number, to: number, signal: AbortSignal | undefined) {
+  let count = 0;
+  for (let at = from; at < to; at += MiB) {
+    const bytes = await readBytes(source, at, Math.min(MiB, to - at), signal);
+    for (let i = 0; i < bytes.length; i += 4) if (bytes.readUInt32LE(i) > 1) count++;
+  }
+  return count;
 }
