@@ -65,7 +65,12 @@ function nativeZstd(): Promise<Zstd> | undefined {
   const levelKey = own.constants.ZSTD_c_compressionLevel!;
   return Promise.resolve({
     compress: (bytes, level) =>
-      compress(bytes, { chunkSize: bytes.length + 1024, params: { [levelKey]: level } }),
+      compress(bytes, {
+        chunkSize: bytes.length + 1024,
+        // Told the size, zstd takes small tables; clearing large ones costs more than compressing.
+        pledgedSrcSize: bytes.length,
+        params: { [levelKey]: level },
+      }),
     decompress: (bytes, size) => decompress(bytes, { chunkSize: size + 64, maxOutputLength: size }),
   });
 }

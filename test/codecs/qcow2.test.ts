@@ -10,7 +10,7 @@ import {
 } from '../../src/codecs/qcow2/layout.ts';
 import { memorySource } from '../../src/io/byte-source.ts';
 import { resolveOptions } from '../../src/model/options.ts';
-import { contentNames, encodeToFile, rawContent, writeRaw } from '../conformance/images.ts';
+import { encodeToFile, rawContent, writeRaw } from '../conformance/images.ts';
 import { testCodec } from '../conformance/test-codec.ts';
 import { tempFolder } from '../temp.ts';
 
@@ -23,7 +23,7 @@ describe('qcow2: what we wrote, read again', () => {
   testCodec(
     qcow2Codec,
     settings.flatMap((options) =>
-      contentNames.map((name) => ({
+      (['scrambled', 'odd', 'empty', 'tiny'] as const).map((name) => ({
         name: `${name}, ${JSON.stringify(options)}`,
         async make() {
           const folder = await tempFolder();

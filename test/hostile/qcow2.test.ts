@@ -86,7 +86,7 @@ describe('qcow2: damaged images', () => {
   it('a header byte changed', async () => {
     for (const image of images) {
       for (let at = 0; at < 112; at++) {
-        for (const value of [0, 0x80, 0xff, image[at]! ^ 1]) {
+        for (const value of [0xff, image[at]! ^ 1]) {
           const damaged = Buffer.from(image);
           damaged[at] = value;
           await survive(damaged);
