@@ -56,6 +56,7 @@ export async function compose(options: ComposeOptions): Promise<Composed> {
       canAsk: options.canAsk,
     }),
     redactor,
+    interactive: options.canAsk,
     givenSecrets: new Map(
       [...(options.secretReferences ?? [])].map(([field, reference]) => [
         field,

@@ -95,10 +95,11 @@ async function planFor(
 ): Promise<Planned> {
   const { dispatcher } = composed;
   const change = await draftOf(options);
-  await addImage(composed, await imageOf(composed, image, options), options.follow === true);
-  const id = dispatcher.getState().selected[0]!;
   await dispatcher.perform({ type: 'draft', change });
+  const id = await addImage(composed, await imageOf(composed, image, options), options.follow === true);
   await dispatcher.perform({ type: 'edit-machine', id, change: editOf(composed, id, options, change) });
+  // Selected last, so that the plan is made once.
+  await dispatcher.perform({ type: 'select', ids: [id] });
   const { planned } = dispatcher.getState();
   if (planned.failure !== undefined) {
     const { kind, message, where, hint } = planned.failure;

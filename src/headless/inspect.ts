@@ -13,9 +13,9 @@ export async function inspect(
 ): Promise<number> {
   const output = terminalOutput({ json: options.json === true, quiet: false });
   return withDispatcher(options, async (composed) => {
-    await addImage(composed, image, options.follow === true);
-    const { machines, selected } = composed.dispatcher.getState();
-    const item = machines.items.find((i) => i.machine.id === selected[0])!;
+    const id = await addImage(composed, image, options.follow === true);
+    const { machines } = composed.dispatcher.getState();
+    const item = machines.items.find((i) => i.machine.id === id)!;
     if (output.json) output.value({ machine: item.machine, images: item.images, reports: item.reports });
     else for (const line of describeItem(item)) output.line(line);
     return 0;

@@ -70,8 +70,8 @@ export async function resolveImage({ services }: Composed, image: string): Promi
   return { environment: 'local', machine: image };
 }
 
-/** Connects and adds the machine; it is then the only one selected. @throws AppError */
-export async function addImage(composed: Composed, image: string, follow: boolean): Promise<void> {
+/** Connects and adds the machine; resolves to its id. Nothing is selected yet. @throws AppError */
+export async function addImage(composed: Composed, image: string, follow: boolean): Promise<string> {
   const { dispatcher } = composed;
   const { environment, profile, machine } = await resolveImage(composed, image);
   await dispatcher.perform({
@@ -80,5 +80,6 @@ export async function addImage(composed: Composed, image: string, follow: boolea
     ...(profile === undefined ? {} : { profile }),
     settings: follow ? { follow: 'yes' } : {},
   });
-  await dispatcher.perform({ type: 'add-machine', id: machine });
+  await dispatcher.perform({ type: 'add-machine', id: machine, select: false });
+  return dispatcher.getState().machines.items.at(-1)!.machine.id;
 }

@@ -39,7 +39,7 @@ export type Command =
   | { readonly type: 'list' }
   | { readonly type: 'stop-list' }
   /** Adds one machine by its id; on this computer a path. */
-  | { readonly type: 'add-machine'; readonly id: string }
+  | { readonly type: 'add-machine'; readonly id: string; readonly select: boolean }
   | { readonly type: 'select'; readonly ids: readonly string[] }
   // Configuration
   | { readonly type: 'draft'; readonly change: DraftChange }

@@ -16,6 +16,8 @@ export interface Services {
   readonly history: History;
   readonly secrets: SecretKeeper;
   readonly redactor: Redactor;
+  /** The full-screen program: what was chosen is offered again next time. */
+  readonly interactive: boolean;
   /** Secrets of the command line, by field, over those of the profile. */
   readonly givenSecrets: ReadonlyMap<string, () => Promise<string>>;
 }

@@ -36,7 +36,7 @@ async function openSample(port: DispatcherPort, path: string): Promise<void> {
     if (!isConnected(port.getState(), thisComputer)) return;
   }
   await goOn(port);
-  await port.dispatch({ type: 'add-machine', id: path });
+  await port.dispatch({ type: 'add-machine', id: path, select: true });
   if (port.getState().machines.items.some((item) => item.machine.id === path)) {
     await port.dispatch({ type: 'select', ids: [path] });
   }

@@ -25,7 +25,7 @@ export function PathForm({
     const id = typed.trim();
     setPath(id);
     onClose();
-    await port.dispatch({ type: 'add-machine', id });
+    await port.dispatch({ type: 'add-machine', id, select: true });
     const { machines, selected } = port.getState();
     const found = machines.items.find((i) => i.machine.id === id)?.machine.id ?? selected.at(-1);
     if (found === undefined || !selected.includes(found)) return;

@@ -44,7 +44,7 @@ export const list: Effect<'list'> = async (_, context) => {
 
 export const stopList: Effect<'stop-list'> = (_, { abort }) => abort('list');
 
-export const addMachine: Effect<'add-machine'> = async ({ id }, context) => {
+export const addMachine: Effect<'add-machine'> = async ({ id, select }, context) => {
   const { session } = sessionOf(context);
   const { signal } = context;
   const machine = await sourceOf(session).inspect(id, signal);
@@ -59,7 +59,7 @@ export const addMachine: Effect<'add-machine'> = async ({ id }, context) => {
     });
   }
   const { selected } = context.getState();
-  if (!selected.includes(machine.id))
+  if (select && !selected.includes(machine.id))
     await context.perform({ type: 'select', ids: [...selected, machine.id] });
 };
 

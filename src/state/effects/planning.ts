@@ -9,7 +9,7 @@ import type { Effect, EffectContext } from '../dispatcher.ts';
 import type { MachineItem, Planned } from '../state.ts';
 import { connectorFor } from './connection.ts';
 
-/** Keystrokes come faster than plans are wanted, milliseconds. */
+/** Keystrokes come faster than plans are made: how long a plan waits when another one was not finished, ms. */
 const settle = 60;
 
 export const select: Effect<'select'> = ({ ids }, context) => {
@@ -30,8 +30,9 @@ export const editMachine: Effect<'edit-machine'> = ({ id, change }, context) => 
 /** Computes `planned`; a newer command of the lane ends it silently. */
 async function replan(context: EffectContext): Promise<void> {
   const { emit, signal } = context;
+  const hurried = context.getState().planned.status === 'busy';
   emit({ type: 'planning' });
-  await new Promise((resolve) => setTimeout(resolve, settle));
+  if (hurried) await new Promise((resolve) => setTimeout(resolve, settle));
   if (signal.aborted) return;
   const planned = await compute(context).catch(
     (error): Planned => ({

@@ -155,7 +155,7 @@ const titleOf = (plan: Plan): string =>
 /** The destination is offered again next time. */
 async function remember(plans: readonly Plan[], { services, emit }: EffectContext): Promise<void> {
   const { product, settings } = plans[0]!.destination;
-  if (settings.folder === undefined) return;
+  if (!services.interactive || settings.folder === undefined) return;
   await services.preferences
     .update({ lastDestination: { product, folder: settings.folder } })
     .catch((error) => {
