@@ -1,10 +1,11 @@
 /** QEMU and libvmdk as judges of the VMDK codec, in both directions. */
 import { execFile } from 'node:child_process';
-import { mkdir, readFile, stat } from 'node:fs/promises';
+import { mkdir, open, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 import { vmdkCodec } from '../../src/codecs/vmdk/index.ts';
+import { headerStruct } from '../../src/codecs/vmdk/layout.ts';
 import { readBytes } from '../../src/io/byte-source.ts';
 import { GiB, KiB, MiB, TiB } from '../../src/model/units.ts';
 import {
@@ -19,6 +20,7 @@ import {
   writeLargeRaw,
   writeRaw,
 } from '../conformance/images.ts';
+import { randomBytes } from '../conformance/random.ts';
 import { checkSample, testCodec } from '../conformance/test-codec.ts';
 import { checkImage, imageInfo, qemuImg } from '../oracles/qemu-img.ts';
 import { describeWith } from '../oracles/requires.ts';
@@ -118,6 +120,47 @@ describeWith(['qemu-img'], 'made by QEMU, read by us', () => {
     expect(disk.info.findings).toEqual([]);
     expect(disk.info.parent?.parent?.files).toEqual([base]);
     await disk.close();
+  });
+
+  it('tables past 4 GiB, grains at sector numbers with the top bit set', async () => {
+    const folder = await tempFolder();
+    const [image, raw] = [join(folder, 'far.vmdk'), join(folder, 'far.raw')];
+    const [directory, sectors] = [2 ** 23, (40 * MiB) / 512];
+    const grains = [
+      [0, 0x80000000],
+      [1, 0xc0000080],
+      [639, 0xc0000000],
+    ] as const;
+    const text = `# Disk DescriptorFile\nversion=1\nCID=1234abcd\nparentCID=ffffffff\ncreateType="monolithicSparse"\nRW ${sectors} SPARSE "far.vmdk"\n`;
+    const header = headerStruct.encode({
+      ...{ magicNumber: 'KDMV', version: 1, flags: 1, capacity: sectors, grainSize: 128, numGTEsPerGT: 512 },
+      ...{
+        descriptorOffset: 1,
+        descriptorSize: 20,
+        gdOffset: BigInt(directory),
+        overHead: 128,
+        nonEndLineChar: 32,
+      },
+      ...{ singleEndLineChar: 10, doubleEndLineChar1: 13, doubleEndLineChar2: 10 },
+    });
+    const tables = Buffer.alloc(512 + 2 * 2048);
+    tables.writeUInt32LE(directory + 1, 0);
+    tables.writeUInt32LE(directory + 5, 4);
+    for (const [grain, sector] of grains) tables.writeUInt32LE(sector, 512 + grain * 4);
+    const file = await open(image, 'wx');
+    await file.write(header, 0, 512, 0);
+    await file.write(Buffer.from(text), 0, text.length, 512);
+    await file.write(tables, 0, tables.length, directory * 512);
+    const content = await open(raw, 'wx');
+    await content.truncate(sectors * 512);
+    for (const [grain, sector] of grains) {
+      const bytes = randomBytes(64 * KiB, grain);
+      await file.write(bytes, 0, bytes.length, sector * 512);
+      await content.write(bytes, 0, bytes.length, grain * bytes.length);
+    }
+    await Promise.all([file.close(), content.close()]);
+    await sameForQemu(image, raw);
+    await checkSample(vmdkCodec, { image, expected: raw });
   });
 
   it('3 TiB, sparse', async () => {

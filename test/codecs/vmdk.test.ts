@@ -173,6 +173,26 @@ describe('a layer over another', () => {
   });
 });
 
+describe('a parent that is half named', () => {
+  const line = 'RW 16 SPARSE "c-s001.vmdk"\n';
+  const open = async (fields: string) => {
+    const base = await encoded(randomBytes(8192, 1), { subformat: 'monolithicFlat' }, 'base.vmdk');
+    const empty = await encoded(Buffer.alloc(8192), { subformat: 'twoGbMaxExtentSparse' }, 'c.vmdk');
+    const text = Buffer.from(`# Disk DescriptorFile\n${fields}${line}`);
+    return openFiles(new Map([...base, ...empty, ['c.vmdk', text]]), 'c.vmdk');
+  };
+  it('by its file only: it is used, with a warning', async () => {
+    const disk = await open('parentFileNameHint="base.vmdk"\n');
+    expect((await readBytes(disk, 0, 8192)).equals(randomBytes(8192, 1))).toBe(true);
+    expect(disk.info.findings).toHaveLength(1);
+    await disk.close();
+  });
+  it('by its id only: refused', async () => {
+    await expect(open('parentCID=01234567\n')).rejects.toMatchObject({ kind: 'corrupt' });
+    await expect(open('parentCID=broken\n')).rejects.toMatchObject({ kind: 'corrupt' });
+  });
+});
+
 describe('a stream', () => {
   it('is written without going back, each table behind its grains', async () => {
     // 33 MiB: the second table holds the last 16 grains.

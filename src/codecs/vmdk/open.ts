@@ -167,23 +167,22 @@ function checkEncryption(descriptor: Descriptor, where: string): void {
 }
 
 async function openParent(layer: Layer, where: string, context: OpenContext): Promise<OpenImage | undefined> {
-  const expected = contentId(layer.descriptor, 'parentCID') ?? noParent;
+  const expected = contentId(layer.descriptor, 'parentCID');
   const hint = fieldOf(layer.descriptor, 'parentFileNameHint');
   if (expected === noParent) return undefined;
   if (hint === '') {
-    throw new AppError(
-      'corrupt',
-      `VMDK with a parent (content id ${hexId(expected)}) that it does not name`,
-      { where },
-    );
+    const text = fieldOf(layer.descriptor, 'parentCID');
+    if (text === '') return undefined;
+    throw new AppError('corrupt', `VMDK with a parent (content id ${text}) that it does not name`, { where });
   }
   const parent = await context.parent(hint, 'vmdk');
-  const found = parent.info.details.CID;
-  if (found !== hexId(expected)) {
+  const found = parent.info.details.CID ?? 'unknown';
+  const wanted = expected === undefined ? 'of unknown content id' : hexId(expected);
+  if (found !== wanted) {
     layer.findings.push({
       rule: 'vmdk.parent-changed',
       severity: 'warning',
-      message: `the parent has content id ${found ?? 'unknown'}, the child was made over ${hexId(expected)}: it was changed since`,
+      message: `the parent has content id ${found}, the child was made over ${wanted}: it may have changed since`,
       evidence: hint,
       remedy: 'make sure that this is the right parent and that nothing wrote to it after the snapshot',
     });
