@@ -19,8 +19,10 @@ import {
   type PlanStatus,
   planLines,
   planStatus,
+  shortStatus,
   startReason,
 } from './configuration-view.ts';
+import type { ConfigField } from './field.ts';
 import { FieldList } from './field-list.tsx';
 import { machineContext } from './machine-fields.ts';
 import { useConfigurationKeys } from './use-configuration-keys.ts';
@@ -114,9 +116,9 @@ export function ConfigurationScreen({ port, state, rows, columns }: ScreenProps)
           width={fieldColumns}
           height={fieldRows}
         />
-        <HelpLine error={entry?.error} reason={field.reason} help={field.help} width={fieldColumns} />
+        <HelpLine error={entry?.error} reason={reasonText(field)} help={field.help} width={fieldColumns} />
         <StatusLine
-          status={status}
+          status={wide ? status : shortStatus(state)}
           width={fieldColumns}
           hint={wide || part === 'plan' ? '' : ' (Tab: findings and plan)'}
         />
@@ -126,6 +128,9 @@ export function ConfigurationScreen({ port, state, rows, columns }: ScreenProps)
     </Box>
   );
 }
+
+const reasonText = ({ kind, reason }: ConfigField): string | undefined =>
+  reason === undefined ? undefined : `${kind === 'start' ? 'not yet' : 'fixed'}: ${reason}`;
 
 interface HelpLineProps {
   readonly error: string | undefined;
@@ -137,7 +142,7 @@ interface HelpLineProps {
 /** What is wrong with the text being entered, else why the field is fixed, else what it means. */
 function HelpLine({ error, reason, help, width }: HelpLineProps) {
   const { glyphs, styles } = useTerminal();
-  const text = error !== undefined ? `! ${error}` : reason !== undefined ? `fixed: ${reason}` : help;
+  const text = error !== undefined ? `! ${error}` : (reason ?? help);
   return (
     <Text {...(error === undefined ? styles.dim : styles.error)} wrap="truncate">
       {truncate(text, width, glyphs)}

@@ -113,6 +113,17 @@ export function planLines(state: State): (PaneLine | string)[] {
   ];
 }
 
+/** The status in one line where the findings are not beside it: what blocks is said at once. */
+export function shortStatus(state: State): PlanStatus {
+  const status = planStatus(state);
+  const blocker = state.planned.findings.find((f) => f.severity === 'blocker');
+  if (status.busy || state.planned.status !== 'ready' || blocker === undefined) return status;
+  return { ...status, text: `BLOCKED: ${blocker.message}` };
+}
+
+/** Machines that are named before the start; more are counted. */
+const namedMachines = 8;
+
 /** What is asked before the start. */
 export function confirmText(state: State): string {
   const { plans, bytes, text, findings } = state.planned;
@@ -126,9 +137,14 @@ export function confirmText(state: State): string {
     ...(state.draft.force ? ['Files of the same name are REPLACED.'] : []),
     ...warnings.map((w) => `WARNING: ${w.message}`),
     '',
-    ...text,
+    ...(plans.length === 1 ? text : namesOf(plans.map((plan) => plan.machine.name))),
   ].join('\n');
 }
+
+const namesOf = (names: readonly string[]): string[] => [
+  ...names.slice(0, namedMachines).map((name) => `  ${name}`),
+  ...(names.length > namedMachines ? [`  and ${names.length - namedMachines} more`] : []),
+];
 
 /** A drawn line of the form: a heading or a field. */
 export type FormRow = { readonly heading: string } | { readonly field: ConfigField };

@@ -6,7 +6,7 @@ import type { DraftChange, FormatInfo, ProductInfo, State } from '../../state/st
 import { type Choice, type ConfigField, labelOf, tryApply, yesNo } from './field.ts';
 
 const containerLabels: Record<Container, string> = {
-  disks: 'disk images alone',
+  disks: 'none, disk images alone',
   ova: 'OVA, one file with all in it',
   ovf: 'OVF, a folder of files',
 };
@@ -68,7 +68,7 @@ function productField(state: State): ConfigField {
     ...base,
     kind: 'choice',
     key: 'product',
-    label: 'For',
+    label: 'Made for',
     help: productOf(state)?.summary ?? 'the product that is to open the result',
     value: state.draft.product,
     shown: labelOf(choices, state.draft.product),
@@ -106,7 +106,7 @@ function containerField(state: State): ConfigField {
     ...base,
     kind: 'choice',
     key: 'container',
-    label: 'As',
+    label: 'Package',
     help: 'an OVA or OVF carries the hardware along; a disk image says nothing of it',
     value,
     shown: containerLabels[value],
@@ -142,7 +142,7 @@ function formatField(state: State): ConfigField {
     ...base,
     kind: 'choice',
     key: 'format',
-    label: 'Format',
+    label: 'Disk format',
     help: 'of the disks; the first one suits the product best',
     value,
     shown: labelOf(choices, value),

@@ -75,7 +75,7 @@ function screenKeys(keys: ConfigurationKeys): KeyBinding[] {
   const nic = nicIndexOf(field.key);
   const several = state.selected.length > 1 ? undefined : 'only one machine is chosen';
   const none = machine === undefined ? 'no machine is chosen' : undefined;
-  return [
+  const always: KeyBinding[] = [
     {
       key: 'g',
       label: 'start',
@@ -89,6 +89,11 @@ function screenKeys(keys: ConfigurationKeys): KeyBinding[] {
       help: 'between the fields and the findings with the plan',
       run: switchPart,
     },
+  ];
+  // They change fields, which the plan may hide.
+  if (part !== 'fields') return always;
+  return [
+    ...always,
     {
       key: ']',
       shown: '[ ]',

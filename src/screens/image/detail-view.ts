@@ -83,7 +83,10 @@ function diskLines(disk: MachineDisk, image: ImageInfo | undefined, report: Gues
       : `on ${disk.bus}${disk.controllerModel === undefined ? '' : ` (${disk.controllerModel})`}`,
   ].filter((part) => part !== undefined);
   return [
-    { text: `Disk ${disk.name}: ${facts.join(', ')}`, tone: 'title' },
+    {
+      text: [`Disk ${disk.name}`, ...(facts.length === 0 ? [] : [facts.join(', ')])].join(': '),
+      tone: 'title',
+    },
     ...(report === undefined ? [] : partitionLines(report)),
     ...(image === undefined ? [] : imageLines(image)),
     ...fileLines(disk.files),
@@ -97,7 +100,7 @@ function imageLines(image: ImageInfo): Line[] {
   const details = Object.entries(image.details).map(([key, value]) => `${key} ${valueInWords(value)}`);
   const layers = layersOf(image).slice(1);
   return [
-    ...layers.map((layer, i) => `  ${'  '.repeat(i)}over ${layer.files[0] ?? '?'} (${formatInWords(layer)})`),
+    ...layers.map((layer, i) => `  ${'  '.repeat(i)}over ${layer.files[0] ?? '?'}, ${formatInWords(layer)}`),
     ...(details.length === 0 ? [] : [`  ${details.join(', ')}`]),
   ];
 }

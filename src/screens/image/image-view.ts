@@ -66,9 +66,16 @@ export function continueReason(chosen: readonly string[], row: MachineRow | unde
 
 function systemText({ machine, survey, failure }: MachineItem): string {
   if (survey === 'failed') return `can't be read: ${failure?.message ?? ''}`;
-  if (machine.system !== undefined) return machine.system.name;
+  if (machine.system !== undefined) return shortSystem(machine.system.name);
   return { waiting: '', busy: 'looking inside', done: 'not recognised' }[survey];
 }
+
+/** A column is narrow: what tells systems apart is the product and the version, which the full name has last. */
+const shortSystem = (name: string): string =>
+  name
+    .replace(/^Microsoft /, '')
+    .replace(/ GNU\/Linux\b/, '')
+    .replace(/ \([^)]*\)$/, '');
 
 interface Sum {
   readonly bytes: number;

@@ -17,7 +17,7 @@ import { useRunKeys } from './use-run-keys.ts';
 export function RunScreen({ port, state, rows, columns }: ScreenProps) {
   const { run } = state;
   const [asking, setAsking] = useState(false);
-  const [part, setPart] = useState<'result' | 'log'>('log');
+  const [part, setPart] = useState<'result' | 'log'>('result');
   const active = isActive(run);
   const now = useNow(active);
   const cancelling = asking && active && run?.status !== 'cancelling';
@@ -118,14 +118,13 @@ function Result({ run, now, part, width, height }: PartProps & { now: number; pa
   const lines = resultLines(run, now);
   const wanted = paneLines(lines, width - 2).length;
   const area = runAreas(height - 1, wanted);
-  const own = part === 'result';
+  const tall = wanted > area.itemRows;
+  const own = tall && part === 'result';
   return (
     <>
       <TextPane name={`result:${run.id}`} lines={lines} width={width} height={area.itemRows} active={own} />
       <Rule
-        title={
-          wanted > area.itemRows ? (own ? 'Log (Tab: scroll it)' : 'Log (Tab: scroll the result)') : 'Log'
-        }
+        title={tall ? (own ? 'Log (Tab: scroll it)' : 'Log (Tab: scroll the result)') : 'Log'}
         width={width}
       />
       <TextPane

@@ -232,10 +232,10 @@ export interface RunAreas {
   readonly logRows: number;
 }
 
-/** Lines for the machines and for the log; the log gets what is left over, and four lines at least. */
+/** Lines for the machines and for the log; the log gets what is left over, and a third at least. */
 export function runAreas(rows: number, wanted: number): RunAreas {
   const free = Math.max(2, rows);
-  const logLeast = Math.min(4, Math.floor(free / 3));
+  const logLeast = Math.floor(free / 3);
   const itemRows = Math.max(1, Math.min(wanted, free - logLeast));
   return { itemRows, logRows: Math.max(0, free - itemRows) };
 }

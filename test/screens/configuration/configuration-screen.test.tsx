@@ -1,0 +1,133 @@
+import { describe, expect, test } from 'vitest';
+import { drawApp, keys, plain } from '../draw.tsx';
+import { blockedState, configState, severalState } from '../states-run.ts';
+
+const start = 'Ready to start: 1 warning, 1 note';
+
+describe('80 x 24', () => {
+  test('fields, the status, a hint to the plan', async () => {
+    const { shows, press } = drawApp(configState);
+    const frame = await shows(`${start} (Tab: findings and plan)`);
+    expect(frame).toContain('❯ Made for           < QEMU / KVM >');
+    expect(frame).toContain('  Memory             2 GiB');
+    expect(frame.split('\n')).toHaveLength(24);
+    await press(keys.tab);
+    expect(await shows('WARNING: VHD rounds the size up')).toContain('The plan');
+    await press(keys.tab);
+    await shows('Made for');
+  });
+
+  test('a choice is turned', async () => {
+    const { shows, press, port } = drawApp(configState);
+    await shows(start);
+    await press(keys.right);
+    await shows('< VirtualBox >');
+    expect(port.getState().draft.product).toBe('virtualbox');
+    await press(keys.left);
+    await shows('< QEMU / KVM >');
+  });
+
+  test('text is entered in place, checked, corrected, taken', async () => {
+    const { shows, press, port } = drawApp(configState);
+    await shows(start);
+    await press(keys.end, keys.home, ...Array(8).fill(keys.down));
+    await shows('❯ Memory');
+    await press(keys.enter, '\x15', '9', keys.enter);
+    await shows('! the unit is missing: write it as 9M or 9G');
+    await press('G', keys.enter);
+    await shows('9 GiB (changed)');
+    expect(port.getState().draft.edits).toEqual({
+      '/srv/images/web-frontend.qcow2': { memoryBytes: 9 * 2 ** 30 },
+    });
+  });
+
+  test('Esc leaves a text as it was', async () => {
+    const { shows, press, port } = drawApp(configState);
+    await shows(start);
+    await press(keys.down, keys.enter, 'x');
+    await shows('/srv/outx');
+    await press(keys.esc);
+    await shows('Enter edit');
+    expect(port.sent).toEqual([]);
+    expect(port.getState().screen).toBe('configuration');
+  });
+
+  test('an adapter is added and removed', async () => {
+    const { shows, press } = drawApp(configState);
+    await shows(start);
+    await press('a', keys.end, keys.up, keys.up, keys.up);
+    await shows('Adapter 2');
+    await press('x');
+    await shows(/^(?!.*Adapter 2)/s);
+  });
+
+  test('a fixed field says why', async () => {
+    const { shows, press, port } = drawApp(configState);
+    await shows(start);
+    await press(keys.down, keys.down, keys.right);
+    const frame = await shows('Not now: QEMU / KVM takes nothing else');
+    expect(frame).toContain('fixed: QEMU / KVM takes nothing else');
+    expect(port.sent).toEqual([]);
+  });
+
+  test('a blocker is said, and holds the start', async () => {
+    const { shows, press, port } = drawApp(blockedState);
+    await shows('BLOCKED: web-frontend.qcow2 exists already');
+    await press('g');
+    await shows('Not now: blocked: web-frontend.qcow2 exists already');
+    expect(port.sent).toEqual([]);
+  });
+
+  test('g asks, Enter decides nothing, y starts and goes to the run', async () => {
+    const { shows, press, port } = drawApp(configState);
+    await shows(start);
+    await press('g');
+    await shows('Convert web-frontend: 1 disk, 1.5 GiB to read');
+    await press(keys.enter);
+    await shows('[y] start');
+    await press('y');
+    await shows('Nothing runs');
+    expect(port.sent).toEqual([
+      { type: 'run', plans: configState.planned.plans },
+      { type: 'go', screen: 'run' },
+    ]);
+  });
+
+  test('the start field asks as well; n goes back', async () => {
+    const { shows, press, port } = drawApp(configState);
+    await shows(start);
+    await press(keys.end, keys.enter);
+    await shows('[y] start');
+    await press('n');
+    await shows('❯ Start');
+    expect(port.sent).toEqual([]);
+  });
+
+  test('fields of one of several machines', async () => {
+    const { shows, press } = drawApp(severalState);
+    await shows('Machine 1 of 3: web-frontend');
+    await press(']');
+    await shows('Machine 2 of 3: database');
+    await press('[', '[');
+    await shows('Machine 3 of 3: win2019');
+  });
+});
+
+test('120 x 40: findings and plan are beside, and change with the state', async () => {
+  const { shows, port } = drawApp(configState, { columns: 120, rows: 40 });
+  const frame = await shows('Findings and plan');
+  expect(frame).toMatch(/Made for.*QEMU/);
+  expect(frame).toContain('WARNING: VHD rounds');
+  port.emit({ type: 'planning' });
+  await shows('Working out the plan');
+  port.emit({ type: 'planned', planned: blockedState.planned });
+  await shows('BLOCKER: web-frontend.qcow2 exists');
+});
+
+test('plain ASCII without colour', async () => {
+  const { shows, press } = drawApp(configState, { can: plain });
+  await shows(start);
+  await press(keys.down, keys.enter);
+  const frame = await shows('> Folder             /srv/out_');
+  expect(frame).not.toMatch(/[^\x0a\x20-\x7e]/);
+});
