@@ -9,7 +9,8 @@ import { openTui } from '../src/screens/open-tui.tsx';
 import { ScreenWriter, toAscii } from '../src/screens/screen-writer.ts';
 import { capabilitiesOf } from '../src/screens/widgets/terminal.ts';
 import { fakePort } from '../test/screens/fake-port.ts';
-import { states } from '../test/screens/states.ts';
+import { states as shellStates } from '../test/screens/states.ts';
+import { runStates } from '../test/screens/states-run.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -22,6 +23,7 @@ const { values, positionals } = parseArgs({
   },
 });
 
+const states = { ...shellStates, ...runStates };
 const [name = ''] = positionals;
 const state = states[name];
 if (state === undefined) {
