@@ -51,8 +51,8 @@ export function helpLines(summary: KeySummary): PaneLine[] {
   ];
   const line = (key: string, text: string, reason?: string): PaneLine =>
     reason === undefined
-      ? { text: `${fitTo(key, 14)} ${text}` }
-      : { text: `${fitTo(key, 14)} ${text} (not now: ${reason})`, tone: 'dim' };
+      ? { text: `${fitTo(key, 12)} ${text}`, hang: 13 }
+      : { text: `${fitTo(key, 12)} ${text} (not now: ${reason})`, tone: 'dim', hang: 13 };
   const shown = [...summary.bindings].sort((a, b) => Number(a.quiet ?? false) - Number(b.quiet ?? false));
   return [
     ...shown

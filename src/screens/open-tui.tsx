@@ -65,6 +65,10 @@ export async function openTui(port: DispatcherPort, { stdin, stdout }: TuiStream
       },
     );
     await instance.waitUntilExit();
+  } catch (error) {
+    session.leave();
+    await guard.end();
+    throw error;
   } finally {
     process.off('SIGCONT', resume);
     writer.close();
@@ -98,6 +102,8 @@ function outputOf(stdout: NodeJS.WriteStream, write: NodeJS.WriteStream['write']
 interface Guard {
   /** An error that nobody caught. */
   thrown?: unknown;
+  /** Ends the dispatcher, and does not wait for ever. */
+  end(): Promise<void>;
   release(): void;
 }
 
@@ -125,6 +131,7 @@ function guardProcess(port: DispatcherPort, unmount: () => void, session: Termin
     session.printStray();
   };
   const guard: Guard = {
+    end,
     release() {
       for (const signal of endSignals) process.off(signal, onSignal);
       process.off('uncaughtException', onThrown);

@@ -64,35 +64,33 @@ function takeEnd(text: string, width: number): string {
   return taken;
 }
 
-/** Lines of at most `width` cells, broken at spaces where possible; indentation is kept on the lines that follow. */
-export function wrap(text: string, width: number): string[] {
-  return text.split('\n').flatMap((line) => wrapLine(clean(line), Math.max(1, width)));
+/**
+ * Lines of at most `width` cells, broken at spaces where possible. Lines that follow are indented by `hang`,
+ * or as the first one is.
+ */
+export function wrap(text: string, width: number, hang?: number): string[] {
+  return text.split('\n').flatMap((line) => wrapLine(clean(line), Math.max(1, width), hang));
 }
 
-function wrapLine(line: string, width: number): string[] {
+function wrapLine(line: string, width: number, hang?: number): string[] {
   if (widthOf(line) <= width) return [line];
-  const indent = (/^ */.exec(line)?.[0] ?? '').slice(0, Math.floor(width / 2));
+  const own = (/^ */.exec(line)?.[0] ?? '').length;
+  const indent = ' '.repeat(Math.min(hang ?? own, Math.floor(width / 2)));
   const lines: string[] = [];
-  let current = indent;
-  let empty = true;
-  for (const word of line.trim().split(/ +/)) {
-    if (!empty && widthOf(current) + 1 + widthOf(word) <= width) {
-      current += ` ${word}`;
+  let current = '';
+  for (const word of line.match(/ *[^ ]+/g) ?? []) {
+    if (widthOf(current) + widthOf(word) <= width) {
+      current += word;
       continue;
     }
-    if (!empty) {
-      lines.push(current);
-      current = indent;
+    if (current.trim() !== '') lines.push(current);
+    let rest = indent + word.trimStart();
+    while (widthOf(rest) > width) {
+      const part = takeStart(rest, width) || [...rest][0] || '';
+      lines.push(part);
+      rest = indent + rest.slice(part.length);
     }
-    let rest = word;
-    while (widthOf(current) + widthOf(rest) > width) {
-      const part = takeStart(rest, width - widthOf(current)) || [...rest][0] || '';
-      lines.push(current + part);
-      rest = rest.slice(part.length);
-      current = indent;
-    }
-    current += rest;
-    empty = false;
+    current = rest;
   }
-  return [...lines, current];
+  return current.trim() === '' && lines.length > 0 ? lines : [...lines, current];
 }

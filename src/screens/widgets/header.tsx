@@ -10,14 +10,14 @@ export const headerRows = 2;
 export function Header({ state, columns }: { readonly state: State; readonly columns: number }) {
   const { glyphs, styles } = useTerminal();
   const parts = headerSteps(state, columns);
-  const room = columns - 10 - parts.reduce((sum, p) => sum + widthOf(p.label) + 4, 0);
-  const gap = room > 12 ? '   ' : ' ';
+  const room = columns - 7 - parts.reduce((sum, p) => sum + widthOf(p.label) + 4, 0);
+  const gap = ' '.repeat(room >= 15 ? 3 : room >= 5 ? 1 : 0);
   const facts = truncate(headerFacts(state).join(` ${glyphs.separator} `), columns - 6, glyphs);
   const rule = glyphs.line.repeat(Math.max(0, columns - widthOf(facts) - (facts === '' ? 0 : 4)));
   return (
     <Box flexDirection="column" width={columns} height={headerRows}>
       <Text wrap="truncate">
-        <Text {...styles.title}>vmferry</Text>
+        <Text {...styles.title}>{room >= 5 ? 'vmferry' : ''}</Text>
         {parts.map((part) => (
           <Text key={part.step}>
             {gap}

@@ -7,12 +7,15 @@ import type { Tone } from './terminal.ts';
 export interface PaneLine {
   readonly text: string;
   readonly tone?: Tone;
+  /** Indentation of the lines that follow when it is too long for one; absent: its own. */
+  readonly hang?: number;
 }
 
 export const paneLines = (lines: readonly (PaneLine | string)[], width: number): PaneLine[] =>
   lines.flatMap((line) => {
-    const { text, tone } = typeof line === 'string' ? { text: line, tone: undefined } : line;
-    return wrap(text, width).map((part) => (tone === undefined ? { text: part } : { text: part, tone }));
+    if (typeof line === 'string') return wrap(line, width).map((text) => ({ text }));
+    const { text, ...rest } = line;
+    return wrap(text, width, line.hang).map((part) => ({ ...rest, text: part }));
   });
 
 /** `undefined` stands for "the end, and stay there while lines arrive". */

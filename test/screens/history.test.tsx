@@ -1,0 +1,83 @@
+import { describe, expect, it } from 'vitest';
+import {
+  dateText,
+  entryLines,
+  newestFirst,
+  planTexts,
+  rateText,
+} from '../../src/screens/history/history-view.ts';
+import { drawApp, keys } from './draw.tsx';
+import { history, historyEntry, machine, noon, plan, states } from './states.ts';
+
+describe('views', () => {
+  it('put the newest first', () => {
+    expect(newestFirst([...history].reverse()).map((e) => e.id)).toEqual(['h2', 'h1']);
+  });
+
+  it('write dates in the time of this computer', () => {
+    expect(dateText(new Date(2026, 0, 2, 3, 4).getTime())).toBe('2026-01-02 03:04');
+  });
+
+  it.each([
+    [{}, '129 MiB/s'],
+    [{ seconds: 0 }, ''],
+    [{ bytes: 0 }, ''],
+  ])('tell the rate where there is one: %j', (change, expected) => {
+    expect(rateText({ ...history[0]!, ...change })).toBe(expected);
+  });
+
+  it('tell the plan in words', () => {
+    expect(planTexts(plan(machine(1)))).toEqual([
+      'from local: /srv/images/machine-001.qcow2',
+      'machine machine-001, 1 disk',
+      'to local (folder /srv/out) for qemu',
+      'as disks, qcow2 with cluster_size=65536, compression=none',
+    ]);
+  });
+
+  it('tell what failed', () => {
+    const texts = entryLines(historyEntry).map((line) => line.text);
+    expect(texts).toContain('no space left (/srv/out); free some space, then run it again');
+    expect(texts).toContain(`  ${dateText(noon).slice(11)} error: no space left`);
+  });
+});
+
+it('asks for the history, opens an entry, and closes it', async () => {
+  const app = drawApp(states.history!);
+  await app.shows('Result: /srv/out/web-frontend.qcow2');
+  expect(app.port.sent).toEqual([{ type: 'history' }]);
+  await app.press(keys.down, keys.enter);
+  expect(app.port.sent.at(-1)).toEqual({ type: 'history-open', id: 'h1' });
+  app.port.emit({ type: 'history-entry', entry: historyEntry });
+  await app.shows('as disks, qcow2');
+  await app.press(keys.esc);
+  await app.shows('2 conversions');
+});
+
+it('runs one again, but not while one runs', async () => {
+  const app = drawApp(states.history!);
+  await app.press('r');
+  expect(app.port.sent.at(-1)).toEqual({ type: 'history-rerun', id: 'h2' });
+  const busy = drawApp({ ...states.run!, screen: 'history', history });
+  await busy.press('r');
+  await busy.shows('Not now: a conversion is running');
+});
+
+it('removes one after a yes', async () => {
+  const app = drawApp(states.history!);
+  await app.press('d');
+  await app.shows('What it made stays where it is');
+  await app.press('y');
+  await app.shows('1 conversion');
+  expect(app.port.sent.at(-1)).toEqual({ type: 'history-remove', id: 'h2' });
+});
+
+it('filters', async () => {
+  const app = drawApp(states.history!);
+  await app.press('/', 'w', 'i', 'n');
+  await app.shows('1 of 2 conversions');
+  await app.press(keys.enter);
+  await app.shows(/^\/win /m);
+  await app.press(keys.esc);
+  await app.shows('2 conversions');
+});
