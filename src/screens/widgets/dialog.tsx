@@ -48,7 +48,7 @@ export function Dialog({
       {lines.slice(0, room).map((line, i) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: a line has no name but its place
         <Text key={i} wrap="truncate">
-          {line}
+          {line === '' ? ' ' : line}
         </Text>
       ))}
       <Text> </Text>
