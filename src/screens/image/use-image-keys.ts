@@ -40,7 +40,7 @@ function listKeys({ port, state, row, sort, setMode, turnSort }: ImageKeys): Key
   return [
     {
       key: 'enter',
-      label: 'continue',
+      label: 'go on',
       help: 'configure the marked machines, or the one under the cursor when none is marked',
       reason: continueReason(state.selected, row),
       run: () => void goOn(port, state, row),
@@ -71,6 +71,7 @@ function listKeys({ port, state, row, sort, setMode, turnSort }: ImageKeys): Key
       key: 'r',
       label: listing ? 'stop' : 'refresh',
       help: listing ? 'stop looking for machines' : 'look for machines again',
+      quiet: !listing,
       reason: offline,
       run: () => void port.dispatch({ type: listing ? 'stop-list' : 'list' }),
     },

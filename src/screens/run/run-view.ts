@@ -32,6 +32,9 @@ export function headline(run: Run): Headline {
   const { items, status } = run;
   const count = (wanted: RunItem['status']) => items.filter((item) => item.status === wanted).length;
   const at = items.findIndex((item) => item.status === 'running');
+  if (status === 'cancelled' && count('done') > 0) {
+    return { text: `CANCELLED, ${count('done')} done; of the others nothing was left behind`, tone: 'warn' };
+  }
   const parts = [
     statusWords[status],
     items.length > 1 && at >= 0 ? `machine ${at + 1} of ${items.length}` : undefined,
@@ -49,6 +52,12 @@ export function meanRate(bytes: number, seconds: number): number {
   return seconds > 0 ? bytes / seconds : 0;
 }
 
+/** Until the last machine is done; what the state says is of the one under way. */
+export function secondsLeft(run: Run): number | undefined {
+  if (run.items.length === 1) return run.secondsLeft;
+  return run.rate > 0 ? (run.bytesTotal - run.bytesDone) / run.rate : undefined;
+}
+
 /** `1.2 GiB of 3 GiB, 210 MiB/s, 0:09 left, 0:12 so far` as far as it is known. */
 export function totalText(run: Run, now: number): string {
   const seconds = elapsedSeconds(run, now);
@@ -60,10 +69,11 @@ export function totalText(run: Run, now: number): string {
       .join(', ');
   }
   const moving = run.status === 'running';
+  const left = secondsLeft(run);
   return [
     size,
     moving && run.rate > 0 ? `${formatBytes(run.rate)}/s` : undefined,
-    moving && run.secondsLeft !== undefined ? `${formatDuration(run.secondsLeft)} left` : undefined,
+    moving && left !== undefined ? `${formatDuration(left)} left` : undefined,
     `${formatDuration(Math.floor(seconds))} so far`,
   ]
     .filter((part) => part !== undefined)

@@ -12,7 +12,7 @@ describe('80 x 24', () => {
     expect(frame).toContain('❯ [ ] appliance');
     expect(frame).toContain("can't be read: t…");
     expect(frame).toContain('┌─ appliance ─');
-    expect(frame).toContain('Enter continue');
+    expect(frame).toContain('Enter go on');
     expect(lines(frame)).toHaveLength(24);
     expect(Math.max(...lines(frame).map((line) => line.length))).toBeLessThanOrEqual(80);
   });

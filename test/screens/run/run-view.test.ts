@@ -9,6 +9,7 @@ import {
   runAreas,
   runReasons,
   runRows,
+  secondsLeft,
   totalText,
 } from '../../../src/screens/run/run-view.ts';
 import type { Run, RunStatus } from '../../../src/state/state.ts';
@@ -26,6 +27,11 @@ describe('headline', () => {
     [as('cancelling'), 'CANCELLING: what was begun is being taken back'],
     [done, 'DONE'],
     [failedRun, 'FAILED, 1 done, 1 FAILED'],
+    [as('cancelled'), 'CANCELLED: nothing was left behind'],
+    [
+      { ...failedRun, status: 'cancelled' as const },
+      'CANCELLED, 1 done; of the others nothing was left behind',
+    ],
   ])('%#', (of, expected) => {
     expect(headline(of).text).toBe(expected);
   });
@@ -40,6 +46,11 @@ describe('in numbers', () => {
     [as('cancelled', { endedAt: noon, bytesDone: 0 }), '0 B of 41.5 GiB, in 0:00'],
   ])('%#', (of, expected) => {
     expect(totalText(of, noon + 10_000)).toBe(expected);
+  });
+  test('the time left is that of all machines', () => {
+    expect(secondsLeft(run)).toBe(102);
+    expect(secondsLeft({ ...longRun, bytesDone: 10, bytesTotal: 110, rate: 20 })).toBe(5);
+    expect(secondsLeft({ ...longRun, rate: 0 })).toBeUndefined();
   });
   test('time stands still at the end, and never runs backwards', () => {
     expect(elapsedSeconds(done, noon + 999_000)).toBe(140);
