@@ -34,9 +34,12 @@ export async function openTui(port: DispatcherPort, { stdin, stdout }: TuiStream
   const writer = new ScreenWriter(outputOf(stdout, write), capabilities);
   let instance: Instance | undefined;
 
-  const suspend = () => {
+  const restore = () => {
     writer.pause();
     session.leave();
+  };
+  const suspend = () => {
+    restore();
     // The whole process group, as the terminal would: npm or npx above must stop as well. The call returns
     // when the shell lets it go on, and at once where there is no job control.
     process.kill(0, 'SIGTSTP');
@@ -47,7 +50,12 @@ export async function openTui(port: DispatcherPort, { stdin, stdout }: TuiStream
     stdin.setRawMode(true);
     writer.redraw();
   };
-  const guard = guardProcess(port, () => instance?.unmount(), session);
+  const guard = guardProcess(
+    port,
+    () => instance?.unmount(),
+    restore,
+    () => session.printStray(),
+  );
   process.on('SIGCONT', resume);
   stdout.on('error', ignoreLostTerminal);
   session.enter();
@@ -66,7 +74,7 @@ export async function openTui(port: DispatcherPort, { stdin, stdout }: TuiStream
     );
     await instance.waitUntilExit();
   } catch (error) {
-    session.leave();
+    restore();
     await guard.end();
     throw error;
   } finally {
@@ -108,7 +116,12 @@ interface Guard {
 }
 
 /** Every other way out of the process leads through here. */
-function guardProcess(port: DispatcherPort, unmount: () => void, session: TerminalSession): Guard {
+function guardProcess(
+  port: DispatcherPort,
+  unmount: () => void,
+  restore: () => void,
+  printStray: () => void,
+): Guard {
   const end = (): Promise<void> => {
     const patience = new Promise<void>((done) => setTimeout(done, endPatienceMs).unref());
     return Promise.race([port.dispatch({ type: 'terminate' }), patience])
@@ -123,12 +136,12 @@ function guardProcess(port: DispatcherPort, unmount: () => void, session: Termin
     if (guard.thrown !== undefined) return;
     guard.thrown = error;
     process.exitCode = 1;
-    session.leave();
+    restore();
     void end();
   };
   const onExit = () => {
-    session.leave();
-    session.printStray();
+    restore();
+    printStray();
   };
   const guard: Guard = {
     end,

@@ -107,8 +107,14 @@ describe('gives the terminal back', () => {
     expect(port.sent).toEqual([{ type: 'terminate' }]);
   });
 
-  it('after an error that nobody caught', async () => {
-    const tui = open();
+  it('after an error that nobody caught, at once, and draws no more while the rest ends', async () => {
+    const port = fakePort(states.environment!);
+    const { dispatch } = port;
+    port.dispatch = async (command) => {
+      await dispatch(command);
+      await new Promise((done) => setTimeout(done, 200));
+    };
+    const tui = open(port);
     await tui.shown;
     const error = new Error('lost');
     process.emit('uncaughtException', error);
