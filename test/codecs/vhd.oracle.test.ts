@@ -1,5 +1,5 @@
-import { execFile } from 'node:child_process';
-import { open } from 'node:fs/promises';
+import { execFile, spawn } from 'node:child_process';
+import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
@@ -19,6 +19,7 @@ import { checkSample, testCodec } from '../conformance/test-codec.ts';
 import { compareImages, imageInfo, qemuImg } from '../oracles/qemu-img.ts';
 import { describeWith } from '../oracles/requires.ts';
 import { tempFolder } from '../temp.ts';
+import { childOf } from './vhd-child.ts';
 
 const run = promisify(execFile);
 const whole = (size: number) => Math.ceil(size / 512) * 512;
@@ -166,5 +167,48 @@ describeWith(['qemu-img', 'qemu-io'], 'vhd written by qemu, read by us', () => {
     expect(opened.size).toBe(8 * MiB);
     await opened.close();
     expect(JSON.parse(await qemuImg('info', '--output=json', image)).format).toBe('raw');
+  });
+});
+
+/** What libvhdi reads from the image, parents included: the file of a FUSE mount. */
+async function readByLibvhdi(path: string, folder: string): Promise<Buffer> {
+  const mount = join(folder, 'mount');
+  await mkdir(mount);
+  // It goes on in the background, so it must not hold a pipe of ours.
+  const code = await new Promise((resolve, reject) => {
+    spawn('vhdimount', [path, mount], { stdio: 'ignore', timeout: 20_000 })
+      .on('error', reject)
+      .on('exit', resolve);
+  });
+  expect(code).toBe(0);
+  try {
+    const { stdout } = await run('ls', [mount], { timeout: 10_000 });
+    return await readFile(join(mount, stdout.trim().split('\n').at(-1)!));
+  } finally {
+    await run('fusermount', ['-u', mount], { timeout: 10_000 });
+  }
+}
+
+describeWith(['vhdimount', 'fusermount'], 'content as libvhdi reads it', () => {
+  for (const subformat of ['dynamic', 'fixed']) {
+    it(subformat, async () => {
+      const folder = await tempFolder();
+      const content = rawContent('scrambled');
+      const path = join(folder, 'a.vhd');
+      await encodeToFile(vhdCodec, await writeRaw(join(folder, 'raw'), content), path, { subformat });
+      expect((await readByLibvhdi(path, folder)).equals(content)).toBe(true);
+    });
+  }
+
+  it('differencing, with its parent', async () => {
+    const folder = await tempFolder();
+    const [below, above, child] = ['base.vhd', 'plain.vhd', 'child.vhd'].map((name) =>
+      join(folder, name),
+    ) as [string, string, string];
+    await encodeToFile(vhdCodec, await writeRaw(join(folder, 'raw1'), rawContent('scrambled', 1)), below);
+    await encodeToFile(vhdCodec, await writeRaw(join(folder, 'raw2'), rawContent('scrambled', 99)), above);
+    const names = { W2ru: Buffer.from('.\\base.vhd', 'utf16le') };
+    await writeFile(child, childOf(await readFile(below), await readFile(above), names, 'base.vhd'));
+    await checkSample(vhdCodec, { image: child, expected: await readByLibvhdi(child, folder) });
   });
 });

@@ -2,32 +2,19 @@ import { open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { vhdCodec } from '../../src/codecs/vhd/index.ts';
-import {
-  checksum,
-  dynamicHeader,
-  footer,
-  footerChecksumAt,
-  geometryOf,
-  headerChecksumAt,
-  parentLocator,
-} from '../../src/codecs/vhd/layout.ts';
+import { geometryOf } from '../../src/codecs/vhd/layout.ts';
 import { memorySource } from '../../src/io/byte-source.ts';
 import { sourceDisk } from '../../src/io/disk.ts';
 import { GiB, KiB, MiB } from '../../src/model/units.ts';
 import { contentNames, encodeToFile, openFile, rawContent } from '../conformance/images.ts';
 import { checkSample, testCodec } from '../conformance/test-codec.ts';
 import { tempFolder } from '../temp.ts';
+import { childOf, resealFooter } from './vhd-child.ts';
 
 const disk = (content: Buffer) => sourceDisk(memorySource(content));
 /** The content as a VHD shows it: whole sectors. */
 const whole = (content: Buffer) =>
   Buffer.concat([content, Buffer.alloc((512 - (content.length % 512)) % 512)]);
-
-/** Seals a footer (and its copy) or a header again after a change. */
-function reseal(bytes: Buffer, at: number, length: number, checksumAt: number): void {
-  bytes.writeUInt32BE(checksum(bytes.subarray(at, at + length), checksumAt), at + checksumAt);
-}
-const resealFooter = (bytes: Buffer, at: number) => reseal(bytes, at, 512, footerChecksumAt);
 
 async function dynamicBytes(content: Buffer, options = {}): Promise<{ path: string; bytes: Buffer }> {
   const path = join(await tempFolder(), 'a.vhd');
@@ -166,32 +153,6 @@ describe('vhd', () => {
     });
   });
 });
-
-/** Turns a dynamic disk into a child: type 4, the parent's id and name, locators behind the last block. */
-function childOf(parent: Buffer, child: Buffer, names: Record<string, Buffer>, unicode = ''): Buffer {
-  const end = child.length - 512;
-  const tail = Buffer.from(child.subarray(end));
-  const body = Buffer.from(child.subarray(0, end));
-  tail.writeUInt32BE(4, 60);
-  resealFooter(tail, 0);
-  tail.copy(body, 0);
-  footer.decode(parent, parent.length - 512).uniqueId.forEach((byte, i) => {
-    body[512 + 40 + i] = byte;
-  });
-  Buffer.from(unicode, 'utf16le')
-    .swap16()
-    .copy(body, 512 + 64);
-  const extra: Buffer[] = [];
-  Object.entries(names).forEach(([platformCode, name], i) => {
-    const dataOffset = body.length + i * 512;
-    parentLocator
-      .encode({ platformCode, dataSpace: 512, dataLength: name.length, dataOffset })
-      .copy(body, 512 + 576 + i * 24);
-    extra.push(Buffer.concat([name, Buffer.alloc(512 - name.length)]));
-  });
-  reseal(body, 512, dynamicHeader.bytes, headerChecksumAt);
-  return Buffer.concat([body, ...extra, tail]);
-}
 
 describe('differencing vhd', () => {
   const below = rawContent('scrambled', 1);

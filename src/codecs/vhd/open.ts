@@ -80,13 +80,19 @@ function withoutParent(blocks: Disk): Disk {
     ...blocks,
     async read(target, offset, signal) {
       const parts = await blocks.extents(offset, offset + target.length, signal);
-      await Promise.all(
-        parts.map(async (e) => {
-          const part = target.subarray(e.offset - offset, e.offset - offset + e.length);
-          if (e.kind === 'data') await blocks.read(part, e.offset, signal);
-          else part.fill(0);
-        }),
-      );
+      const data = parts.filter((e) => e.kind === 'data');
+      const [first, last] = [data[0], data.at(-1)];
+      // One read for a whole stretch: sectors that are not there are taken out afterwards.
+      if (first !== undefined && last !== undefined) {
+        await blocks.read(
+          target.subarray(first.offset - offset, last.offset + last.length - offset),
+          first.offset,
+          signal,
+        );
+      }
+      for (const e of parts) {
+        if (e.kind !== 'data') target.fill(0, e.offset - offset, e.offset - offset + e.length);
+      }
     },
     extents: async (from, to, signal) => holesAsZeros(await blocks.extents(from, to, signal), from),
   };

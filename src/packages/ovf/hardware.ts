@@ -33,7 +33,8 @@ interface Controller {
 
 /** What the machine's items refer to. */
 export interface Storage {
-  readonly disks: readonly OvfDisk[];
+  /** Grows by the disks that items name by their file only. */
+  readonly disks: OvfDisk[];
   readonly files: readonly OvfFile[];
   /** oVirt says the bus at the disk and not by a controller. */
   readonly busOf: ReadonlyMap<string, DiskBus>;
@@ -225,7 +226,11 @@ function diskOf(host: string, item: Item, storage: Storage): OvfDisk | undefined
   if (match?.[1] === 'file') {
     const file = storage.files.find((f) => f.id === match[2]);
     if (file === undefined) return undefined;
-    return storage.disks.find((d) => d.file === file) ?? { diskId: `file:${file.id}`, file };
+    const listed = storage.disks.find((d) => d.file === file);
+    if (listed !== undefined) return listed;
+    const unlisted = { diskId: `file:${file.id}`, file };
+    storage.disks.push(unlisted);
+    return unlisted;
   }
   const id = match?.[2] ?? host;
   const byId = storage.disks.find((d) => d.diskId === id);

@@ -1,4 +1,5 @@
 /** The sections of a descriptor: what they are, and what it means that some are not taken over. */
+import { AppError } from '../../model/errors.ts';
 import type { Finding } from '../../model/finding.ts';
 import { attribute, childrenOf, type XmlElement } from './xml.ts';
 
@@ -40,6 +41,11 @@ const leftOut: Record<string, string> = {
 export function noteSection(section: XmlElement, kind: string, findings: Finding[]): void {
   const note = (rule: string, severity: Finding['severity'], message: string) =>
     findings.push({ rule, severity, message, evidence: section.local });
+  if (kind === 'EncryptionSection') {
+    throw new AppError('unsupported', 'the package is encrypted', {
+      hint: 'export the machine again without a password',
+    });
+  }
   if (kind === 'ProductSection') {
     const count = childrenOf(section, 'Property').length;
     if (count > 0) {

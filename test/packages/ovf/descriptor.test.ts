@@ -124,3 +124,70 @@ describe('writeDescriptor', () => {
     }
   });
 });
+
+describe('other ways to say it', () => {
+  const envelope = (version: 1 | 2, inner: string) =>
+    parseDescriptor(
+      Buffer.from(
+        `<Envelope xmlns="http://schemas.dmtf.org/ovf/envelope/${version}" xmlns:ovf="http://schemas.dmtf.org/ovf/envelope/${version}" xmlns:rasd="r" xmlns:sasd="s" xmlns:epasd="e">${inner}</Envelope>`,
+      ),
+      'x.ovf',
+    );
+
+  it('OVF 2.0: StorageItem and EthernetPortItem', () => {
+    const read = envelope(
+      2,
+      `<References><File ovf:id="f" ovf:href="a.vmdk"/></References>
+       <DiskSection><Disk ovf:diskId="d" ovf:fileRef="f" ovf:capacity="4" ovf:capacityAllocationUnits="byte * 2^30"/></DiskSection>
+       <VirtualSystem ovf:id="x"><VirtualHardwareSection>
+         <Item><rasd:Address>0</rasd:Address><rasd:InstanceID>3</rasd:InstanceID><rasd:ResourceSubType>AHCI</rasd:ResourceSubType><rasd:ResourceType>20</rasd:ResourceType></Item>
+         <StorageItem><sasd:AddressOnParent>2</sasd:AddressOnParent><sasd:HostResource>/disk/d</sasd:HostResource><sasd:InstanceID>4</sasd:InstanceID><sasd:Parent>3</sasd:Parent><sasd:ResourceType>17</sasd:ResourceType></StorageItem>
+         <EthernetPortItem><epasd:Connection>NAT</epasd:Connection><epasd:InstanceID>5</epasd:InstanceID><epasd:ResourceSubType>virtio</epasd:ResourceSubType><epasd:ResourceType>10</epasd:ResourceType></EthernetPortItem>
+       </VirtualHardwareSection></VirtualSystem>`,
+    );
+    expect(read.version).toBe('2.0');
+    expect(read.machines[0]).toMatchObject({
+      disks: [
+        {
+          id: 'd',
+          bus: 'sata',
+          controllerModel: 'ahci',
+          controller: 0,
+          unit: 2,
+          virtualSizeBytes: 4 * 2 ** 30,
+        },
+      ],
+      nics: [{ network: 'NAT', model: 'virtio' }],
+    });
+  });
+
+  it('a disk that is only named by its file is one of the package', () => {
+    const read = envelope(
+      1,
+      `<References><File ovf:id="f" ovf:href="a.img"/></References>
+       <VirtualSystem ovf:id="x"><VirtualHardwareSection>
+         <Item><rasd:HostResource>ovf:/file/f</rasd:HostResource><rasd:InstanceID>4</rasd:InstanceID><rasd:ResourceType>17</rasd:ResourceType></Item>
+       </VirtualHardwareSection></VirtualSystem>`,
+    );
+    expect(read.disks.map((d) => [d.diskId, d.file?.href])).toEqual([['file:f', 'a.img']]);
+    expect(read.machines[0]!.disks.map((d) => d.id)).toEqual(['file:f']);
+  });
+
+  it('the default configuration is taken, items of others left out', () => {
+    const memory = (configuration: string, mebibytes: number) =>
+      `<Item${configuration}><rasd:InstanceID>2</rasd:InstanceID><rasd:ResourceType>4</rasd:ResourceType><rasd:VirtualQuantity>${mebibytes}</rasd:VirtualQuantity></Item>`;
+    const read = envelope(
+      1,
+      `<DeploymentOptionSection><Configuration ovf:id="small"/><Configuration ovf:id="big" ovf:default="true"/></DeploymentOptionSection>
+       <VirtualSystem ovf:id="x"><VirtualHardwareSection>
+         ${memory('', 512)}${memory(' ovf:configuration="small"', 256)}${memory(' ovf:configuration="big huge"', 4096)}
+       </VirtualHardwareSection></VirtualSystem>`,
+    );
+    expect(read.machines[0]!.memoryBytes).toBe(4 * 2 ** 30);
+    expect(read.findings.map((f) => f.rule)).toEqual(['ovf.configuration']);
+  });
+
+  it('an encrypted package is refused', () => {
+    expect(() => envelope(2, '<EncryptionSection/><VirtualSystem ovf:id="x"/>')).toThrow(/encrypted/);
+  });
+});
