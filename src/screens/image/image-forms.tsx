@@ -25,12 +25,13 @@ export function PathForm({
     const id = typed.trim();
     setPath(id);
     onClose();
+    const before = port.getState().selected;
     await port.dispatch({ type: 'add-machine', id, select: true });
-    const { machines, selected } = port.getState();
-    const found = machines.items.find((i) => i.machine.id === id)?.machine.id ?? selected.at(-1);
-    if (found === undefined || !selected.includes(found)) return;
+    const { selected } = port.getState();
+    const added = selected.find((other) => !before.includes(other)) ?? selected.find((other) => other === id);
+    if (added === undefined) return;
     setPath('');
-    onAdded(found);
+    onAdded(added);
   };
   return (
     <Form

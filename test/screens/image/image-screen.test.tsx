@@ -76,6 +76,8 @@ describe('80 x 24', () => {
     await press('/', 'a', 'q', keys.enter);
     await shows('5 machines');
     expect(port.sent).toEqual([{ type: 'add-machine', id: '/aq', select: true }]);
+    await press('p');
+    expect(await shows('Add by path')).toContain('/aq');
   });
 
   test('other folders are searched anew', async () => {
