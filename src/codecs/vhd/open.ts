@@ -5,7 +5,7 @@ import { throwIfAborted } from '../../io/in-order.ts';
 import { AppError } from '../../model/errors.ts';
 import type { Finding } from '../../model/finding.ts';
 import type { ImageInfo, OpenContext, OpenImage } from '../codec.ts';
-import { blockDisk, coversSize, readBlockMap } from './blocks-of.ts';
+import { blockDisk, coversSize, readBlockMap } from './block-map.ts';
 import { creatorOf, diskSize, type FoundFooter, findFooter, type SizeReading } from './footer.ts';
 import {
   checksum,
