@@ -5,6 +5,7 @@ import { codecs } from './codecs/registry.ts';
 import { products } from './convert/products.ts';
 import { localPlugin } from './env-plugins/local/index.ts';
 import type { EnvironmentPlugin } from './env-plugins/plugin.ts';
+import { sshPlugin } from './env-plugins/ssh/index.ts';
 import { packageRoot } from './package-root.ts';
 import { Dispatcher } from './state/dispatcher.ts';
 import { SecretKeeper } from './state/secret-keeper.ts';
@@ -71,7 +72,8 @@ export async function compose(options: ComposeOptions): Promise<Composed> {
 }
 
 function environmentPlugins(): EnvironmentPlugin[] {
-  return [localPlugin({ imageExtensions: codecs.flatMap((codec) => codec.extensions) })];
+  const imageExtensions = codecs.flatMap((codec) => codec.extensions);
+  return [localPlugin({ imageExtensions }), sshPlugin({ imageExtensions })];
 }
 
 function catalogOf(plugins: readonly EnvironmentPlugin[]): Catalog {

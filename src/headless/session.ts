@@ -25,6 +25,12 @@ export async function withDispatcher<T>(
   };
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   for (const signal of signals) process.on(signal, stop);
+  // Nobody is there to be asked: the answer is no, and what was asked is in the error that follows.
+  dispatcher.watch((event) => {
+    if (event.type === 'question' && event.question !== undefined) {
+      void dispatcher.perform({ type: 'answer', id: event.question.id, yes: false });
+    }
+  });
   try {
     return await work(composed);
   } finally {

@@ -1,0 +1,70 @@
+/** "Disk files over SSH": disk images below folders of a host that runs sshd, as source. */
+import type { EnvironmentPlugin } from '../plugin.ts';
+
+export interface SshPluginOptions {
+  /** Extensions (no dot) of the files that are offered as disk images. */
+  readonly imageExtensions: readonly string[];
+}
+
+export function sshPlugin(options: SshPluginOptions): EnvironmentPlugin {
+  return {
+    id: 'ssh',
+    label: 'Disk files over SSH',
+    summary: 'disk images in folders of a host that is reached by SSH',
+    roles: ['source'],
+    fields: [
+      { key: 'host', label: 'Host', help: 'its name or IP address', kind: 'text', required: true },
+      {
+        key: 'port',
+        label: 'Port',
+        help: 'where sshd listens',
+        kind: 'number',
+        required: false,
+        default: '22',
+      },
+      { key: 'user', label: 'User', help: 'empty: the same as here', kind: 'text', required: false },
+      {
+        key: 'password',
+        label: 'Password',
+        help: 'used when the host wants one; empty: only keys',
+        kind: 'secret',
+        required: false,
+      },
+      {
+        key: 'keyFile',
+        label: 'Key file',
+        help: 'a private key; empty: those in the agent, then the usual ones in ~/.ssh',
+        kind: 'text',
+        required: false,
+      },
+      {
+        key: 'keyPassphrase',
+        label: 'Key passphrase',
+        help: 'for an encrypted key file that is not in the agent',
+        kind: 'secret',
+        required: false,
+      },
+      {
+        key: 'folders',
+        label: 'Folders',
+        help: 'folders there in which to look for images, separated by ":"',
+        kind: 'folders',
+        required: false,
+        default: '/var/lib/libvirt/images',
+      },
+      {
+        key: 'follow',
+        label: 'Follow names',
+        help: 'trust an image that names files outside its own folder, whatever they are',
+        kind: 'boolean',
+        required: false,
+        default: 'no',
+      },
+    ],
+    async connect(settings, context) {
+      // ssh2 is loaded at the first use only: it takes a good part of the time to start.
+      const { connect } = await import('./connect.ts');
+      return connect(settings, context, options);
+    },
+  };
+}

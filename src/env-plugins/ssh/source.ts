@@ -1,0 +1,88 @@
+/** Folders of a host as source. A machine's id is the absolute path of its image there. */
+import { posix } from 'node:path';
+import type { SshConnection } from '../../io/ssh/connection.ts';
+import { sftpSource } from '../../io/ssh/sftp-source.ts';
+import { AppError } from '../../model/errors.ts';
+import type { Machine } from '../../model/machine.ts';
+import { type ImagePlace, imageFileMachine, isInside, siblingPath } from '../image-paths.ts';
+import type { OpenDisk, SourceRole } from '../plugin.ts';
+import { extensionOf, findRemoteFiles } from './scan.ts';
+import { remotePath } from './settings.ts';
+
+export interface RemoteFolders {
+  /** The user's own folder there. */
+  readonly home: string;
+  readonly folders: readonly string[];
+  readonly imageExtensions: readonly string[];
+}
+
+export function sourceRole(connection: SshConnection, where: RemoteFolders): SourceRole {
+  const place: ImagePlace = { paths: posix, label: connection.target.host };
+  const wanted = new Set(where.imageExtensions);
+  return {
+    async list({ signal, found }) {
+      const sftp = await connection.sftp(signal);
+      for await (const { path, size } of findRemoteFiles(sftp, where.folders, wanted, signal)) {
+        found(named(imageFileMachine(path, size, place)));
+      }
+    },
+    async inspect(id, signal) {
+      const path = remotePath(id, where.home);
+      refusePackage(path);
+      const stats = await (await connection.sftp(signal)).stat(path, signal);
+      if (stats.isDirectory()) {
+        throw new AppError('unsupported', 'this is a folder, not an image', {
+          where: `${connection.name}:${path}`,
+          hint: 'name a file in it, or add the folder to those that are searched',
+        });
+      }
+      return imageFileMachine(path, stats.size, place);
+    },
+    open(machine, _diskId, signal) {
+      const path = remotePath(machine.id, where.home);
+      refusePackage(path);
+      return openRemoteImage(connection, path, place, posix.dirname(path), signal);
+    },
+  };
+}
+
+/** The image's bytes; names inside it are looked for beside it, at the far end. */
+async function openRemoteImage(
+  connection: SshConnection,
+  path: string,
+  place: ImagePlace,
+  home: string,
+  signal: AbortSignal | undefined,
+): Promise<OpenDisk> {
+  return {
+    source: await sftpSource(connection, path, signal),
+    ...(isInside(home, path, place) ? {} : { outside: true }),
+    sibling: async (name) => openRemoteImage(connection, siblingPath(name, path, place), place, home, signal),
+  };
+}
+
+function refusePackage(path: string): void {
+  if (!['ova', 'ovf'].includes(extensionOf(path))) return;
+  throw new AppError('unsupported', 'packages (OVA, OVF) are not read over SSH yet', {
+    where: path,
+    hint: 'copy it to this computer (scp), and open it here',
+  });
+}
+
+/** SFTP carries names as UTF-8: others can be seen and not be opened. */
+function named(machine: Machine): Machine {
+  if (!machine.id.includes('\ufffd')) return machine;
+  return {
+    ...machine,
+    disks: [],
+    findings: [
+      {
+        rule: 'file.name-not-utf8',
+        severity: 'blocker',
+        message: 'the name of this file is not UTF-8, so it can not be opened over SFTP',
+        evidence: machine.id,
+        remedy: 'rename it there, or make a link to it with a plain name',
+      },
+    ],
+  };
+}

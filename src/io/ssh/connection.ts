@@ -1,0 +1,189 @@
+/** An open connection to a host: commands and files, until it is closed or lost. */
+import type { Client, ClientChannel, SFTPWrapper } from 'ssh2';
+import { AppError } from '../../model/errors.ts';
+import { MiB } from '../../model/units.ts';
+import { describeTarget, lostConnection, printable, type SshTarget } from './failures.ts';
+import { quoteArgs } from './quote-args.ts';
+import { Sftp } from './sftp.ts';
+
+export interface ExecOptions {
+  readonly signal?: AbortSignal;
+  readonly input?: string | Uint8Array;
+  /** More than this on one of its outputs ends the command. Default 16 MiB. */
+  readonly maximumBytes?: number;
+}
+
+export interface ExecResult {
+  readonly code: number;
+  readonly stdout: Buffer;
+  readonly stderr: string;
+}
+
+/** How long a server that doesn't say goodbye is waited for. */
+const farewellMs = 500;
+
+export class SshConnection {
+  readonly target: SshTarget;
+  readonly #client: Client;
+  readonly #closed: Promise<void>;
+  /** Rejected by a lost connection, so that nothing waits for an answer that can't come. */
+  readonly #pending = new Set<(error: AppError) => void>();
+  #ended: AppError | undefined;
+  #sftp: Promise<Sftp> | undefined;
+
+  constructor(client: Client, target: SshTarget) {
+    this.target = target;
+    this.#client = client;
+    let why = 'the server closed the connection';
+    client.on('error', (error: Error) => {
+      why = /keepalive/i.test(error.message) ? 'the host does not answer any more' : error.message;
+      this.#end(lostConnection(target, why));
+    });
+    this.#closed = new Promise((resolve) => {
+      client.once('close', () => {
+        this.#end(lostConnection(target, why));
+        resolve();
+      });
+    });
+  }
+
+  /** `user@host`, for messages. */
+  get name(): string {
+    return describeTarget(this.target);
+  }
+
+  /**
+   * `start` is given the two ends of a promise; a lost connection and the signal reject it too. What comes after
+   * that is ignored. @throws AppError `unreachable`, `cancelled`.
+   */
+  request<T>(
+    start: (resolve: (value: T) => void, reject: (error: unknown) => void) => void,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      if (this.#ended !== undefined) return reject(this.#ended);
+      const settle = (act: () => void) => {
+        this.#pending.delete(refuse);
+        signal?.removeEventListener('abort', cancel);
+        act();
+      };
+      const refuse = (error: unknown) => settle(() => reject(error));
+      const cancel = () => refuse(new AppError('cancelled', 'cancelled', { cause: signal?.reason }));
+      if (signal?.aborted) return cancel();
+      this.#pending.add(refuse);
+      signal?.addEventListener('abort', cancel, { once: true });
+      try {
+        start((value) => settle(() => resolve(value)), refuse);
+      } catch (error) {
+        // ssh2 throws when the socket is gone and its end has not been told yet.
+        refuse(lostConnection(this.target, (error as Error).message));
+      }
+    });
+  }
+
+  /** The files there; one channel for all. @throws AppError `unsupported` when the server has no SFTP. */
+  sftp(signal?: AbortSignal): Promise<Sftp> {
+    const opened = this.#sftp ?? this.#openSftp();
+    this.#sftp = opened;
+    opened.catch(() => {
+      this.#sftp = undefined;
+    });
+    return this.request((resolve, reject) => opened.then(resolve, reject), signal);
+  }
+
+  async #openSftp(): Promise<Sftp> {
+    const wrapper = await this.request<SFTPWrapper>((resolve, reject) => {
+      this.#client.sftp((error, sftp) => {
+        if (error) reject(this.#channelFailure('SFTP', error));
+        else resolve(sftp);
+      });
+    });
+    return new Sftp(this, wrapper);
+  }
+
+  /**
+   * Runs a command and waits for its end; whatever its exit code, that is an answer.
+   * @throws AppError `io` when it says too much or is killed, `cancelled`, `unreachable`.
+   */
+  async exec(args: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
+    const command = quoteArgs(args);
+    let channel: ClientChannel | undefined;
+    try {
+      return await this.request<ExecResult>((resolve, reject) => {
+        this.#client.exec(command, (error, opened) => {
+          if (error) return reject(this.#channelFailure('the command', error));
+          channel = opened;
+          if (options.signal?.aborted) return opened.close();
+          collect(opened, args[0]!, options, this.name, resolve, reject);
+        });
+      }, options.signal);
+    } catch (error) {
+      channel?.close();
+      throw error;
+    }
+  }
+
+  #channelFailure(what: string, error: Error): AppError {
+    return new AppError('unsupported', `channel: the server refuses ${what}: ${printable(error.message)}`, {
+      where: this.name,
+      hint: 'check that this user may log in there with a shell, and that sshd_config has "Subsystem sftp"',
+      cause: error,
+    });
+  }
+
+  #end(error: AppError): void {
+    this.#ended ??= error;
+    for (const refuse of [...this.#pending]) refuse(this.#ended);
+  }
+
+  /** Never throws, also when the connection is lost or closed already. */
+  async close(): Promise<void> {
+    this.#end(new AppError('cancelled', 'the connection was closed', { where: this.name }));
+    this.#client.end();
+    let clock: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      clock = setTimeout(resolve, farewellMs);
+    });
+    await Promise.race([this.#closed, late]);
+    clearTimeout(clock);
+    this.#client.destroy();
+  }
+}
+
+function collect(
+  channel: ClientChannel,
+  name: string,
+  { input, maximumBytes = 16 * MiB }: ExecOptions,
+  where: string,
+  resolve: (result: ExecResult) => void,
+  reject: (error: AppError) => void,
+): void {
+  const gather = (stream: NodeJS.ReadableStream) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    stream.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes <= maximumBytes) chunks.push(chunk);
+      else reject(new AppError('io', `"${printable(name)}" says more than ${maximumBytes} bytes`, { where }));
+    });
+    return chunks;
+  };
+  const stdout = gather(channel);
+  const stderr = gather(channel.stderr);
+  let code: number | null | undefined;
+  let killedBy = '';
+  channel.on('exit', (status: number | null, signal?: string) => {
+    code = status;
+    killedBy = signal ?? '';
+  });
+  channel.on('close', () => {
+    if (typeof code === 'number') {
+      resolve({ code, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr).toString() });
+    } else {
+      const how = killedBy === '' ? 'ended without telling how' : `was ended by ${printable(killedBy)}`;
+      reject(new AppError('io', `"${printable(name)}" ${how}`, { where }));
+    }
+  });
+  channel.on('error', (error: Error) => reject(new AppError('io', printable(error.message), { where })));
+  channel.end(input === undefined ? undefined : Buffer.from(input));
+}

@@ -1,0 +1,168 @@
+/** Files of a host by SFTP (version 3): promises, errors in our words, reads bounded in number. */
+import type { FileEntryWithStats, SFTPWrapper, Stats } from 'ssh2';
+import { AppError } from '../../model/errors.ts';
+import type { SshConnection } from './connection.ts';
+import { printable } from './failures.ts';
+
+export type RemoteStats = Stats;
+export type RemoteEntry = FileEntryWithStats;
+export type RemoteHandle = Buffer;
+
+/**
+ * What is asked for at once. OpenSSH answers up to 255 KiB (`limits@openssh.com`), and ssh2 takes 254 for sure; more
+ * would become two questions, one behind the other.
+ */
+export const pieceBytes = 254 * 1024;
+const piecesInFlight = 16;
+
+export class Sftp {
+  readonly #connection: SshConnection;
+  readonly #sftp: SFTPWrapper;
+  /**
+   * Answers land in buffers of our own: after a cancel one may still come, and must not land in memory that has
+   * another use by then. A buffer comes back with its answer, so their number bounds the questions.
+   */
+  readonly #free: Buffer[] = [];
+  readonly #waiting: ((buffer: Buffer) => void)[] = [];
+  #made = 0;
+  /** The SFTP server ended while the connection stands: ssh2 would never answer a further request. */
+  #gone = false;
+
+  constructor(connection: SshConnection, sftp: SFTPWrapper) {
+    this.#connection = connection;
+    this.#sftp = sftp;
+    sftp.on('error', () => undefined); // every request is told of it
+    sftp.on('close', () => {
+      this.#gone = true;
+    });
+  }
+
+  /** The absolute path of `path`; of `.`, the user's own folder. */
+  realpath(path: string, signal?: AbortSignal): Promise<string> {
+    return this.#ask(path, signal, (done) => this.#sftp.realpath(path, done));
+  }
+
+  stat(path: string, signal?: AbortSignal): Promise<RemoteStats> {
+    return this.#ask(path, signal, (done) => this.#sftp.stat(path, done));
+  }
+
+  fstat(handle: RemoteHandle, path: string, signal?: AbortSignal): Promise<RemoteStats> {
+    return this.#ask(path, signal, (done) => this.#sftp.fstat(handle, done));
+  }
+
+  open(path: string, signal?: AbortSignal): Promise<RemoteHandle> {
+    return this.#ask(path, signal, (done) => this.#sftp.open(path, 'r', done));
+  }
+
+  async close(handle: RemoteHandle): Promise<void> {
+    // Nothing was written: whether the far end takes the goodbye makes no difference.
+    await this.#ask<void>('', undefined, (done) =>
+      this.#sftp.close(handle, (error) => done(error, undefined)),
+    ).catch(() => undefined);
+  }
+
+  /** The entries of a folder as they come, in the server's order. */
+  async *entries(path: string, signal?: AbortSignal): AsyncGenerator<RemoteEntry> {
+    const handle = await this.#ask<Buffer>(path, signal, (done) => this.#sftp.opendir(path, done));
+    try {
+      for (;;) {
+        const part = await this.#ask<RemoteEntry[] | undefined>(path, signal, (done) =>
+          this.#sftp.readdir(handle, (error, list) => {
+            if (statusOf(error) === status.endOfFile) done(undefined, undefined);
+            else done(error, list);
+          }),
+        );
+        if (part === undefined) return;
+        yield* part;
+      }
+    } finally {
+      await this.close(handle);
+    }
+  }
+
+  /** Reads at most `pieceBytes` into `target`; resolves to how many came: 0 at the end of the file. */
+  async readPiece(
+    handle: RemoteHandle,
+    target: Uint8Array,
+    offset: number,
+    path: string,
+    signal?: AbortSignal,
+  ): Promise<number> {
+    const buffer = await this.#buffer(signal);
+    const length = Math.min(target.length, pieceBytes);
+    let asked = false;
+    try {
+      return await this.#ask<number>(path, signal, (done) => {
+        asked = true;
+        this.#sftp.read(handle, buffer, 0, length, offset, (error, count) => {
+          // After a cancel the target may be in use for something else.
+          if (!error && !signal?.aborted) target.set(buffer.subarray(0, count));
+          this.#release(buffer);
+          done(error, count);
+        });
+      });
+    } finally {
+      if (!asked) this.#release(buffer);
+    }
+  }
+
+  #buffer(signal: AbortSignal | undefined): Promise<Buffer> {
+    const buffer = this.#free.pop();
+    if (buffer !== undefined) return Promise.resolve(buffer);
+    if (this.#made < piecesInFlight) {
+      this.#made++;
+      return Promise.resolve(Buffer.allocUnsafeSlow(pieceBytes));
+    }
+    return this.#connection.request<Buffer>((resolve) => {
+      // Who was cancelled meanwhile passes it on.
+      this.#waiting.push((free) => (signal?.aborted ? this.#release(free) : resolve(free)));
+    }, signal);
+  }
+
+  #release(buffer: Buffer): void {
+    const next = this.#waiting.shift();
+    if (next !== undefined) next(buffer);
+    else this.#free.push(buffer);
+  }
+
+  #ask<T>(
+    path: string,
+    signal: AbortSignal | undefined,
+    start: (done: (error: Error | null | undefined, value: T) => void) => void,
+  ): Promise<T> {
+    return this.#connection.request<T>((resolve, reject) => {
+      if (this.#gone) return reject(this.#failure(new Error('the server of files there has ended'), path));
+      start((error, value) => {
+        if (error) reject(this.#failure(error, path));
+        else resolve(value);
+      });
+    }, signal);
+  }
+
+  #failure(error: Error, path: string): AppError {
+    const where = `${this.#connection.name}:${path}`;
+    switch (statusOf(error)) {
+      case status.noSuchFile:
+        return new AppError('not-found', 'no such file or folder', { where, cause: error });
+      case status.permissionDenied:
+        return new AppError('auth', 'permission denied', {
+          where,
+          cause: error,
+          hint: 'log in as a user who may read it, or change its owner or mode there',
+        });
+      case undefined:
+        // No answer any more, though the connection stands: the SFTP server ended.
+        return new AppError('io', `SFTP: ${printable(error.message)}`, { where, cause: error });
+      default:
+        return new AppError('io', printable(error.message), { where, cause: error });
+    }
+  }
+}
+
+/** draft-ietf-secsh-filexfer-02, section 7. */
+const status = { endOfFile: 1, noSuchFile: 2, permissionDenied: 3 } as const;
+
+function statusOf(error: Error | null | undefined): number | undefined {
+  const code = (error as { code?: unknown } | null | undefined)?.code;
+  return typeof code === 'number' ? code : undefined;
+}
