@@ -29,7 +29,7 @@ export function noticeLines(state: State, summary: KeySummary, columns: number):
     summary.refused !== undefined
       ? { level: 'warning', text: summary.refused }
       : state.terminating
-        ? { level: 'info', text: 'Ending … (Ctrl+C again: at once)' }
+        ? { level: 'info', text: 'Ending (Ctrl+C again: at once)' }
         : state.notice;
   if (notice === undefined) return [];
   const word = summary.refused === undefined ? words[notice.level] : 'Not now: ';

@@ -58,6 +58,12 @@ export async function openTui(port: DispatcherPort, { stdin, stdout }: TuiStream
   );
   process.on('SIGCONT', resume);
   stdout.on('error', ignoreLostTerminal);
+  // A terminal that hangs up need not send SIGHUP, to a process started by nohup for instance.
+  const lost = () => {
+    ignoreLostTerminal();
+    void guard.end();
+  };
+  stdin.on('end', lost).on('error', lost);
   session.enter();
   session.catchStray();
   try {
@@ -79,6 +85,7 @@ export async function openTui(port: DispatcherPort, { stdin, stdout }: TuiStream
     throw error;
   } finally {
     process.off('SIGCONT', resume);
+    stdin.off('end', lost).off('error', lost);
     writer.close();
     session.leave();
     session.printStray();

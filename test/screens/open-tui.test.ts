@@ -97,6 +97,15 @@ describe('gives the terminal back', () => {
     expect(process.exitCode).toBe(code);
   });
 
+  it.each(['end', 'error'] as const)('when the terminal is gone: %s', async (event) => {
+    const tui = open();
+    await tui.shown;
+    tui.stdin.emit(event, new Error('EIO'));
+    expect(await tui.outcome).toBe('ended');
+    expect(tui.port.sent).toEqual([{ type: 'terminate' }]);
+    expect(process.exitCode).toBe(129);
+  });
+
   it('when a screen throws', async () => {
     const port = fakePort(states.environment!);
     const tui = open(port);

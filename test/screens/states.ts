@@ -417,6 +417,7 @@ export const states: Readonly<Record<string, State>> = {
       text: 'preferences.json is not JSON at line 3; it was left as it is, defaults are used',
     },
   },
+  terminating: { ...configured, screen: 'run', run: { ...run, status: 'cancelling' }, terminating: true },
   odd: {
     ...connected,
     screen: 'image',
