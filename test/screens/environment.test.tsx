@@ -36,7 +36,7 @@ describe('views', () => {
   it('tell what failed and what to try', () => {
     const texts = detailLines(vsphere, states['connect-failed']!).map((line) => line.text);
     expect(texts.slice(0, 2)).toEqual([
-      'Connecting failed: no answer within 10 s (vcenter.lab.example:443)',
+      'VMware vSphere: connecting failed: no answer within 10 s (vcenter.lab.example:443)',
       'What to try: check the name and the firewall',
     ]);
   });
@@ -44,7 +44,7 @@ describe('views', () => {
 
 it('connects, lists and goes to the machines', async () => {
   const app = drawApp(states.environment!);
-  await app.press(keys.down, keys.enter);
+  await app.press(keys.enter);
   await app.shows('[3 Image]');
   const types = app.port.sent.map((c) => c.type);
   expect(app.port.sent[0]).toEqual({ type: 'connect', environment: 'vsphere', profile: 'p1' });

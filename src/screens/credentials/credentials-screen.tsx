@@ -126,6 +126,14 @@ function useCredentialsKeys(
         send({ type: 'go', screen: 'environment' });
       },
     },
+    {
+      key: 'u',
+      label: status === 'absent' ? 'make the vault' : 'unlock',
+      help: 'open the encrypted file with its passphrase, or make it',
+      quiet: status !== 'locked' && status !== 'absent',
+      reason: status === 'locked' || status === 'absent' ? undefined : 'nothing is locked',
+      run: () => ask({ type: 'unlock' }),
+    },
     { key: 'a', label: 'add', help: 'add a profile', run: () => ask({ type: 'add' }) },
     {
       key: 'e',
@@ -148,13 +156,5 @@ function useCredentialsKeys(
       run: () => row && ask({ type: 'delete', profile: row }),
     },
     { key: 's', label: 'store', help: 'choose where secrets are kept', run: () => ask({ type: 'store' }) },
-    {
-      key: 'u',
-      label: status === 'absent' ? 'make the vault' : 'unlock',
-      help: 'open the encrypted file with its passphrase, or make it',
-      quiet: status !== 'locked' && status !== 'absent',
-      reason: status === 'locked' || status === 'absent' ? undefined : 'nothing is locked',
-      run: () => ask({ type: 'unlock' }),
-    },
   ]);
 }

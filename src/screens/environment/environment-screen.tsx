@@ -2,8 +2,8 @@ import { Box, Text } from 'ink';
 import { useState } from 'react';
 import type { State } from '../../state/state.ts';
 import { formField } from '../credentials/credentials-view.ts';
-import { type ScreenProps, useKeys } from '../screen.ts';
-import { Form } from '../widgets/form.tsx';
+import { type ScreenProps, useKeys, useRemembered } from '../screen.ts';
+import { Form, type Values } from '../widgets/form.tsx';
 import { type Column, ScrollList, useScrollList } from '../widgets/scroll-list.tsx';
 import { Spinner } from '../widgets/spinner.tsx';
 import { useTerminal } from '../widgets/terminal.ts';
@@ -17,6 +17,7 @@ import {
   type Row,
   rowsOf,
   settableFields,
+  startRow,
   statusOf,
   summaryOf,
   whyNot,
@@ -39,6 +40,8 @@ const detailRows = 6;
 export function EnvironmentScreen({ port, state, rows, columns }: ScreenProps) {
   const { styles } = useTerminal();
   const [changing, setChanging] = useState<Row>();
+  // Typed once, they hold for this environment until the end.
+  const [typed, setTyped] = useRemembered<Readonly<Record<string, Values>>>('environment settings', {});
   const { connection } = state;
   const list = useScrollList<Row>({
     name: 'environments',
@@ -46,7 +49,8 @@ export function EnvironmentScreen({ port, state, rows, columns }: ScreenProps) {
     columns: columnsOf(state),
     keyOf: keyOfRow,
     height: Math.max(3, rows - detailRows - 1),
-    noun: 'environment',
+    noun: 'row',
+    start: startRow(state),
     active: changing === undefined,
   });
   const row = list.current;
@@ -65,7 +69,7 @@ export function EnvironmentScreen({ port, state, rows, columns }: ScreenProps) {
       reason: connecting ? 'it is connecting; c cancels' : whyNot(row, state),
       run: () => {
         if (here) void port.dispatch({ type: 'go', screen: 'image' });
-        else if (row !== undefined) void connectTo(port, row);
+        else if (row !== undefined) void connectTo(port, row, typed[keyOfRow(row)]);
       },
     },
     {
@@ -81,7 +85,7 @@ export function EnvironmentScreen({ port, state, rows, columns }: ScreenProps) {
       label: 'connect again',
       quiet: !here,
       reason: here ? undefined : 'it is not connected',
-      run: () => row && void connectTo(port, row),
+      run: () => row && void connectTo(port, row, typed[keyOfRow(row)]),
     },
     ...(connecting
       ? [
@@ -91,7 +95,7 @@ export function EnvironmentScreen({ port, state, rows, columns }: ScreenProps) {
       : []),
   ]);
   if (changing !== undefined) {
-    const settings = profileOf(changing, state)?.settings;
+    const settings = { ...profileOf(changing, state)?.settings, ...typed[keyOfRow(changing)] };
     return (
       <Form
         title={`Settings: ${labelOf(changing)}`}
@@ -101,6 +105,7 @@ export function EnvironmentScreen({ port, state, rows, columns }: ScreenProps) {
         submitLabel="connect"
         onSubmit={(values) => {
           setChanging(undefined);
+          setTyped((now) => ({ ...now, [keyOfRow(changing)]: values }));
           void connectTo(port, changing, values);
         }}
         onCancel={() => setChanging(undefined)}

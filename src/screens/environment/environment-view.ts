@@ -53,6 +53,13 @@ export function whyNot(row: Row | undefined, state: State): string | undefined {
   return have ? 'choose one of its profiles first (1)' : 'add a profile for it first (1, then a)';
 }
 
+/** Where one most likely wants to go: what is connected or was tried, else the environment of the profile. */
+export function startRow(state: State): string | undefined {
+  const { connection } = state;
+  if (connection.status !== 'none') return connection.environment;
+  return state.profiles.find((p) => p.id === state.profile)?.environment;
+}
+
 /** The fields that may be changed for this connection alone: all but the secrets. */
 export const settableFields = (row: Row | undefined) =>
   row?.kind === 'environment' ? row.environment.fields.filter((f) => f.kind !== 'secret') : [];
@@ -61,12 +68,14 @@ export const settableFields = (row: Row | undefined) =>
 export function detailLines(row: Row | undefined, state: State): PaneLine[] {
   const { connection } = state;
   if (connection.status === 'failed') {
-    const { failure } = connection;
+    const { environment, failure } = connection;
     const { hint, ...rest } = failure;
+    const name = state.catalog.environments.find((e) => e.id === environment)?.label ?? environment;
+    const here = row?.kind === 'environment' && row.environment.id === environment;
     return [
-      { text: `Connecting failed: ${describeFailure(rest)}`, tone: 'error' },
+      { text: `${name}: connecting failed: ${describeFailure(rest)}`, tone: 'error' },
       ...(hint === undefined ? [] : [{ text: `What to try: ${hint}` }]),
-      { text: 'Enter tries again; 1 goes back to the credentials.', tone: 'dim' },
+      ...(here ? [{ text: 'Enter tries again; 1 goes back to the credentials.', tone: 'dim' as const }] : []),
     ];
   }
   const connected: PaneLine[] =

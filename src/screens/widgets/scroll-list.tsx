@@ -35,6 +35,8 @@ export interface ListOptions<T> {
   /** With marks, `space` and `ctrl+a` are bound and every row carries a box. */
   readonly marks?: ReadonlySet<string>;
   onMark?(keys: readonly string[]): void;
+  /** Where the cursor is before it was ever moved; absent: the first row. */
+  readonly start?: string | undefined;
   /** False while another part of the screen has the keys. */
   readonly active?: boolean;
 }
@@ -61,12 +63,12 @@ export function useScrollList<T>(options: ListOptions<T>): ScrollListModel<T> {
   const keys = useMemo(() => shown.map(keyOf), [shown]);
   const titled = columns.some((c) => c.title !== undefined);
   const page = Math.max(1, options.height - 1 - (titled ? 1 : 0));
-  const index = cursorIndex(keys, state.cursor);
+  const index = cursorIndex(keys, state.cursor ?? options.start);
   const top = scrolled(state.top, index, shown.length, page);
 
   const go = (move: Move) => () =>
     setState((now) => {
-      const at = moved(cursorIndex(keys, now.cursor), keys.length, page, move);
+      const at = moved(cursorIndex(keys, now.cursor ?? options.start), keys.length, page, move);
       const key = keys[at];
       return key === undefined ? now : { ...now, cursor: key, top: scrolled(top, at, keys.length, page) };
     });
