@@ -18,6 +18,8 @@ export interface SshdOptions {
   /** Lines of sshd_config that go before ours. */
   readonly config?: readonly string[];
   readonly port?: number;
+  /** Default `internal-sftp`. */
+  readonly sftp?: string;
   /** Default ed25519. */
   readonly hostKeys?: readonly string[];
 }
@@ -59,8 +61,9 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
       'StrictModes no',
       'UsePAM no',
       'PasswordAuthentication no',
+      'KbdInteractiveAuthentication no',
       'PermitRootLogin yes',
-      'Subsystem sftp internal-sftp',
+      `Subsystem sftp ${options.sftp ?? 'internal-sftp'}`,
       '',
     ].join('\n'),
   );

@@ -19,6 +19,11 @@ export interface ExecResult {
   readonly stderr: string;
 }
 
+interface Watch {
+  readonly cancels: Set<() => void>;
+  readonly listener: () => void;
+}
+
 /** How long a server that doesn't say goodbye is waited for. */
 const farewellMs = 500;
 
@@ -28,6 +33,7 @@ export class SshConnection {
   readonly #closed: Promise<void>;
   /** Rejected by a lost connection, so that nothing waits for an answer that can't come. */
   readonly #pending = new Set<(error: AppError) => void>();
+  readonly #watches = new Map<AbortSignal, Watch>();
   #ended: AppError | undefined;
   #sftp: Promise<Sftp> | undefined;
 
@@ -64,14 +70,14 @@ export class SshConnection {
       if (this.#ended !== undefined) return reject(this.#ended);
       const settle = (act: () => void) => {
         this.#pending.delete(refuse);
-        signal?.removeEventListener('abort', cancel);
+        unwatch();
         act();
       };
       const refuse = (error: unknown) => settle(() => reject(error));
       const cancel = () => refuse(new AppError('cancelled', 'cancelled', { cause: signal?.reason }));
       if (signal?.aborted) return cancel();
       this.#pending.add(refuse);
-      signal?.addEventListener('abort', cancel, { once: true });
+      const unwatch = this.#onAbort(signal, cancel);
       try {
         start((value) => settle(() => resolve(value)), refuse);
       } catch (error) {
@@ -79,6 +85,30 @@ export class SshConnection {
         refuse(lostConnection(this.target, (error as Error).message));
       }
     });
+  }
+
+  /** One listener for all requests of a signal: Node warns of more than ten. */
+  #onAbort(signal: AbortSignal | undefined, cancel: () => void): () => void {
+    if (signal === undefined) return () => undefined;
+    const watch = this.#watches.get(signal) ?? this.#watch(signal);
+    watch.cancels.add(cancel);
+    return () => {
+      watch.cancels.delete(cancel);
+      if (watch.cancels.size > 0) return;
+      this.#watches.delete(signal);
+      signal.removeEventListener('abort', watch.listener);
+    };
+  }
+
+  #watch(signal: AbortSignal): Watch {
+    const cancels = new Set<() => void>();
+    const listener = () => {
+      for (const cancel of [...cancels]) cancel();
+    };
+    signal.addEventListener('abort', listener, { once: true });
+    const watch = { cancels, listener };
+    this.#watches.set(signal, watch);
+    return watch;
   }
 
   /** The files there; one channel for all. @throws AppError `unsupported` when the server has no SFTP. */

@@ -22,7 +22,7 @@ export async function sftpSource(
   try {
     const stats = await sftp.fstat(handle, path, signal);
     checkKind(stats, where);
-    return handleSource(sftp, handle, path, where, stats.size);
+    return handleSource(sftp, handle, path, where, stats);
   } catch (error) {
     await sftp.close(handle);
     throw error;
@@ -49,7 +49,7 @@ function handleSource(
   handle: RemoteHandle,
   path: string,
   where: string,
-  size: number,
+  { size, mtime }: RemoteStats,
 ): ByteSource {
   let closed = false;
   const readPart = async (target: Uint8Array, offset: number, signal: AbortSignal | undefined) => {
@@ -69,6 +69,7 @@ function handleSource(
     name: path,
     size,
     access: 'random',
+    modifiedAt: mtime,
     async read(target, offset, signal) {
       checkRange(source, offset, target.length);
       throwIfAborted(signal);
