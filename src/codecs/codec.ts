@@ -3,7 +3,7 @@ import type { ByteSource } from '../io/byte-source.ts';
 import type { Disk } from '../io/disk.ts';
 import type { EncodedFile } from '../io/encoded-file.ts';
 import type { ImageInfo } from '../model/image-info.ts';
-import type { Options, OptionSpec } from '../model/options.ts';
+import type { OptionSpec, Options } from '../model/options.ts';
 
 export type { ImageInfo };
 
@@ -23,6 +23,11 @@ export interface OpenContext {
    * @throws AppError `not-found`, or `unsupported` when the place may not be opened (another host, a URL).
    */
   sibling(name: string): Promise<ByteSource>;
+  /**
+   * Names of the files beside the image, for a format that knows its parent by an id only; each may be asked for
+   * with `sibling` or `parent`. Absent where the place can't be listed.
+   */
+  neighbours?(): Promise<string[]>;
   /** The image below, opened through the registry; `format` is the id that the child names, where it does. */
   parent(name: string, format?: string): Promise<OpenImage>;
 }

@@ -4,10 +4,12 @@ import { AppError } from '../model/errors.ts';
 import type { Codec } from './codec.ts';
 import { qcow2Codec } from './qcow2/index.ts';
 import { rawCodec } from './raw/index.ts';
+import { vdiCodec } from './vdi/index.ts';
 import { vhdCodec } from './vhd/index.ts';
+import { vhdxCodec } from './vhdx/index.ts';
 import { vmdkCodec } from './vmdk/index.ts';
 
-export const codecs: readonly Codec[] = [qcow2Codec, vmdkCodec, vhdCodec, rawCodec];
+export const codecs: readonly Codec[] = [qcow2Codec, vmdkCodec, vhdCodec, vhdxCodec, vdiCodec, rawCodec];
 
 /** @throws AppError `unsupported` listing what there is. */
 export function codecById(id: string): Codec {

@@ -78,14 +78,26 @@ function contextFor(
   chain: readonly string[],
   opened: ByteSource[],
 ): OpenContext {
+  // Names that the environment gave, not the image: they may be looked into wherever they lead.
+  const listed = new Set<string>();
+  const neighbours = disk.neighbours?.bind(disk);
   return {
     ...(options.signal === undefined ? {} : { signal: options.signal }),
     async sibling(name) {
       const found = await disk.sibling(name);
       opened.push(found.source);
-      if (found.outside && !options.follow) throw refuseOutside(found.source.name);
+      if (found.outside && !options.follow && !listed.has(name)) throw refuseOutside(found.source.name);
       return found.source;
     },
+    ...(neighbours === undefined
+      ? {}
+      : {
+          async neighbours() {
+            const names = await neighbours();
+            for (const name of names) listed.add(name);
+            return names;
+          },
+        }),
     async parent(name, format) {
       const image = await openLayer(await disk.sibling(name), format, options, chain);
       opened.push({ ...closing(image), name });

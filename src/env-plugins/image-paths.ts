@@ -53,3 +53,14 @@ export function isInside(folder: string, file: string, { paths } = thisComputer)
   const way = paths.relative(folder, file);
   return way !== '' && !way.startsWith('..') && !paths.isAbsolute(way);
 }
+
+/**
+ * Where an image's relatives are looked for, as names from its own folder: beside it and, as VirtualBox keeps
+ * differencing disks in a folder of their own, above a folder `Snapshots`.
+ */
+export function relativesFolders(file: string, { paths } = thisComputer): { path: string; prefix: string }[] {
+  const own = paths.dirname(file);
+  const beside = { path: own, prefix: '' };
+  if (paths.basename(own).toLowerCase() !== 'snapshots') return [beside];
+  return [beside, { path: paths.dirname(own), prefix: `..${paths.sep}` }];
+}

@@ -44,6 +44,11 @@ export interface OpenDisk {
    * @throws AppError `not-found`, `unsupported`.
    */
   sibling(name: string): Promise<OpenDisk>;
+  /**
+   * Names of the files beside this one, each for `sibling`; for formats that know their parent by an id only.
+   * Absent where the place can't be listed.
+   */
+  neighbours?(): Promise<string[]>;
 }
 
 export interface ListOptions {

@@ -9,6 +9,8 @@ export interface ByteSource {
   readonly size: number;
   /** `forward`: only ascending offsets can be read, each byte once. */
   readonly access: 'random' | 'forward';
+  /** When the content was last changed, seconds since 1970; absent where the storage can't tell. */
+  readonly modifiedAt?: number;
   /**
    * Fills `target` exactly with the bytes from `offset` on.
    * @throws AppError `corrupt` past the end, `io` when the storage fails, `cancelled` on abort.

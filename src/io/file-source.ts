@@ -27,19 +27,20 @@ export async function fileSource(path: string): Promise<ByteSource> {
       throw new AppError('unsupported', 'neither a file nor a block device', { where: path });
     }
     const size = stat.isBlockDevice() ? await deviceSize(handle) : stat.size;
-    return handleSource(handle, path, size);
+    return handleSource(handle, path, size, Math.floor(stat.mtimeMs / 1000));
   } catch (error) {
     await handle.close();
     throw error;
   }
 }
 
-function handleSource(handle: FileHandle, path: string, size: number): ByteSource {
+function handleSource(handle: FileHandle, path: string, size: number, modifiedAt: number): ByteSource {
   let seekable = true;
   const source: ByteSource = {
     name: path,
     size,
     access: 'random',
+    modifiedAt,
     async read(target, offset, signal) {
       checkRange(source, offset, target.length);
       let done = 0;

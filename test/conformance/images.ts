@@ -1,5 +1,5 @@
 /** Raw content to convert, and how tests open and write images. */
-import { open } from 'node:fs/promises';
+import { open, readdir } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import type { Codec, OpenContext, OpenImage } from '../../src/codecs/codec.ts';
 import { rawCodec } from '../../src/codecs/raw/index.ts';
@@ -149,6 +149,7 @@ export async function openFile(
   const codecs = [...new Set([codec, ...others, rawCodec])];
   const context: OpenContext = {
     sibling: (name) => fileSource(place(name)),
+    neighbours: () => readdir(dirname(path)),
     async parent(name, format) {
       const below = codecs.find((c) => c.id === format) ?? (await probeFile(codecs, place(name)));
       return openFile(below, place(name), codecs);

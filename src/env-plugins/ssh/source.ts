@@ -4,7 +4,13 @@ import type { SshConnection } from '../../io/ssh/connection.ts';
 import { sftpSource } from '../../io/ssh/sftp-source.ts';
 import { AppError } from '../../model/errors.ts';
 import type { Machine } from '../../model/machine.ts';
-import { type ImagePlace, imageFileMachine, isInside, siblingPath } from '../image-paths.ts';
+import {
+  type ImagePlace,
+  imageFileMachine,
+  isInside,
+  relativesFolders,
+  siblingPath,
+} from '../image-paths.ts';
 import type { OpenDisk, SourceRole } from '../plugin.ts';
 import { extensionOf, findRemoteFiles } from './scan.ts';
 import { remotePath } from './settings.ts';
@@ -58,7 +64,31 @@ async function openRemoteImage(
     source: await sftpSource(connection, path, signal),
     ...(isInside(home, path, place) ? {} : { outside: true }),
     sibling: async (name) => openRemoteImage(connection, siblingPath(name, path, place), place, home, signal),
+    neighbours: () => filesBeside(connection, path, place, signal),
   };
+}
+
+/** In name order; a folder that can't be read has none. */
+async function filesBeside(
+  connection: SshConnection,
+  path: string,
+  place: ImagePlace,
+  signal: AbortSignal | undefined,
+): Promise<string[]> {
+  const sftp = await connection.sftp(signal);
+  const names: string[] = [];
+  for (const folder of relativesFolders(path, place)) {
+    const found: string[] = [];
+    try {
+      for await (const { filename, attrs } of sftp.entries(folder.path, signal)) {
+        if (!attrs.isDirectory() && found.length < 10_000) found.push(filename);
+      }
+    } catch (error) {
+      if (!(error instanceof AppError) || error.kind === 'cancelled') throw error;
+    }
+    names.push(...found.sort().map((name) => folder.prefix + name));
+  }
+  return names;
 }
 
 function refusePackage(path: string): void {
