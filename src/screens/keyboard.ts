@@ -117,8 +117,7 @@ export class Keyboard {
     } else {
       this.press(next);
     }
-    // A macrotask between two keys lets React draw what the first one changed.
-    setImmediate(() => this.#drain());
+    afterDrawing(() => this.#drain());
   }
 
   /** Topmost first; those of the topmost level alone where that is exclusive; `always` before all. */
@@ -161,6 +160,11 @@ export class Keyboard {
     this.#summary = { bindings, exclusive, ...refused };
     for (const listener of this.#listeners) listener();
   }
+}
+
+/** React draws in a macrotask that it asks for only after the present one: the second from now comes after it. */
+function afterDrawing(next: () => void): void {
+  setImmediate(() => setImmediate(() => setImmediate(next)));
 }
 
 export const keysOfBinding = (binding: KeyBinding): readonly string[] =>

@@ -100,6 +100,13 @@ it('connects with other settings', async () => {
   });
 });
 
+it('sees each key of one chunk on the screen that the former has made', async () => {
+  const app = drawApp({ ...base, screen: 'environment' });
+  await app.press(keys.end + keys.enter);
+  await app.shows('[3 Image]');
+  expect(app.port.sent).toContainEqual({ type: 'add-machine', id: base.catalog.sample, select: true });
+});
+
 it('takes the sample', async () => {
   const app = drawApp({ ...base, screen: 'environment' });
   const { dispatch } = app.port;
