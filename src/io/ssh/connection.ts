@@ -24,6 +24,9 @@ interface Watch {
   readonly listener: () => void;
 }
 
+const cancelled = (signal: AbortSignal | undefined): AppError =>
+  new AppError('cancelled', 'cancelled', { cause: signal?.reason });
+
 /** How long a server that doesn't say goodbye is waited for. */
 const farewellMs = 500;
 
@@ -68,16 +71,15 @@ export class SshConnection {
   ): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       if (this.#ended !== undefined) return reject(this.#ended);
+      if (signal?.aborted) return reject(cancelled(signal));
       const settle = (act: () => void) => {
         this.#pending.delete(refuse);
         unwatch();
         act();
       };
       const refuse = (error: unknown) => settle(() => reject(error));
-      const cancel = () => refuse(new AppError('cancelled', 'cancelled', { cause: signal?.reason }));
-      if (signal?.aborted) return cancel();
+      const unwatch = this.#onAbort(signal, () => refuse(cancelled(signal)));
       this.#pending.add(refuse);
-      const unwatch = this.#onAbort(signal, cancel);
       try {
         start((value) => settle(() => resolve(value)), refuse);
       } catch (error) {

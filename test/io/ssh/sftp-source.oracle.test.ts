@@ -46,7 +46,8 @@ async function fileOf(bytes: Uint8Array, name = 'disk.raw'): Promise<string> {
 
 describeWith(sshdTools, 'a file over SFTP', () => {
   it('reads at random as it does here, also when the keys of the connection change on the way', async () => {
-    const connection = await connect(await startSshd({ config: ['RekeyLimit 1M'] }));
+    const server = await startSshd({ config: ['RekeyLimit 1M', 'LogLevel DEBUG1'] });
+    const connection = await connect(server);
     const next = randomNumbers(7);
     const bytes = randomBytes(9 * MiB + 12_345, 8);
     const source = await sftpSource(connection, await fileOf(bytes));
@@ -66,6 +67,7 @@ describeWith(sshdTools, 'a file over SFTP', () => {
     );
     await source.close();
     await source.close();
+    expect(server.log().match(/NEWKEYS received/g)?.length).toBeGreaterThan(5);
   });
 
   it('tells what is missing, no file, or not to be read', async () => {
