@@ -3,6 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { type ByteSource, readBytes, windowOf } from '../../io/byte-source.ts';
 import { fileSource } from '../../io/file-source.ts';
+import { largestXmlBytes } from '../../io/xml.ts';
 import { AppError, toAppError } from '../../model/errors.ts';
 import type { Finding } from '../../model/finding.ts';
 import type { Machine } from '../../model/machine.ts';
@@ -16,7 +17,6 @@ import {
 import { isGzip, openStored } from '../../packages/ovf/members.ts';
 import type { OvfPackage } from '../../packages/ovf/package.ts';
 import { readTarIndex, safeName } from '../../packages/ovf/tar.ts';
-import { largestXmlBytes } from '../../packages/ovf/xml.ts';
 import type { OpenDisk } from '../plugin.ts';
 import { extensionOf } from './scan.ts';
 

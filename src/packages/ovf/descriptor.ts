@@ -1,4 +1,6 @@
 /** The descriptor (.ovf): DSP0243 1.0, 1.1, 2.0, as VMware, VirtualBox, XenServer and oVirt write it. */
+
+import { attribute, childrenOf, parseXml, textOf, type XmlElement } from '../../io/xml.ts';
 import { AppError } from '../../model/errors.ts';
 import type { Finding } from '../../model/finding.ts';
 import type { DiskBus } from '../../model/machine.ts';
@@ -8,7 +10,6 @@ import type { OvfDisk, OvfFile, OvfMachine, OvfPackage } from './package.ts';
 import { isOvf, noteSection, sectionKind } from './sections.ts';
 import { safeName } from './tar.ts';
 import { quantityBytes } from './units.ts';
-import { attribute, childrenOf, parseXml, textOf, type XmlElement } from './xml.ts';
 
 /** `where`: the descriptor's name, for messages. @throws AppError `corrupt`, `unsupported`. */
 export function parseDescriptor(bytes: Uint8Array, where: string): OvfPackage {

@@ -2,8 +2,9 @@
  * The guest's operating system in OVF's words: a number of CIM_OperatingSystem.OSType, VMware's `vmw:osType`
  * (the guest id without `Guest` being optional), VirtualBox's `vbox:OSType`, and a description.
  */
+
+import { attribute, textOf, type XmlElement } from '../../io/xml.ts';
 import type { GuestSystem } from '../../model/machine.ts';
-import { attribute, textOf, type XmlElement } from './xml.ts';
 
 /** OSType numbers that name a 64-bit x86 system. */
 const bits64 = new Set([

@@ -2,12 +2,13 @@
  * The virtual hardware of one machine: CIM_ResourceAllocationSettingData items (rasd:), by their ResourceType.
  * OVF 2.0 writes disks and NICs as StorageItem and EthernetPortItem with the same fields.
  */
+
+import { attribute, textOf, type XmlElement } from '../../io/xml.ts';
 import type { Finding } from '../../model/finding.ts';
 import type { DiskBus, MachineDisk, Nic } from '../../model/machine.ts';
 import { MiB } from '../../model/units.ts';
 import type { OvfDisk, OvfFile } from './package.ts';
 import { quantityBytes } from './units.ts';
-import { attribute, textOf, type XmlElement } from './xml.ts';
 
 export interface Hardware {
   processors?: { count: number; coresPerSocket?: number };

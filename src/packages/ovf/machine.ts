@@ -1,11 +1,12 @@
 /** One VirtualSystem of a descriptor as a neutral machine. */
+
+import { attribute, child, childrenOf, textOf, type XmlElement } from '../../io/xml.ts';
 import type { Finding } from '../../model/finding.ts';
 import type { Firmware, GuestSystem, Nic } from '../../model/machine.ts';
 import { readGuestSystem } from './guest-system.ts';
 import { type Hardware, macAddress, readHardware, type Storage } from './hardware.ts';
 import type { OvfMachine } from './package.ts';
 import { noteSection, sectionKind } from './sections.ts';
-import { attribute, child, childrenOf, textOf, type XmlElement } from './xml.ts';
 
 export function readMachine(
   system: XmlElement,

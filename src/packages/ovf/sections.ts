@@ -1,7 +1,8 @@
 /** The sections of a descriptor: what they are, and what it means that some are not taken over. */
+
+import { attribute, childrenOf, type XmlElement } from '../../io/xml.ts';
 import { AppError } from '../../model/errors.ts';
 import type { Finding } from '../../model/finding.ts';
-import { attribute, childrenOf, type XmlElement } from './xml.ts';
 
 /** OVF's own elements; oVirt's sections are in no namespace or in its own. */
 export const isOvf = (element: XmlElement): boolean =>

@@ -2,11 +2,12 @@
  * A machine as an OVF 1.1 descriptor that VMware (ESXi 5.5 and younger), VirtualBox and virt-v2v take.
  * Inside an Item the elements stand in alphabetical order, as the CIM schema demands.
  */
+
+import { escapeXml } from '../../io/xml.ts';
 import type { DiskBus, Machine, MachineDisk, Nic } from '../../model/machine.ts';
 import { MiB } from '../../model/units.ts';
 import { writeGuestSystem } from './guest-system.ts';
 import type { PackedDisk } from './package.ts';
-import { escapeXml } from './xml.ts';
 
 export interface DescribedFile extends PackedDisk {
   /** Bytes of the stored file. */

@@ -1,7 +1,7 @@
 /** XML into a small tree, by saxes: strict, with namespaces, nothing external, bounded. */
 import { SaxesParser } from 'saxes';
-import { AppError } from '../../model/errors.ts';
-import { MiB } from '../../model/units.ts';
+import { AppError } from '../model/errors.ts';
+import { MiB } from '../model/units.ts';
 
 export interface XmlElement {
   /** The namespace's URI; empty where there is none. */
