@@ -118,7 +118,7 @@ describe('differencing vdi', () => {
     const folder = await tempFolder();
     await mkdir(join(folder, 'Snapshots'));
     for (const [name, parts] of Object.entries(files))
-      await writeFile(join(folder, name), parts instanceof Buffer ? parts : vdiFile(parts));
+      await writeFile(join(folder, name), Buffer.isBuffer(parts) ? parts : vdiFile(parts));
     return folder;
   }
   const opened = async (path: string) => openImage(await openImageFile(path), { follow: false });
