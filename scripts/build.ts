@@ -13,7 +13,9 @@ await build({
   target: 'node20',
   jsx: 'automatic',
   sourcemap: false,
-  minify: false,
+  // Names are kept: a stack trace should still say something.
+  minifyWhitespace: true,
+  minifySyntax: true,
   legalComments: 'none',
   chunkNames: 'chunks/[name]-[hash]',
   // Native code, and packages that look for files of their own.

@@ -13,7 +13,8 @@ export async function runTui(): Promise<number> {
     await openTui(dispatcher, { stdin: process.stdin, stdout: process.stdout });
     await dispatcher.perform({ type: 'terminate' });
     for (const text of said) process.stderr.write(`vmferry: ${text}\n`);
-    return 0;
+    // A signal that ended the program has left its code here.
+    return Number(process.exitCode ?? 0);
   } catch (error) {
     process.stderr.write(`vmferry: ${describeFailure(toFailure(error))}\n`);
     return exitCode(toFailure(error));
