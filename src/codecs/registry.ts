@@ -2,6 +2,7 @@
 import type { ByteSource } from '../io/byte-source.ts';
 import { AppError } from '../model/errors.ts';
 import type { Codec } from './codec.ts';
+import { parallelsCodec } from './parallels/index.ts';
 import { qcow2Codec } from './qcow2/index.ts';
 import { rawCodec } from './raw/index.ts';
 import { vdiCodec } from './vdi/index.ts';
@@ -9,7 +10,15 @@ import { vhdCodec } from './vhd/index.ts';
 import { vhdxCodec } from './vhdx/index.ts';
 import { vmdkCodec } from './vmdk/index.ts';
 
-export const codecs: readonly Codec[] = [qcow2Codec, vmdkCodec, vhdCodec, vhdxCodec, vdiCodec, rawCodec];
+export const codecs: readonly Codec[] = [
+  qcow2Codec,
+  vmdkCodec,
+  vhdCodec,
+  vhdxCodec,
+  vdiCodec,
+  parallelsCodec,
+  rawCodec,
+];
 
 /** @throws AppError `unsupported` listing what there is. */
 export function codecById(id: string): Codec {
