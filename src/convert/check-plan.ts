@@ -28,10 +28,23 @@ export async function checkPlan(
     findings.push(...findingsOf(image.info), ...sizeFindings(plan, name, image.size));
     bytes += await bytesNeeded(plan, image, request.signal);
   }
-  const packageName = packageFileName(plan);
-  const files = packageName === undefined ? diskFileNames(plan) : [packageName];
-  findings.push(...(await destination.check(request, files, bytes)));
+  findings.push(...(await destination.check(request, await fileNames(plan, images), bytes)));
   return findings;
+}
+
+/** Every file that the destination will get, as far as the disks are open: an extent in the way is one too. */
+async function fileNames(plan: Plan, images: readonly CheckedDisk[]): Promise<string[]> {
+  const whole = packageFileName(plan);
+  if (plan.destination.container === 'ova') return [whole!];
+  const { format, options } = plan.destination;
+  const encoder = codecById(format).encoder!;
+  const names: string[] = whole === undefined ? [] : [whole, whole.replace(/\.ovf$/, '.mf')];
+  for (const [i, name] of diskFileNames(plan).entries()) {
+    const image = images.find(({ id }) => id === plan.machine.disks[i]!.id)?.image;
+    if (image === undefined || image.size > encoder.maximumBytes(options)) names.push(name);
+    else names.push(...(await encoder.encode(image, name, options)).map((file) => file.name));
+  }
+  return names;
 }
 
 /** A plain guess from above: data plus tables; a preallocated file takes its whole size. */
@@ -42,6 +55,17 @@ async function bytesNeeded(plan: Plan, image: OpenImage, signal: AbortSignal): P
 }
 
 function sizeFindings(plan: Plan, name: string, size: number): Finding[] {
+  if (size === 0) {
+    return [
+      {
+        rule: 'disk.empty',
+        severity: 'blocker',
+        message: 'the disk has no bytes',
+        evidence: name,
+        remedy: 'fetch the image again, or leave this disk out',
+      },
+    ];
+  }
   const { format, options } = plan.destination;
   const encoder = codecById(format).encoder!;
   const limit = encoder.maximumBytes(options);
@@ -90,12 +114,12 @@ function machineFindings(plan: Plan): Finding[] {
       message: `a plain disk says nothing of the machine; give it ${hardwareInWords(plan)} when you create it`,
     });
   }
-  if (destination.product === 'hyperv' && machine.firmware?.kind === 'uefi') {
+  if (destination.product === 'hyperv' && destination.format === 'vhd' && machine.firmware?.kind === 'uefi') {
     findings.push({
       rule: 'hyperv.vhd-needs-bios',
       severity: 'warning',
       message: 'a generation 2 machine (UEFI) does not take a VHD, and this guest starts by UEFI',
-      remedy: 'turn the VHD into a VHDX at the host (Convert-VHD), then create a generation 2 machine',
+      remedy: 'choose vhdx',
     });
   }
   return findings;

@@ -1,5 +1,5 @@
 /** From a machine and what is wanted of it to a plan: every default filled in, every option checked. Pure. */
-import { codecById } from '../codecs/registry.ts';
+import { codecById, codecs } from '../codecs/registry.ts';
 import { AppError } from '../model/errors.ts';
 import type { Firmware, Machine, MachineDisk, Nic } from '../model/machine.ts';
 import { type Options, resolveOptions } from '../model/options.ts';
@@ -60,7 +60,14 @@ export function makePlan(request: PlanRequest): Plan {
 }
 
 function chooseFormat(request: PlanRequest, product: Product, container: Container): string {
-  if (container === 'disks') return request.format ?? product.formats[0]!;
+  if (container === 'disks') {
+    const format = request.format ?? product.formats[0]!;
+    const known = codecs.map((codec) => codec.id);
+    if (known.includes(format)) return format;
+    throw new AppError('usage', `"${format}" is not a disk format known here`, {
+      hint: `known are: ${known.join(', ')}`,
+    });
+  }
   if (request.format !== undefined && request.format !== 'vmdk') {
     throw new AppError(
       'usage',
@@ -102,11 +109,20 @@ const withPlace = (disk: MachineDisk, index: number, bus: NonNullable<MachineDis
 
 /** A name that can be that of a file everywhere: no separators, no control characters, not hidden, not too long. */
 export function fileNameFor(machineName: string): string {
-  const plain = machineName
-    .replace(/[\p{Cc}/\\:*?"<>|]/gu, '_')
-    .replace(/^[. ]+|[. ]+$/g, '')
-    .slice(0, 120);
-  return plain === '' ? 'machine' : plain;
+  const plain = machineName.replace(/[\p{Cc}/\\:*?"<>|]/gu, '_').replace(/^[. ]+|[. ]+$/g, '');
+  // Filesystems count bytes, and extensions and numbers are still to come.
+  return firstBytes(plain, 180) || 'machine';
+}
+
+function firstBytes(text: string, limit: number): string {
+  let out = '';
+  let bytes = 0;
+  for (const character of text) {
+    bytes += Buffer.byteLength(character);
+    if (bytes > limit) break;
+    out += character;
+  }
+  return out;
 }
 
 /** The name of each disk's first file, in the order of the plan's disks. */
@@ -123,5 +139,6 @@ export function diskFileNames(plan: Plan): string[] {
 export function packageFileName(plan: Plan): string | undefined {
   const { container, settings } = plan.destination;
   if (container === 'disks') return undefined;
-  return settings.file ?? `${fileNameFor(plan.machine.name)}.${container}`;
+  const base = settings.file?.replace(/\.(ova|ovf)$/i, '') ?? fileNameFor(plan.machine.name);
+  return `${base}.${container}`;
 }

@@ -1,6 +1,7 @@
 /** An image with its whole chain, opened: here an environment's bytes and a codec meet. */
+import { extname } from 'node:path';
 import type { Codec, ImageInfo, OpenContext, OpenImage } from '../codecs/codec.ts';
-import { codecById, probeFormat } from '../codecs/registry.ts';
+import { codecById, codecForExtension, probeFormat } from '../codecs/registry.ts';
 import type { OpenDisk } from '../env-plugins/plugin.ts';
 import type { ByteSource } from '../io/byte-source.ts';
 import { AppError } from '../model/errors.ts';
@@ -40,7 +41,8 @@ async function openLayer(
       throw new AppError('corrupt', 'the chain of images leads back to itself', { where: source.name });
     }
     const codec = await chooseCodec(disk, format, options);
-    return await codec.open(source, contextFor(disk, options, chain, opened));
+    const image = await codec.open(source, contextFor(disk, options, chain, opened));
+    return format === undefined && codec.id === 'raw' ? withGuess(image) : image;
   } catch (error) {
     await Promise.all(opened.map((s) => s.close()));
     throw error;
@@ -58,7 +60,32 @@ async function chooseCodec(
     return undefined;
   });
   if (disk.outside && !options.follow && !probed?.sure) throw refuseOutside(source.name);
-  return format === undefined ? probed!.codec : codecById(format);
+  if (format !== undefined) return codecById(format);
+  const named = codecForExtension(extensionOf(source.name));
+  if (!probed!.sure && named !== undefined && named.id !== probed!.codec.id) {
+    throw new AppError('corrupt', `the name says ${named.label}, and there is no mark of one`, {
+      where: source.name,
+      hint: 'it is damaged, cut short or misnamed; if it is a raw disk, say so with --from raw',
+    });
+  }
+  return probed!.codec;
+}
+
+const extensionOf = (name: string): string => extname(name).slice(1).toLowerCase();
+
+/** Raw has no mark: what has no other's is taken for it, and where the name doesn't say so either, that is told. */
+function withGuess(image: OpenImage): OpenImage {
+  const { info } = image;
+  const [name = ''] = info.files;
+  if (codecForExtension(extensionOf(name)) !== undefined || name.startsWith('/dev/')) return image;
+  const finding: Finding = {
+    rule: 'image.format-guessed',
+    severity: 'warning',
+    message: 'no mark of a disk format: its bytes are taken as a raw disk',
+    evidence: name,
+    remedy: 'say the format with --from',
+  };
+  return { ...image, info: { ...info, findings: [...info.findings, finding] } };
 }
 
 function refuseOutside(name: string): AppError {

@@ -22,19 +22,25 @@ export function sourceOf(session: Session): SourceRole {
   return session.source;
 }
 
+const packed = 'the disk is packed with gzip and has to be unpacked first';
+
+/** Whether a disk could not be opened only because it was not to be unpacked. */
+export const isPacked = (error: unknown): boolean => error instanceof AppError && error.message === packed;
+
 /** @throws AppError */
 export async function openMachineDisk(
   session: Session,
-  source: Pick<PlanSource, 'machine' | 'follow'>,
+  source: Pick<PlanSource, 'machine' | 'follow' | 'format'>,
   machine: Machine,
   diskId: string,
   options: OpenMachineOptions,
 ): Promise<OpenImage> {
   const disk = await sourceOf(session).open({ ...machine, id: source.machine }, diskId, options.signal);
-  if (!disk.gzip) return openImage(disk, { signal: options.signal, follow: source.follow });
+  const how = { signal: options.signal, follow: source.follow, format: source.format };
+  if (!disk.gzip) return openImage(disk, how);
   try {
     if (options.spoolFolder === undefined) {
-      throw new AppError('unsupported', 'the disk is packed with gzip and has to be unpacked first', {
+      throw new AppError('unsupported', packed, {
         where: disk.source.name,
         hint: 'a conversion does that by itself',
       });
@@ -42,7 +48,7 @@ export async function openMachineDisk(
     options.report?.(`unpacking ${disk.source.name}`);
     const folder = await firstUsable([options.spoolFolder, tmpdir()]);
     const plain = await unpacked(disk, folder, options.runId, options.signal);
-    return await openImage(plain, { signal: options.signal, follow: source.follow });
+    return await openImage(plain, how);
   } catch (error) {
     await disk.source.close();
     throw error;

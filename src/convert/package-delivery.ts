@@ -11,7 +11,7 @@ export function packaged(plan: Plan, inner: Delivery, disks: readonly ExtractedD
   if (file === undefined) return inner;
   const names = diskFileNames(plan);
   const request = {
-    name: file.replace(/\.(ova|ovf)$/i, ''),
+    name: file.replace(/\.(ova|ovf)$/, ''),
     machine: plan.machine,
     disks: disks.map(({ disk, image }, i) => ({
       fileName: names[i]!,

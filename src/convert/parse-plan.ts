@@ -65,6 +65,7 @@ const schema = z.object({
     settings: strings,
     machine: text,
     follow: z.boolean(),
+    format: text.optional(),
   }),
   machine,
   destination: z.object({

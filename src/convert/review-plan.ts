@@ -5,7 +5,7 @@ import { toAppError } from '../model/errors.ts';
 import type { Finding } from '../model/finding.ts';
 import type { Plan } from '../model/plan.ts';
 import { checkPlan } from './check-plan.ts';
-import { openMachineDisk } from './open-machine.ts';
+import { isPacked, openMachineDisk } from './open-machine.ts';
 import { destinationOf, requestOf } from './run-plan.ts';
 import type { Connector } from './sessions.ts';
 
@@ -34,10 +34,11 @@ export async function reviewPlan(plan: Plan, connect: Connector, signal: AbortSi
         images.push({ id: disk.id, image });
         bytes += await allocatedBytes(image, signal);
       } catch (error) {
-        findings.push(unopened(disk.name, error));
+        // A disk that is only packed will be unpacked by the run; any other reason stops it.
+        if (!isPacked(error)) findings.push(unopened(disk.name, error));
       }
     }
-    const request = requestOf(plan, 'review', signal);
+    const request = requestOf(plan, images, 'review', signal);
     return {
       findings: [...findings, ...(await checkPlan(plan, images, destinationOf(destination), request))],
       bytes,
@@ -47,16 +48,14 @@ export async function reviewPlan(plan: Plan, connect: Connector, signal: AbortSi
   }
 }
 
-/** A disk that is only packed will be unpacked by the run; any other reason stops it. */
 function unopened(name: string, error: unknown): Finding {
   const { kind, message, hint, where } = toAppError(error);
   if (kind === 'cancelled') throw error;
-  const packed = kind === 'unsupported' && message.includes('gzip');
   return {
-    rule: packed ? 'disk.packed' : 'disk.unreadable',
-    severity: packed ? 'note' : 'blocker',
-    message: packed ? 'the disk is packed with gzip and is unpacked into a temporary file first' : message,
+    rule: 'disk.unreadable',
+    severity: 'blocker',
+    message,
     evidence: where ?? name,
-    ...(hint === undefined || packed ? {} : { remedy: hint }),
+    ...(hint === undefined ? {} : { remedy: hint }),
   };
 }

@@ -6,13 +6,14 @@ import { allocatedBytes, counted } from '../io/disk.ts';
 import { pour } from '../io/encoded-file.ts';
 import { throwIfAborted } from '../io/in-order.ts';
 import { AppError } from '../model/errors.ts';
-import { worst } from '../model/finding.ts';
+import { findingText, worst } from '../model/finding.ts';
 import type { MachineDisk } from '../model/machine.ts';
 import { resolveOptions } from '../model/options.ts';
 import type { Plan } from '../model/plan.ts';
 import { formatBytes } from '../model/units.ts';
 import { checkPlan } from './check-plan.ts';
 import { diskFileNames } from './make-plan.ts';
+import { filesOf } from './open-image.ts';
 import { openMachineDisk } from './open-machine.ts';
 import { packaged } from './package-delivery.ts';
 import { ProgressMeter, type ProgressReport } from './progress.ts';
@@ -71,8 +72,8 @@ export async function runPlan(given: Plan, context: RunContext): Promise<Outcome
     context.emit({ type: 'step', text: 'opening the source' });
     const source = keep(await context.connect(plan.source, signal));
     const destination = keep(await context.connect(plan.destination, signal));
-    const request = requestOf(plan, context.runId, signal);
     const disks = await extract(plan, source, { ...context, signal }, keep);
+    const request = requestOf(plan, disks, context.runId, signal);
     await refuseBlocked(plan, disks, destination, request, context);
 
     const inner = await destinationOf(destination).begin(request);
@@ -123,9 +124,17 @@ export interface ExtractedDisk {
 }
 
 /** What a destination is asked for. */
-export function requestOf(plan: Plan, runId: string, signal: AbortSignal): DeliveryRequest {
-  const { machine, destination, force, sync } = plan;
-  return { name: machine.name, machine, settings: destination.settings, force, sync, runId, signal };
+export function requestOf(
+  plan: Plan,
+  disks: readonly { readonly image: OpenImage }[],
+  runId: string,
+  signal: AbortSignal,
+): DeliveryRequest {
+  const { machine, source, destination, force, sync } = plan;
+  const named = [source.machine, ...machine.disks.flatMap((disk) => disk.files)];
+  const here = source.environment === 'local';
+  const reading = here ? [...named, ...disks.flatMap(({ image }) => filesOf(image.info))] : [];
+  return { name: machine.name, machine, settings: destination.settings, force, sync, reading, runId, signal };
 }
 
 export function destinationOf(session: Session) {
@@ -170,9 +179,8 @@ async function refuseBlocked(
   const images = disks.map(({ disk, image }) => ({ id: disk.id, image }));
   const findings = await checkPlan(plan, images, destinationOf(destination), request);
   for (const f of findings) {
-    const text = f.evidence === undefined ? f.message : `${f.message} (${f.evidence})`;
-    if (f.severity !== 'blocker')
-      context.emit({ type: 'log', level: f.severity === 'warning' ? 'warning' : 'info', text });
+    const level = f.severity === 'warning' ? 'warning' : 'info';
+    if (f.severity !== 'blocker') context.emit({ type: 'log', level, text: findingText(f) });
   }
   if (worst(findings) !== 'blocker') return;
   const blockers = findings.filter((f) => f.severity === 'blocker');

@@ -4,10 +4,12 @@ import type { Session } from '../env-plugins/plugin.ts';
 import { inspectDisk } from '../guest/inspect.ts';
 import { allocatedBytes } from '../io/disk.ts';
 import { AppError, type Failure, toAppError, toFailure } from '../model/errors.ts';
+import type { Finding } from '../model/finding.ts';
 import type { GuestReport } from '../model/guest-report.ts';
 import type { Firmware, Machine, MachineDisk } from '../model/machine.ts';
+import type { PlanSource } from '../model/plan.ts';
 import { filesOf } from './open-image.ts';
-import { openMachineDisk } from './open-machine.ts';
+import { isPacked, openMachineDisk } from './open-machine.ts';
 
 export interface Survey {
   /** The machine with what its disks told: system, formats, sizes, firmware. */
@@ -18,46 +20,61 @@ export interface Survey {
   readonly failure?: Failure;
 }
 
+/** As in the source of a plan. */
+export type SurveyOptions = Pick<PlanSource, 'follow' | 'format'>;
+
 /** @throws AppError `cancelled` only; what goes wrong with a disk is in the answer. */
 export async function surveyMachine(
   session: Session,
   machine: Machine,
-  follow: boolean,
+  how: SurveyOptions,
   signal: AbortSignal,
 ): Promise<Survey> {
   const images: Record<string, ImageInfo> = {};
   const reports: Record<string, GuestReport> = {};
   const disks: MachineDisk[] = [];
+  const findings: Finding[] = [];
   let failure: Failure | undefined;
   for (const disk of machine.disks) {
     try {
-      const found = await surveyDisk(session, machine, disk, follow, signal);
+      const found = await surveyDisk(session, machine, disk, how, signal);
       images[disk.id] = found.info;
       if (found.report !== undefined) reports[disk.id] = found.report;
       disks.push(found.disk);
     } catch (error) {
       if (toAppError(error).kind === 'cancelled') throw error;
-      failure ??= toFailure(error);
+      if (isPacked(error)) findings.push(packedFinding(disk));
+      else failure ??= toFailure(error);
       disks.push(disk);
     }
   }
   return {
-    machine: withSystem({ ...machine, disks }, Object.values(reports)),
+    machine: withSystem(
+      { ...machine, disks, findings: [...machine.findings, ...findings] },
+      Object.values(reports),
+    ),
     images,
     reports,
     ...(failure === undefined ? {} : { failure }),
   };
 }
 
+const packedFinding = (disk: MachineDisk): Finding => ({
+  rule: 'disk.packed',
+  severity: 'note',
+  message: 'the disk is packed with gzip: a conversion unpacks it into a temporary file first',
+  evidence: disk.name,
+});
+
 async function surveyDisk(
   session: Session,
   machine: Machine,
   disk: MachineDisk,
-  follow: boolean,
+  how: SurveyOptions,
   signal: AbortSignal,
 ): Promise<{ info: ImageInfo; report?: GuestReport; disk: MachineDisk }> {
   const options = { signal, runId: 'survey' };
-  const image = await openMachineDisk(session, { machine: machine.id, follow }, machine, disk.id, options);
+  const image = await openMachineDisk(session, { machine: machine.id, ...how }, machine, disk.id, options);
   try {
     const { info } = image;
     const known: MachineDisk = {

@@ -1,14 +1,15 @@
 /** `convert`, `plan` and `run`. */
 import { readFile, stat } from 'node:fs/promises';
 import { basename, dirname, extname, resolve } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { codecForExtension } from '../codecs/registry.ts';
 import type { Composed } from '../compose.ts';
 import { parsePlan } from '../convert/parse-plan.ts';
-import { AppError, toAppError } from '../model/errors.ts';
+import { AppError, failureError, toAppError } from '../model/errors.ts';
 import { worst } from '../model/finding.ts';
 import type { OptionValue } from '../model/options.ts';
 import type { Container, Plan } from '../model/plan.ts';
-import { parseBytes } from '../model/units.ts';
+import { MiB, parseBytes, TiB } from '../model/units.ts';
 import type { Draft, MachineEdit, Planned } from '../state/state.ts';
 import { followRun } from './follow-run.ts';
 import { findingLine, type Output, terminalOutput } from './output.ts';
@@ -28,6 +29,7 @@ export interface ConvertOptions extends CommonOptions {
   readonly firmware?: 'bios' | 'uefi';
   readonly without?: readonly string[];
   readonly follow?: boolean;
+  readonly from?: string;
   readonly force?: boolean;
   readonly sync?: boolean;
   readonly dryRun?: boolean;
@@ -37,14 +39,14 @@ export async function convert(image: string | undefined, options: ConvertOptions
   const output = terminalOutput({ json: options.json === true, quiet: options.quiet === true });
   return withDispatcher(options, async (composed) => {
     const planned = await planFor(composed, image, options);
-    tellFindings(planned, output);
+    tellFindings(planned, output, options.dryRun === true);
     if (options.dryRun) {
       if (output.json) output.value({ type: 'plan', plans: planned.plans, findings: planned.findings });
       else for (const line of planned.text) output.line(line);
       return worst(planned.findings) === 'blocker' ? 3 : 0;
     }
     refuseBlocked(planned);
-    return followRun(composed, planned.plans, output);
+    return followRun(composed, planned.plans, output, planned.findings);
   });
 }
 
@@ -52,7 +54,7 @@ export async function plan(image: string | undefined, options: ConvertOptions): 
   const output = terminalOutput({ json: false, quiet: options.quiet === true });
   return withDispatcher(options, async (composed) => {
     const planned = await planFor(composed, image, options);
-    tellFindings(planned, output);
+    tellFindings(planned, output, true);
     process.stdout.write(`${JSON.stringify(planned.plans[0], null, 2)}\n`);
     return worst(planned.findings) === 'blocker' ? 3 : 0;
   });
@@ -71,7 +73,8 @@ export async function runPlanFile(
 
 async function readText(file: string): Promise<string> {
   try {
-    return await readFile(file === '-' ? '/dev/stdin' : file, 'utf8');
+    // Not /dev/stdin, which can't be opened where it is a socket.
+    return await (file === '-' ? text(process.stdin) : readFile(file, 'utf8'));
   } catch (error) {
     throw toAppError(error);
   }
@@ -96,18 +99,12 @@ async function planFor(
   const { dispatcher } = composed;
   const change = await draftOf(options);
   await dispatcher.perform({ type: 'draft', change });
-  const id = await addImage(composed, await imageOf(composed, image, options), options.follow === true);
+  const id = await addImage(composed, await imageOf(composed, image, options), options);
   await dispatcher.perform({ type: 'edit-machine', id, change: editOf(composed, id, options, change) });
   // Selected last, so that the plan is made once.
   await dispatcher.perform({ type: 'select', ids: [id] });
   const { planned } = dispatcher.getState();
-  if (planned.failure !== undefined) {
-    const { kind, message, where, hint } = planned.failure;
-    throw new AppError(kind, message, {
-      ...(where === undefined ? {} : { where }),
-      ...(hint === undefined ? {} : { hint }),
-    });
-  }
+  if (planned.failure !== undefined) throw failureError(planned.failure);
   return planned;
 }
 
@@ -160,6 +157,15 @@ function kindOf(
 ): { container?: Container; format?: string } {
   const container = options.package ?? (extension === 'ova' || extension === 'ovf' ? extension : undefined);
   if (container === 'ova' || container === 'ovf') {
+    if (extension !== container && isFormatName(extension)) {
+      throw new AppError(
+        'usage',
+        `the name ends with .${extension}, and the package is to be an ${container.toUpperCase()}`,
+        {
+          hint: `let it end with .${container}, or leave --package out`,
+        },
+      );
+    }
     return { container, ...(options.format === undefined ? {} : { format: options.format }) };
   }
   const format = options.format ?? (extension === undefined ? undefined : codecForExtension(extension)?.id);
@@ -176,6 +182,10 @@ function kindOf(
   const plain = options.for === undefined || format !== undefined ? { container: 'disks' as const } : {};
   return { ...plain, ...(format === undefined ? {} : { format }) };
 }
+
+const isFormatName = (extension: string | undefined): boolean =>
+  extension !== undefined &&
+  (extension === 'ova' || extension === 'ovf' || codecForExtension(extension) !== undefined);
 
 function optionValues(given: readonly string[]): Record<string, OptionValue> {
   return Object.fromEntries(
@@ -203,18 +213,25 @@ function editOf(composed: Composed, id: string, options: ConvertOptions, change:
   if (cpus !== undefined && (!Number.isInteger(cpus) || cpus < 1 || cpus > 1024)) {
     throw new AppError('usage', `--cpus ${options.cpus}: it takes a whole number from 1 to 1024`);
   }
+  const memoryBytes = options.memory === undefined ? undefined : parseBytes(options.memory);
+  if (memoryBytes !== undefined && (memoryBytes < MiB || memoryBytes > 64 * TiB)) {
+    throw new AppError('usage', `--memory ${options.memory}: it takes 1M to 64T`);
+  }
   return {
     ...(name === undefined ? {} : { name }),
     ...(cpus === undefined ? {} : { processors: cpus }),
-    ...(options.memory === undefined ? {} : { memoryBytes: parseBytes(options.memory) }),
+    ...(memoryBytes === undefined ? {} : { memoryBytes }),
     ...(options.firmware === undefined ? {} : { firmware: { kind: options.firmware } }),
     ...(leaveOut.length === 0 ? {} : { leaveOut }),
   };
 }
 
-function tellFindings(planned: Planned, output: Output): void {
-  if (output.json) output.value({ type: 'findings', findings: planned.findings });
-  else for (const finding of planned.findings) output.remark(findingLine(finding));
+/** Blockers only where they are not the error that ends the command. */
+function tellFindings(planned: Planned, output: Output, all: boolean): void {
+  if (output.json) return output.value({ type: 'findings', findings: planned.findings });
+  for (const finding of planned.findings) {
+    if (all || finding.severity !== 'blocker') output.remark(findingLine(finding));
+  }
 }
 
 function refuseBlocked(planned: Planned): void {

@@ -1,6 +1,7 @@
 /** Runs plans and tells how it goes: a line on a terminal, events with --json. */
 import type { Composed } from '../compose.ts';
-import { toAppError } from '../model/errors.ts';
+import { toFailure } from '../model/errors.ts';
+import { type Finding, findingText } from '../model/finding.ts';
 import type { Plan } from '../model/plan.ts';
 import { formatBytes, formatDuration } from '../model/units.ts';
 import type { Event } from '../state/events.ts';
@@ -8,25 +9,25 @@ import type { Run } from '../state/state.ts';
 import { exitCode } from './exit-codes.ts';
 import type { Output } from './output.ts';
 
-/** Resolves to the exit code. */
+/** Resolves to the exit code. `told`: findings that the user has read already. */
 export async function followRun(
   { dispatcher }: Composed,
   plans: readonly Plan[],
   output: Output,
+  told: readonly Finding[] = [],
 ): Promise<number> {
-  const unwatch = dispatcher.watch((event) => tell(event, dispatcher.getState().run, output));
+  const known = new Set(told.map(findingText));
+  const unwatch = dispatcher.watch((event) => {
+    if (event.type === 'run-log' && !output.json && known.has(event.line.text)) return;
+    tell(event, dispatcher.getState().run, output);
+  });
   try {
     await dispatcher.perform({ type: 'run', plans });
   } catch (error) {
-    const { kind, message, where, hint } = toAppError(error);
+    const failure = toFailure(error);
     output.progressDone();
-    output.error({
-      kind,
-      message,
-      ...(where === undefined ? {} : { where }),
-      ...(hint === undefined ? {} : { hint }),
-    });
-    return exitCode({ kind, message });
+    output.error(failure);
+    return exitCode(failure);
   } finally {
     unwatch();
     output.progressDone();
@@ -43,8 +44,10 @@ const printed = new Set<Event['type']>(['run-started', 'run-status', 'run-item',
 function tell(event: Event, run: Run | undefined, output: Output): void {
   if (!printed.has(event.type)) return;
   if (output.json) return output.value(forMachines(event));
-  if (event.type === 'run-log' && event.line.level !== 'info')
-    output.remark(`${event.line.level}: ${event.line.text}`);
+  // Of several machines each says why it failed; of one the command does so at its end.
+  const { level } = event.type === 'run-log' ? event.line : { level: 'info' };
+  const toTell = level === 'warning' || (level === 'error' && (run?.items.length ?? 0) > 1);
+  if (event.type === 'run-log' && toTell) output.remark(`${level}: ${event.line.text}`);
   if (event.type === 'run-log' && event.line.text.startsWith('done:')) output.remark(event.line.text);
   if (run !== undefined) output.progress(progressLine(run));
 }

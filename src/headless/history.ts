@@ -10,6 +10,7 @@ import { withDispatcher } from './session.ts';
 export interface HistoryOptions extends CommonOptions {
   readonly remove?: boolean;
   readonly rerun?: boolean;
+  readonly force?: boolean;
 }
 
 export async function history(id: string | undefined, options: HistoryOptions): Promise<number> {
@@ -32,7 +33,7 @@ export async function history(id: string | undefined, options: HistoryOptions): 
     if (options.rerun) {
       if (entry.plan === undefined)
         throw new AppError('corrupt', 'this run holds no plan that can be run again');
-      return followRun(composed, [entry.plan], output);
+      return followRun(composed, [options.force ? { ...entry.plan, force: true } : entry.plan], output);
     }
     if (output.json) output.value(entry);
     else for (const line of describeEntry(entry)) output.line(line);

@@ -5,15 +5,12 @@ import { formatBytes } from '../model/units.ts';
 import type { MachineItem } from '../state/state.ts';
 import { findingLine, table, terminalOutput } from './output.ts';
 import type { CommonOptions } from './program.ts';
-import { addImage, withDispatcher } from './session.ts';
+import { addImage, type Trust, withDispatcher } from './session.ts';
 
-export async function inspect(
-  image: string,
-  options: CommonOptions & { readonly follow?: boolean },
-): Promise<number> {
+export async function inspect(image: string, options: CommonOptions & Trust): Promise<number> {
   const output = terminalOutput({ json: options.json === true, quiet: false });
   return withDispatcher(options, async (composed) => {
-    const id = await addImage(composed, image, options.follow === true);
+    const id = await addImage(composed, image, options);
     const { machines } = composed.dispatcher.getState();
     const item = machines.items.find((i) => i.machine.id === id)!;
     if (output.json) output.value({ machine: item.machine, images: item.images, reports: item.reports });

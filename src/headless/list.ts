@@ -54,6 +54,11 @@ async function meantBy({ services }: Composed, name: string) {
     (found) => found.isDirectory(),
     () => false,
   );
+  if (isFolder && name.includes(':')) {
+    throw new AppError('usage', `"${name}": a folder can not be searched whose name has a ":"`, {
+      hint: 'name its images one by one, or go into it and say: vmferry list local',
+    });
+  }
   if (isFolder) return { environment: 'local', settings: { folders: name } };
   throw new AppError('usage', `"${name}" is no environment, no profile and no folder`, {
     hint: 'see what there is with: vmferry list',
@@ -73,7 +78,7 @@ function machineRow({ machine, images, failure }: MachineItem): string[] {
     String(disks.length),
     formatBytes(sum((d) => d.virtualSizeBytes)),
     formatBytes(sum((d) => d.allocatedSizeBytes)),
-    failure === undefined ? formats : `! ${failure.message}`,
-    machine.id,
+    formats,
+    failure === undefined ? machine.id : `${machine.id}  ! ${failure.message}`,
   ];
 }

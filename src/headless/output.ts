@@ -26,6 +26,7 @@ export function terminalOutput(options: OutputOptions): Output {
   const live =
     process.stderr.isTTY === true && !options.quiet && !options.json && process.env.TERM !== 'dumb';
   let drawn = false;
+  const say = (text: string) => process.stderr.write(`${plainText(text)}\n`);
   const clear = () => {
     if (drawn) process.stderr.write('\r\x1b[K');
     drawn = false;
@@ -34,28 +35,35 @@ export function terminalOutput(options: OutputOptions): Output {
     ...options,
     line(text) {
       clear();
-      process.stdout.write(`${text}\n`);
+      process.stdout.write(`${plainText(text)}\n`);
     },
     value: (data) => void process.stdout.write(`${JSON.stringify(data)}\n`),
     remark(text) {
       if (options.quiet || options.json) return;
       clear();
-      process.stderr.write(`${text}\n`);
+      say(text);
     },
     error(failure) {
       clear();
       if (options.json) process.stdout.write(`${JSON.stringify({ type: 'error', ...failure })}\n`);
-      process.stderr.write(`vmferry: ${describeFailure(failure)}\n`);
+      say(`vmferry: ${describeFailure(failure)}`);
     },
     progress(text) {
       if (!live) return;
       const width = process.stderr.columns ?? 80;
-      process.stderr.write(`\r\x1b[K${text.slice(0, width - 1)}`);
+      process.stderr.write(`\r\x1b[K${plainText(text).slice(0, width - 1)}`);
       drawn = true;
     },
     progressDone: clear,
   };
 }
+
+/** Names come from images and archives: what would steer the terminal, or break a line, is shown as its code. */
+export const plainText = (text: string): string =>
+  text.replace(
+    /[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu,
+    (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`,
+  );
 
 export function findingLine(finding: Finding): string {
   const evidence = finding.evidence === undefined ? '' : ` (${finding.evidence})`;
@@ -65,8 +73,9 @@ export function findingLine(finding: Finding): string {
 
 /** Columns padded to their widest cell; the last one is left as it is. */
 export function table(rows: readonly (readonly string[])[]): string[] {
-  const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)));
-  return rows.map((row) =>
+  const plain = rows.map((row) => row.map(plainText));
+  const widths = (rows[0] ?? []).map((_, i) => Math.max(...plain.map((row) => row[i]?.length ?? 0)));
+  return plain.map((row) =>
     row
       .map((cell, i) => (i === row.length - 1 ? cell : cell.padEnd(widths[i]!)))
       .join('  ')

@@ -1,6 +1,6 @@
 /** The commands and their options. Each action is a module of its own, loaded when it is called. */
 import { Command, CommanderError, Option } from 'commander';
-import { toFailure } from '../model/errors.ts';
+import { toAppError, toFailure } from '../model/errors.ts';
 import { packageVersion } from '../package-root.ts';
 import { exitCode } from './exit-codes.ts';
 import { terminalOutput } from './output.ts';
@@ -18,11 +18,20 @@ const collect = (value: string, before: readonly string[] = []): string[] => [..
 /** Runs one command. Resolves to the exit code; every error has been printed. */
 export async function runHeadless(args: readonly string[]): Promise<number> {
   let code = 0;
+  let deaf: Error | undefined;
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      // Whoever read us has left (`| head -1`): that is no failure of the work.
+      if (error.code !== 'EPIPE') deaf = error;
+    });
+  }
   const program = makeProgram((result) => {
     code = result;
   });
   try {
     await program.parseAsync(args, { from: 'user' });
+    await new Promise((resolve) => setImmediate(resolve)); // the streams tell what went wrong afterwards
+    if (deaf !== undefined) throw toAppError(deaf);
     return code;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
@@ -105,9 +114,10 @@ function addInspect(program: Command, done: Done): void {
   withSecrets(program.command('inspect'))
     .argument('<image>', 'a path, or PROFILE:MACHINE')
     .description('what it is: format, sizes, layers, partitions, systems')
+    .option('--from <format>', 'what the image is, where its marks do not say')
     .option('--follow', 'trust names in the image that lead out of its folder')
     .option('--json', 'one JSON value')
-    .action(async (image: string, options: CommonOptions & { follow?: boolean }) =>
+    .action(async (image: string, options: CommonOptions & { follow?: boolean; from?: string }) =>
       done(await (await import('./inspect.ts')).inspect(image, options)),
     );
 }
@@ -130,6 +140,7 @@ function withConversion(command: Command): Command {
     .option('--memory <size>', 'memory, such as 4G')
     .addOption(new Option('--firmware <kind>', 'firmware').choices(['bios', 'uefi']))
     .option('--without <disk>', 'leave a disk behind (its name or id); several times', collect)
+    .option('--from <format>', 'what the image is, where its marks do not say')
     .option('--follow', 'trust names in the image that lead out of its folder')
     .option('--force', 'replace files of the same name')
     .option('--sync', 'flush to the medium before the names become final')
@@ -171,6 +182,7 @@ function addHistory(program: Command, done: Done): void {
     .option('--json', 'one JSON value a line')
     .option('--remove', 'forget this one')
     .option('--rerun', 'run its plan again')
+    .option('--force', 'with --rerun: replace files of the same name')
     .action(async (id: string | undefined, options) =>
       done(await (await import('./history.ts')).history(id, options)),
     );

@@ -1,5 +1,6 @@
 /** A dispatcher for one command: connected to what the user named, ended whatever happens. */
 import { stat } from 'node:fs/promises';
+import { codecs } from '../codecs/registry.ts';
 import { type Composed, compose } from '../compose.ts';
 import { AppError } from '../model/errors.ts';
 import type { CommonOptions } from './program.ts';
@@ -21,7 +22,10 @@ export async function withDispatcher<T>(
     stops++;
     // The second one doesn't wait for what was written to be removed.
     if (stops > 1) process.exit(130);
-    void dispatcher.perform({ type: 'terminate' });
+    // What does not let go in time (a read from a dead network mount) is left to its fate.
+    void dispatcher
+      .perform({ type: 'terminate' })
+      .then(() => setTimeout(() => process.exit(130), 1000).unref());
   };
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   for (const signal of signals) process.on(signal, stop);
@@ -76,15 +80,32 @@ export async function resolveImage({ services }: Composed, image: string): Promi
   return { environment: 'local', machine: image };
 }
 
+/** How the image is to be opened. */
+export interface Trust {
+  readonly follow?: boolean;
+  readonly from?: string;
+}
+
+function knownFormat(format: string): string {
+  const known = codecs.map((codec) => codec.id);
+  if (known.includes(format)) return format;
+  throw new AppError('usage', `--from ${format}: no disk format known here`, {
+    hint: `known are: ${known.join(', ')}`,
+  });
+}
+
 /** Connects and adds the machine; resolves to its id. Nothing is selected yet. @throws AppError */
-export async function addImage(composed: Composed, image: string, follow: boolean): Promise<string> {
+export async function addImage(composed: Composed, image: string, trust: Trust): Promise<string> {
   const { dispatcher } = composed;
   const { environment, profile, machine } = await resolveImage(composed, image);
   await dispatcher.perform({
     type: 'connect',
     environment,
     ...(profile === undefined ? {} : { profile }),
-    settings: follow ? { follow: 'yes' } : {},
+    settings: {
+      ...(trust.follow === true ? { follow: 'yes' } : {}),
+      ...(trust.from === undefined ? {} : { from: knownFormat(trust.from) }),
+    },
   });
   await dispatcher.perform({ type: 'add-machine', id: machine, select: false });
   return dispatcher.getState().machines.items.at(-1)!.machine.id;

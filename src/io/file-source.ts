@@ -1,4 +1,5 @@
 /** A local file or block device as a source. */
+import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { AppError, toAppError } from '../model/errors.ts';
@@ -12,7 +13,8 @@ import { seekExtents } from './sparse.ts';
  * @throws AppError `not-found`, `auth`, or `unsupported` for what is neither a file nor a block device.
  */
 export async function fileSource(path: string): Promise<ByteSource> {
-  const handle = await open(path, 'r').catch((error) => {
+  // Without O_NONBLOCK the opening of a named pipe would wait for a writer, past any cancel.
+  const handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)).catch((error) => {
     throw toAppError(error);
   });
   try {

@@ -77,6 +77,17 @@ export function toAppError(error: unknown): AppError {
         ...where,
         cause: error,
       });
+    case 'ENOTDIR':
+      return new AppError('not-found', 'a part of this path is a file, not a folder', {
+        ...where,
+        cause: error,
+      });
+    case 'ENAMETOOLONG':
+      return new AppError('usage', 'the name is too long for this filesystem', {
+        ...where,
+        cause: error,
+        hint: 'choose a shorter one',
+      });
     case 'EEXIST':
       return new AppError('conflict', 'it exists already', { ...where, cause: error });
     case undefined:
@@ -94,6 +105,14 @@ export function toFailure(error: unknown): Failure {
     ...(where === undefined ? {} : { where }),
     ...(hint === undefined ? {} : { hint }),
   };
+}
+
+/** A failure as an error again, for those who throw. */
+export function failureError({ kind, message, where, hint }: Failure): AppError {
+  return new AppError(kind, message, {
+    ...(where === undefined ? {} : { where }),
+    ...(hint === undefined ? {} : { hint }),
+  });
 }
 
 /** One line for a terminal: message, place and hint. */

@@ -11,6 +11,10 @@ export interface Finding {
   readonly remedy?: string;
 }
 
+/** What was found and where, in a log. */
+export const findingText = ({ message, evidence }: Finding): string =>
+  evidence === undefined ? message : `${message} (${evidence})`;
+
 export function worst(findings: readonly Finding[]): Severity | undefined {
   for (const severity of ['blocker', 'warning', 'note'] as const) {
     if (findings.some((f) => f.severity === severity)) return severity;

@@ -15,6 +15,8 @@ export interface PlanSource {
   readonly machine: string;
   /** The image may name files outside its own folder. */
   readonly follow: boolean;
+  /** The format of the disks where their marks don't say it, or say it wrong; probed otherwise. */
+  readonly format?: string;
 }
 
 export interface PlanDestination {

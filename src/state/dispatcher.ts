@@ -3,7 +3,7 @@
  * makes the next state of each fact, and subscribers are told. Nothing here knows a screen.
  */
 import type { Session } from '../env-plugins/plugin.ts';
-import { AppError, describeFailure, toAppError, toFailure } from '../model/errors.ts';
+import { AppError, describeFailure, failureError, toAppError, toFailure } from '../model/errors.ts';
 import type { Command } from './commands.ts';
 import { effects } from './effects/index.ts';
 import type { Event } from './events.ts';
@@ -58,6 +58,7 @@ export class Dispatcher implements DispatcherPort {
   readonly #ended = new AbortController();
   readonly #live: Live = { questions: new Map(), nextQuestion: 1 };
   #state: State;
+  #ending: Promise<void> | undefined;
 
   constructor(services: Services) {
     this.#services = services;
@@ -113,7 +114,7 @@ export class Dispatcher implements DispatcherPort {
     try {
       await work;
     } catch (error) {
-      throw toAppError(error);
+      throw this.#redacted(toAppError(error));
     } finally {
       this.#running.delete(settled);
     }
@@ -126,9 +127,22 @@ export class Dispatcher implements DispatcherPort {
     return AbortSignal.any([controller.signal, this.#ended.signal]);
   }
 
+  #redacted(error: AppError): AppError {
+    const failure = toFailure(error);
+    const clean = this.#services.redactor.redactData(failure);
+    const same =
+      clean.message === failure.message && clean.where === failure.where && clean.hint === failure.hint;
+    // Its cause would still tell.
+    return same ? error : failureError(clean);
+  }
+
   /** Nothing is left running: effects are cancelled and awaited, the session closed, the keychain let go. */
-  async #terminate(): Promise<void> {
-    if (this.#state.terminating) return;
+  #terminate(): Promise<void> {
+    this.#ending ??= this.#end();
+    return this.#ending;
+  }
+
+  async #end(): Promise<void> {
     this.#emit({ type: 'terminating' });
     this.#live.run?.cancel();
     this.#ended.abort(new AppError('cancelled', 'the program is ending'));

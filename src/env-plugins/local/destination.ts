@@ -1,5 +1,6 @@
 /** A folder on this computer as destination. Files grow under temporary names beside the final ones. */
-import { access, constants, mkdir, rename, rm, rmdir, stat, statfs } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { access, constants, link, lstat, mkdir, rename, rm, rmdir, stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { ByteSink } from '../../io/byte-source.ts';
 import { fileSink } from '../../io/file-sink.ts';
@@ -21,14 +22,53 @@ function folderOf(request: DeliveryRequest): string {
   return expandHome(folder);
 }
 
-const exists = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    (error) => {
-      if (toAppError(error).kind === 'not-found') return false;
-      throw toAppError(error);
-    },
-  );
+const orNothing = (error: unknown): undefined => {
+  if (toAppError(error).kind === 'not-found') return undefined;
+  throw toAppError(error);
+};
+
+/** What has this name: a link is the link itself, for that is what would be replaced. */
+const entryAt = (path: string): Promise<Stats | undefined> => lstat(path).catch(orNothing);
+
+const exists = async (path: string): Promise<boolean> => (await stat(path).catch(orNothing)) !== undefined;
+
+/** Why a file of this name can't be written, or undefined. */
+async function obstacle(path: string, request: DeliveryRequest): Promise<Finding | undefined> {
+  const entry = await entryAt(path);
+  if (entry === undefined) return undefined;
+  if (await isBeingRead(entry, request)) {
+    return {
+      rule: 'file.is-source',
+      severity: 'blocker',
+      message: `${path} is a file that is to be converted`,
+      remedy: 'choose another name or folder',
+    };
+  }
+  if (entry.isDirectory()) {
+    return {
+      rule: 'file.is-folder',
+      severity: 'blocker',
+      message: `${path} is a folder`,
+      remedy: 'choose another name',
+    };
+  }
+  if (request.force) return undefined;
+  return {
+    rule: 'file.exists',
+    severity: 'blocker',
+    message: `${path} exists already`,
+    remedy: 'choose another name, or allow it to be replaced (--force)',
+  };
+}
+
+async function isBeingRead(entry: Stats, request: DeliveryRequest): Promise<boolean> {
+  for (const path of request.reading ?? []) {
+    // Some are no paths: a member of an archive, a machine of several.
+    const found = await stat(path).catch(() => undefined);
+    if (found?.dev === entry.dev && found.ino === entry.ino) return true;
+  }
+  return false;
+}
 
 /** The folder itself, or the nearest one above that exists: where space and permission are looked at. */
 async function nearestExisting(folder: string): Promise<string> {
@@ -75,13 +115,8 @@ async function check(request: DeliveryRequest, files: readonly string[], bytes: 
     });
   }
   for (const file of files) {
-    if (request.force || !(await exists(join(folder, file)))) continue;
-    findings.push({
-      rule: 'file.exists',
-      severity: 'blocker',
-      message: `${join(folder, file)} exists already`,
-      remedy: 'choose another name, or allow it to be replaced (--force)',
-    });
+    const found = await obstacle(join(folder, file), request);
+    if (found !== undefined) findings.push(found);
   }
   return findings;
 }
@@ -112,24 +147,24 @@ async function begin(request: DeliveryRequest): Promise<Delivery> {
         });
       }
       const final = join(folder, name);
-      if (!request.force && (await exists(final))) {
-        throw new AppError('conflict', 'the file exists already', {
-          where: final,
-          hint: 'choose another name, or allow it to be replaced (--force)',
-        });
-      }
-      const temporary = join(folder, `.${name}.vmferry-${request.runId}.part`);
+      await refuseObstacle(final, request);
+      const temporary = join(folder, temporaryName(name, parts.length, request.runId));
       const sink = await fileSink(temporary, { sync: request.sync });
       parts.push({ temporary, final });
       open.add(sink);
-      return sink;
+      return {
+        ...sink,
+        async finish(size) {
+          await sink.finish(size);
+          open.delete(sink); // its buffer too: a split disk has hundreds of files
+        },
+      };
     },
     async commit() {
       try {
         for (const part of parts) await putInPlace(part, request);
       } catch (error) {
-        await takeBack(parts);
-        throw toAppError(error);
+        throw await takeBack(parts, toAppError(error));
       }
       committed = true;
       for (const part of parts) if (part.replaced !== undefined) await rm(part.replaced, { force: true });
@@ -145,27 +180,51 @@ async function begin(request: DeliveryRequest): Promise<Delivery> {
   };
 }
 
+async function refuseObstacle(path: string, request: DeliveryRequest): Promise<void> {
+  const found = await obstacle(path, request);
+  if (found === undefined) return;
+  throw new AppError('conflict', found.message, found.remedy === undefined ? {} : { hint: found.remedy });
+}
+
+/** Filesystems take 255 bytes: of a long name the start must do, and its number. */
+function temporaryName(name: string, index: number, runId: string): string {
+  const start = Buffer.from(name)
+    .toString('latin1', 0, 60)
+    .replace(/[^\w.-]/g, '_');
+  const known = Buffer.byteLength(name) <= 200 ? name : `${start}~${index}`;
+  return `.${known}.vmferry-${runId}.part`;
+}
+
 async function putInPlace(part: Part, request: DeliveryRequest): Promise<void> {
-  if (await exists(part.final)) {
-    if (!request.force) {
-      throw new AppError('conflict', 'a file of this name appeared meanwhile', {
-        where: part.final,
-        hint: 'move it away or choose another name',
-      });
-    }
+  await refuseObstacle(part.final, request);
+  if ((await entryAt(part.final)) !== undefined) {
     const aside = `${part.temporary}.replaced`;
-    await rename(part.final, aside);
+    // A second name, so that the first one is never missing; not every filesystem has that.
+    await link(part.final, aside).catch(() => rename(part.final, aside));
     part.replaced = aside;
   }
   await rename(part.temporary, part.final);
   part.done = true;
 }
 
-async function takeBack(parts: readonly Part[]): Promise<void> {
+/** Everything as it was before the commit. Resolves to the error to tell. */
+async function takeBack(parts: readonly Part[], error: AppError): Promise<AppError> {
+  const lost: string[] = [];
   for (const part of parts) {
-    if (part.done) await rename(part.final, part.temporary);
-    if (part.replaced !== undefined) await rename(part.replaced, part.final);
+    try {
+      if (part.done) await rename(part.final, part.temporary);
+      if (part.replaced === undefined) continue;
+      await rename(part.replaced, part.final);
+      await rm(part.replaced, { force: true }); // renaming one name of a file to another one leaves both
+    } catch {
+      lost.push(part.replaced ?? part.final);
+    }
   }
+  if (lost.length === 0) return error;
+  return new AppError(error.kind, `${error.message}; and these could not be put back: ${lost.join(', ')}`, {
+    cause: error,
+    hint: 'rename them by hand',
+  });
 }
 
 /** Removes the folders that `begin` made, as long as they are empty. */

@@ -1,5 +1,5 @@
 /** A plain disk image here: one file (and those it names) is one machine. */
-import { readdir, stat } from 'node:fs/promises';
+import { readdir, realpath, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { fileSource } from '../../io/file-source.ts';
 import { AppError, toAppError } from '../../model/errors.ts';
@@ -18,17 +18,34 @@ export async function imageMachine(path: string): Promise<Machine> {
       hint: 'name a file in it, or add the folder to those that are searched',
     });
   }
+  if (!found.isFile() && !found.isBlockDevice()) {
+    throw new AppError('unsupported', 'neither a file nor a block device', { where: path });
+  }
   return imageFileMachine(path, found.blocks * 512);
 }
 
 /** The image's bytes; names inside it are looked for beside it. */
-export async function openImageFile(path: string, home = dirname(path)): Promise<OpenDisk> {
+export function openImageFile(path: string): Promise<OpenDisk> {
+  return openFrom(path, dirname(path), false);
+}
+
+/** `home`: the folder of the image that the user named. */
+async function openFrom(path: string, home: string, named: boolean): Promise<OpenDisk> {
   return {
     source: await fileSource(path),
-    ...(isInside(home, path) ? {} : { outside: true }),
-    sibling: async (name) => openImageFile(siblingPath(name, path), home),
+    ...(named && (await leadsOut(home, path)) ? { outside: true } : {}),
+    sibling: async (name) => openFrom(siblingPath(name, path), home, true),
     neighbours: () => filesBeside(path),
   };
+}
+
+/** Whether the file lies outside of the folder, by its name or through a link. */
+export async function leadsOut(folder: string, path: string): Promise<boolean> {
+  if (!isInside(folder, path)) return true;
+  const [realFolder, real] = await Promise.all([realpath(folder), realpath(path)]).catch((error) => {
+    throw toAppError(error);
+  });
+  return !isInside(realFolder, real);
 }
 
 /** In name order; a folder that can't be read has none. */

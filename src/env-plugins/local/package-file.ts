@@ -18,6 +18,7 @@ import { isGzip, openStored } from '../../packages/ovf/members.ts';
 import type { OvfPackage } from '../../packages/ovf/package.ts';
 import { readTarIndex, safeName } from '../../packages/ovf/tar.ts';
 import type { OpenDisk } from '../plugin.ts';
+import { leadsOut } from './image-file.ts';
 import { extensionOf } from './scan.ts';
 
 export interface OpenPackage {
@@ -34,6 +35,8 @@ interface Files {
   readonly names: readonly string[];
   readonly findings: readonly Finding[];
   open(name: string): Promise<ByteSource | undefined>;
+  /** Whether a file that was opened is a link that leads out of the package's folder. */
+  readonly outside: boolean;
   close(): Promise<void>;
 }
 
@@ -60,6 +63,7 @@ async function archiveFiles(path: string, signal: AbortSignal): Promise<Files> {
         const member = byName.get(name);
         return member && windowOf(archive, member.offset, member.size, `${path}:${name}`);
       },
+      outside: false,
       close: () => archive.close(),
     };
   } catch (error) {
@@ -76,6 +80,7 @@ async function folderFiles(descriptor: string): Promise<Files> {
   const own = basename(descriptor);
   const manifest = `${basename(descriptor, '.ovf')}.mf`;
   const opened: ByteSource[] = [];
+  let outside = false;
   return {
     // Other packages may lie in the same folder: of these two kinds only ours count.
     names: [
@@ -84,12 +89,18 @@ async function folderFiles(descriptor: string): Promise<Files> {
     ],
     findings: [],
     async open(name) {
-      const source = await fileSource(join(folder, safeName(name, descriptor))).catch((error) => {
+      const path = join(folder, safeName(name, descriptor));
+      const source = await fileSource(path).catch((error) => {
         if (toAppError(error).kind === 'not-found') return undefined;
         throw error;
       });
-      if (source !== undefined) opened.push(source);
+      if (source === undefined) return undefined;
+      opened.push(source);
+      outside ||= await leadsOut(folder, path);
       return source;
+    },
+    get outside() {
+      return outside;
     },
     async close() {
       await Promise.all(opened.splice(0).map((source) => source.close()));
@@ -209,12 +220,14 @@ async function openDisk(
   return {
     source,
     ...(gzip ? { gzip } : {}),
+    ...(files.outside ? { outside: true } : {}),
     async sibling(name) {
       const found = await files.open(safeName(name, path));
       if (found === undefined)
         throw new AppError('not-found', 'not in the package', { where: `${path}:${name}` });
       return {
         source: found,
+        ...(files.outside ? { outside: true } : {}),
         sibling: async () => {
           throw new AppError('unsupported', 'a chain of files inside a package', { where: path });
         },

@@ -3,6 +3,7 @@ import type { Dirent } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { throwIfAborted } from '../../io/in-order.ts';
+import { isBundle } from './bundle.ts';
 
 const maximumDepth = 4;
 const maximumEntries = 200_000;
@@ -10,7 +11,7 @@ const skipped = new Set(['node_modules', 'proc', 'sys', 'dev']);
 
 /**
  * Paths of files with one of `extensions` (no dot, any case), folder by folder, in name order. A folder that
- * can't be read is passed over: it is not what was asked for by name.
+ * can't be read is passed over: it is not what was asked for by name. A bundle is given as its folder.
  */
 export async function* findFiles(
   folders: readonly string[],
@@ -26,6 +27,10 @@ export async function* findFiles(
     seen.add(path);
     throwIfAborted(signal);
     const listing = await readdir(path, { withFileTypes: true }).catch((): Dirent[] => []);
+    if (isBundle(listing)) {
+      yield path;
+      continue;
+    }
     listing.sort((a, b) => (a.name < b.name ? -1 : 1));
     for (const entry of listing) {
       if (++entries > maximumEntries) return;

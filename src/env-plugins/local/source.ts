@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { AppError } from '../../model/errors.ts';
 import type { Machine } from '../../model/machine.ts';
 import type { SourceRole } from '../plugin.ts';
+import { fileOrBundleMachine, imagePath } from './bundle.ts';
 import { expandHome } from './expand-home.ts';
 import { imageMachine, openImageFile } from './image-file.ts';
 import { type OpenPackage, openPackage } from './package-file.ts';
@@ -22,12 +23,12 @@ export function sourceRole(folders: readonly string[], imageExtensions: readonly
     },
     async inspect(id, signal) {
       const { path, inner } = splitId(id);
-      if (!isPackage(path)) return imageMachine(path);
+      if (!isPackage(path)) return fileOrBundleMachine(path);
       return withPackage(path, signal, async (pack) => machineOf(pack, path, inner));
     },
     async open(machine, diskId, signal) {
       const { path } = splitId(machine.id);
-      if (!isPackage(path)) return openImageFile(path);
+      if (!isPackage(path)) return openImageFile(await imagePath(path));
       const pack = await openPackage(path, signal);
       try {
         return await pack.openDisk(diskId);
@@ -54,7 +55,7 @@ function splitId(id: string): { path: string; inner?: string } {
 /** What one file holds; a file that can't be understood is listed all the same, with the reason. */
 async function machinesOf(path: string, signal: AbortSignal): Promise<Machine[]> {
   if (!isPackage(path))
-    return imageMachine(path)
+    return fileOrBundleMachine(path)
       .then((machine) => [machine])
       .catch(() => []);
   try {

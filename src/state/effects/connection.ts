@@ -2,6 +2,7 @@
 import { type Connector, type ConnectRequest, pluginById } from '../../convert/sessions.ts';
 import type { PluginContext, Session, Settings } from '../../env-plugins/plugin.ts';
 import { AppError } from '../../model/errors.ts';
+import type { PlanSource } from '../../model/plan.ts';
 import type { EffectContext } from '../dispatcher.ts';
 
 /** The profile's settings with the given ones over them. @throws AppError `not-found`. */
@@ -16,6 +17,12 @@ export async function settingsFor(
     throw new AppError('not-found', 'this profile is gone', { hint: 'choose another one' });
   return { ...found.settings, ...settings };
 }
+
+/** How the session's images are to be opened: what the user said with the settings. */
+export const trustOf = (settings: Settings): Pick<PlanSource, 'follow' | 'format'> => ({
+  follow: settings.follow === 'yes',
+  ...(settings.from === undefined || settings.from === '' ? {} : { format: settings.from }),
+});
 
 export async function openSession(
   context: EffectContext,
@@ -32,9 +39,9 @@ export async function openSession(
   }
   const pluginContext: PluginContext = {
     signal,
-    report,
+    report: (step) => report(services.redactor.redact(step)),
     secret: (key) => secretFor(context, request.profile, key),
-    confirm: (question) => ask(context, question, signal),
+    confirm: (question) => ask(context, services.redactor.redact(question), signal),
   };
   return plugin.connect(request.settings, pluginContext);
 }

@@ -3,10 +3,11 @@
 import { sourceOf } from '../../convert/open-machine.ts';
 import { surveyMachine } from '../../convert/survey.ts';
 import { inOrder } from '../../io/in-order.ts';
-import { AppError, toAppError, toFailure } from '../../model/errors.ts';
+import { AppError, failureError, toAppError, toFailure } from '../../model/errors.ts';
 import type { Machine } from '../../model/machine.ts';
 import type { Effect, EffectContext } from '../dispatcher.ts';
 import type { MachineItem } from '../state.ts';
+import { trustOf } from './connection.ts';
 
 /** Machines looked into at once. */
 const surveysAtOnce = 2;
@@ -51,13 +52,7 @@ export const addMachine: Effect<'add-machine'> = async ({ id, select }, context)
   context.emit({ type: 'machine-found', machine });
   await survey(context, machine, signal);
   const item = context.getState().machines.items.find((i) => i.machine.id === machine.id);
-  if (item?.failure !== undefined) {
-    const { kind, message, where, hint } = item.failure;
-    throw new AppError(kind, message, {
-      ...(where === undefined ? {} : { where }),
-      ...(hint === undefined ? {} : { hint }),
-    });
-  }
+  if (item?.failure !== undefined) throw failureError(item.failure);
   const { selected } = context.getState();
   if (select && !selected.includes(machine.id))
     await context.perform({ type: 'select', ids: [...selected, machine.id] });
@@ -66,7 +61,7 @@ export const addMachine: Effect<'add-machine'> = async ({ id, select }, context)
 async function survey(context: EffectContext, machine: Machine, signal: AbortSignal): Promise<void> {
   const { session, settings } = sessionOf(context);
   context.emit({ type: 'machine-survey', id: machine.id, status: 'busy' });
-  const surveyed = await surveyMachine(session, machine, settings.follow === 'yes', signal);
+  const surveyed = await surveyMachine(session, machine, trustOf(settings), signal);
   context.emit({ type: 'machine-surveyed', ...surveyed });
 }
 

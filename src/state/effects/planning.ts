@@ -7,7 +7,7 @@ import type { Finding } from '../../model/finding.ts';
 import type { Plan } from '../../model/plan.ts';
 import type { Effect, EffectContext } from '../dispatcher.ts';
 import type { MachineItem, Planned } from '../state.ts';
-import { connectorFor } from './connection.ts';
+import { connectorFor, trustOf } from './connection.ts';
 
 /** Keystrokes come faster than plans are made: how long a plan waits when another one was not finished, ms. */
 const settle = 60;
@@ -79,7 +79,7 @@ function planFor(context: EffectContext, item: MachineItem): Plan {
       ...(profile === undefined ? {} : { profile }),
       settings,
       machine: item.machine.id,
-      follow: settings.follow === 'yes',
+      ...trustOf(settings),
     },
     machine: item.machine,
     ...(edit === undefined ? {} : { edit }),

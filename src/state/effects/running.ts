@@ -2,7 +2,7 @@
 
 import { packageFileName } from '../../convert/make-plan.ts';
 import { type ConversionEvent, type Outcome, runPlan } from '../../convert/run-plan.ts';
-import { AppError, type Failure, toFailure } from '../../model/errors.ts';
+import { AppError, type Failure, failureError, toFailure } from '../../model/errors.ts';
 import type { Plan } from '../../model/plan.ts';
 import { formatBytes, formatDuration } from '../../model/units.ts';
 import type { Effect, EffectContext } from '../dispatcher.ts';
@@ -44,13 +44,7 @@ export const run: Effect<'run'> = async ({ plans }, context) => {
     await context.perform({ type: 'history' });
   }
   if (status === 'cancelled') throw new AppError('cancelled', 'cancelled');
-  if (failed !== undefined) {
-    const { kind, message, where, hint } = failed;
-    throw new AppError(kind, message, {
-      ...(where === undefined ? {} : { where }),
-      ...(hint === undefined ? {} : { hint }),
-    });
-  }
+  if (failed !== undefined) throw failureError(failed);
 };
 
 function itemOf(plan: Plan): RunItem {
