@@ -29,7 +29,7 @@ export async function* findRemoteFiles(
   const queue = folders.map((path) => ({ path, depth: 0 }));
   let failure: unknown;
   let readable = false;
-  for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+  for (let next = queue.shift(); next !== undefined && budget.entries > 0; next = queue.shift()) {
     const { path, depth } = next;
     if (seen.has(path)) continue;
     seen.add(path);

@@ -15,6 +15,9 @@ export type RemoteHandle = Buffer;
 export const pieceBytes = 254 * 1024;
 const piecesInFlight = 16;
 
+/** One is usual: `.` and `..` alone, which ssh2 leaves out. */
+const mostEmptyPages = 16;
+
 export class Sftp {
   readonly #connection: SshConnection;
   readonly #sftp: SFTPWrapper;
@@ -65,7 +68,7 @@ export class Sftp {
   async *entries(path: string, signal?: AbortSignal): AsyncGenerator<RemoteEntry> {
     const handle = await this.#ask<Buffer>(path, signal, (done) => this.#sftp.opendir(path, done));
     try {
-      for (;;) {
+      for (let empty = 0; empty < mostEmptyPages; ) {
         const part = await this.#ask<RemoteEntry[] | undefined>(path, signal, (done) =>
           this.#sftp.readdir(handle, (error, list) => {
             if (statusOf(error) === status.endOfFile) done(undefined, undefined);
@@ -73,8 +76,12 @@ export class Sftp {
           }),
         );
         if (part === undefined) return;
+        empty = part.length === 0 ? empty + 1 : 0;
         yield* part;
       }
+      throw new AppError('io', 'the server lists nothing, without end', {
+        where: `${this.#connection.name}:${path}`,
+      });
     } finally {
       await this.close(handle);
     }

@@ -1,10 +1,10 @@
 /** Connections to a real sshd: who is let in, which host is believed, and what is said when it fails. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFile, readFile, writeFile } from 'node:fs/promises';
+import { appendFile, copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { expect, it, onTestFinished } from 'vitest';
+import { expect, it, onTestFinished, vi } from 'vitest';
 import type { SshAuth } from '../../../src/io/ssh/authentication.ts';
 import { connectSsh, type SshOptions } from '../../../src/io/ssh/connect.ts';
 import type { SshConnection } from '../../../src/io/ssh/connection.ts';
@@ -95,6 +95,17 @@ describeWith(sshdTools, 'logging in', () => {
     makeKey(key, type);
     await appendFile(join(server.key, '..', 'authorized_keys'), await readFile(`${key}.pub`));
     await connect(server, { auth: { keyFile: key } });
+  });
+
+  it('by a usual key of the user, where none is named', async () => {
+    const server = await startSshd();
+    const home = await tempFolder();
+    await mkdir(join(home, '.ssh'));
+    makeKey(join(home, '.ssh', 'id_ed25519'), 'ed25519', 'nobody gives this one');
+    await copyFile(server.key, join(home, '.ssh', 'id_rsa'));
+    vi.stubEnv('HOME', home);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    await connect(server, { auth: { keyFile: undefined } });
   });
 
   it('by an agent', async () => {
