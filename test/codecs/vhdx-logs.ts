@@ -78,6 +78,15 @@ export const logCases: readonly LogCase[] = [
     },
   },
   {
+    name: 'an entry after a number that is not there',
+    apply(file) {
+      putLog(file, [
+        { sequence: 5, writes: table(file) },
+        { sequence: 7, writes: [{ at: tableOffset, bytes: wrong(0x11) }] },
+      ]);
+    },
+  },
+  {
     name: 'entries under another id',
     apply(file) {
       const right = table(file);
