@@ -4,10 +4,19 @@ import { describeFailure } from '../../model/errors.ts';
 import type { Command } from '../../state/commands.ts';
 import type { DispatcherPort } from '../../state/port.ts';
 import type { Profile, SecretStoreChoice, State } from '../../state/state.ts';
+import { ChoiceDialog } from '../widgets/choice-dialog.tsx';
 import { Dialog } from '../widgets/dialog.tsx';
 import { Form } from '../widgets/form.tsx';
 import { Spinner } from '../widgets/spinner.tsx';
-import { environmentOf, profileFields, saveCommand, storeChoices, vaultFields } from './credentials-view.ts';
+import {
+  environmentChoices,
+  environmentOf,
+  firstWithSecrets,
+  profileFields,
+  saveCommand,
+  storeChoices,
+  vaultFields,
+} from './credentials-view.ts';
 
 /** What is open over the list. */
 export type Asked =
@@ -48,22 +57,15 @@ export function CredentialsDialog({ asked, port, state, width, height, onAsk }: 
       );
     case 'store':
       return (
-        <Form
+        <ChoiceDialog
           {...size}
           title="Where secrets are kept"
-          intro={['Secrets that are kept elsewhere now stay there and are not moved.']}
-          fields={[
-            {
-              key: 'choice',
-              label: 'Store',
-              kind: 'choice',
-              choices: storeChoices,
-              value: state.secretStore?.choice ?? 'auto',
-              help: 'left and right change it',
-            },
-          ]}
-          onSubmit={(values) => {
-            void port.dispatch({ type: 'choose-secret-store', choice: values.choice as SecretStoreChoice });
+          intro={['Passwords that are kept elsewhere now stay there; they are not moved.']}
+          items={storeChoices}
+          value={state.secretStore?.choice ?? 'auto'}
+          submitLabel="keep them there"
+          onChoose={(choice) => {
+            void port.dispatch({ type: 'choose-secret-store', choice: choice as SecretStoreChoice });
             close();
           }}
           onCancel={close}
@@ -71,20 +73,13 @@ export function CredentialsDialog({ asked, port, state, width, height, onAsk }: 
       );
     case 'add':
       return (
-        <Form
+        <ChoiceDialog
           {...size}
-          title="Add a profile"
+          title="Add a profile: of which environment?"
+          items={environmentChoices(state)}
+          value={firstWithSecrets(state)}
           submitLabel="next"
-          fields={[
-            {
-              key: 'environment',
-              label: 'Environment',
-              kind: 'choice',
-              help: 'left and right change it',
-              choices: state.catalog.environments.map((e) => ({ value: e.id, label: e.label })),
-            },
-          ]}
-          onSubmit={(values) => onAsk({ type: 'fields', environment: values.environment ?? '' })}
+          onChoose={(environment) => onAsk({ type: 'fields', environment })}
           onCancel={close}
         />
       );

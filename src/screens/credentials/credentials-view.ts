@@ -1,6 +1,7 @@
 /** Rows, lines and forms of the credentials screen: pure. */
 import type { Command } from '../../state/commands.ts';
 import type { EnvironmentInfo, FieldInfo, Profile, SecretStoreInfo, State } from '../../state/state.ts';
+import type { ChoiceItem } from '../widgets/choice-dialog.tsx';
 import type { FormField, Values } from '../widgets/form-state.ts';
 import type { PaneLine } from '../widgets/text-pane-view.ts';
 
@@ -117,12 +118,36 @@ export function saveCommand(
   };
 }
 
-export const storeChoices = [
-  { value: 'auto', label: 'automatic: the best that works here' },
-  { value: 'keychain', label: 'the system keychain' },
-  { value: 'vault', label: 'an encrypted file with a passphrase' },
-  { value: 'memory', label: 'memory only: forgotten at the end' },
-] as const;
+export const storeChoices: readonly ChoiceItem[] = [
+  {
+    value: 'auto',
+    label: 'automatic: the best that works here',
+    help: 'the system keychain; where there is none an encrypted file; where that can not be written, memory',
+  },
+  {
+    value: 'keychain',
+    label: 'the system keychain',
+    help: 'kept by the desktop: unlocked with your session, no passphrase of its own',
+  },
+  {
+    value: 'vault',
+    label: 'an encrypted file with a passphrase',
+    help: 'for a jump host: the passphrase is asked for once per start; without it nothing can be read',
+  },
+  {
+    value: 'memory',
+    label: 'memory only: forgotten at the end',
+    help: 'nothing is written; after a restart the passwords are typed again',
+  },
+];
+
+/** Environments that a profile can be made for. */
+export const environmentChoices = (state: State): ChoiceItem[] =>
+  state.catalog.environments.map((e) => ({ value: e.id, label: e.label, help: e.summary }));
+
+/** Who adds a profile most likely has a password to keep. */
+export const firstWithSecrets = (state: State): string | undefined =>
+  state.catalog.environments.find((e) => e.fields.some((f) => f.kind === 'secret'))?.id;
 
 export function vaultFields(status: SecretStoreInfo['status']): FormField[] {
   const passphrase: FormField = {

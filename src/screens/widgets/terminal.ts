@@ -43,7 +43,8 @@ export interface Glyphs {
   /** Parts of a cell, ascending; none: only whole cells are drawn. */
   readonly barParts: readonly string[];
   readonly barEmpty: string;
-  readonly spinner: readonly string[];
+  /** Name of ink-spinner's type. */
+  readonly spinner: 'dots' | 'line';
   readonly ellipsis: string;
   readonly mask: string;
   readonly separator: string;
@@ -66,7 +67,7 @@ const unicodeGlyphs: Glyphs = {
   barFull: '█',
   barParts: ['▏', '▎', '▍', '▌', '▋', '▊', '▉'],
   barEmpty: '░',
-  spinner: ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'],
+  spinner: 'dots',
   ellipsis: '…',
   mask: '•',
   separator: '·',
@@ -89,7 +90,7 @@ const asciiGlyphs: Glyphs = {
   barFull: '#',
   barParts: [],
   barEmpty: '.',
-  spinner: ['|', '/', '-', '\\'],
+  spinner: 'line',
   ellipsis: '~',
   mask: '*',
   separator: '-',
