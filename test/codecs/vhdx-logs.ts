@@ -78,15 +78,6 @@ export const logCases: readonly LogCase[] = [
     },
   },
   {
-    name: 'an entry after a number that is not there',
-    apply(file) {
-      putLog(file, [
-        { sequence: 5, writes: table(file) },
-        { sequence: 7, writes: [{ at: tableOffset, bytes: wrong(0x11) }] },
-      ]);
-    },
-  },
-  {
     name: 'entries under another id',
     apply(file) {
       const right = table(file);
@@ -100,7 +91,16 @@ export const logCases: readonly LogCase[] = [
 
 /** As above, but qemu 7.2 replays them otherwise than the spec says, or not at all. */
 export const logCasesApart: readonly LogCase[] = [
-  // qemu takes that last entry, at the start of the ring, for a sequence of its own.
+  // qemu does not ask whether an entry's tail is in its sequence: it takes the last entry of these two alone.
+  {
+    name: 'an entry after a number that is not there',
+    apply(file) {
+      putLog(file, [
+        { sequence: 5, writes: table(file) },
+        { sequence: 7, writes: [{ at: tableOffset, bytes: wrong(0x11) }] },
+      ]);
+    },
+  },
   {
     name: 'over the end of the ring, and a whole entry behind it',
     apply(file) {
