@@ -28,8 +28,8 @@ export interface ByteSink {
   readonly access: 'random' | 'forward';
   /** Resolves when `bytes` may be used again. */
   write(bytes: Uint8Array, offset: number, signal?: AbortSignal): Promise<void>;
-  /** Sets the final size in bytes and closes. */
-  finish(size: number): Promise<void>;
+  /** Sets the final size in bytes, and the time of last change where one is given (seconds since 1970); closes. */
+  finish(size: number, modifiedAt?: number): Promise<void>;
   /** Closes and forgets; never throws. What was written is the owner's to remove. */
   abort(): Promise<void>;
 }

@@ -19,6 +19,8 @@ export interface EncodedFile {
   readonly size?: number;
   /** Whether any chunk is late: such a file needs a random sink. */
   readonly late: boolean;
+  /** The time of last change that the file is to have, seconds since 1970, where another file counts on it. */
+  readonly modifiedAt?: number;
   /**
    * The chunks in ascending order, late ones last; a gap means zeros. The file ends at the end of the furthest
    * chunk, or at `size` where that is given. May be called once.
@@ -69,7 +71,7 @@ export async function pour(
   const size = file.size ?? end;
   if (end > size)
     throw new AppError('bug', `${file.name}: ${end} bytes written of a file planned as ${size}`);
-  await sink.finish(size);
+  await sink.finish(size, file.modifiedAt);
   return size;
 }
 

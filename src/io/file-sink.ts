@@ -73,11 +73,12 @@ export async function fileSink(path: string, options: FileSinkOptions = {}): Pro
       queue = written.catch(() => undefined);
       return written;
     },
-    async finish(size) {
+    async finish(size, modifiedAt) {
       await queue;
       await flush();
       try {
         await handle.truncate(size);
+        if (modifiedAt !== undefined) await handle.utimes(modifiedAt, modifiedAt);
         if (options.sync) await handle.sync();
       } catch (error) {
         throw toAppError(error);

@@ -29,15 +29,26 @@ export async function fileSource(path: string): Promise<ByteSource> {
       throw new AppError('unsupported', 'neither a file nor a block device', { where: path });
     }
     const size = stat.isBlockDevice() ? await deviceSize(handle) : stat.size;
-    return handleSource(handle, path, size, Math.floor(stat.mtimeMs / 1000));
+    return handleSource(handle, path, {
+      size,
+      modifiedAt: Math.floor(stat.mtimeMs / 1000),
+      // What takes as much room as it is long has no holes to ask for.
+      sparse: stat.isFile() && stat.blocks * 512 < stat.size,
+    });
   } catch (error) {
     await handle.close();
     throw error;
   }
 }
 
-function handleSource(handle: FileHandle, path: string, size: number, modifiedAt: number): ByteSource {
-  let seekable = true;
+interface FileFacts {
+  readonly size: number;
+  readonly modifiedAt: number;
+  readonly sparse: boolean;
+}
+
+function handleSource(handle: FileHandle, path: string, { size, modifiedAt, sparse }: FileFacts): ByteSource {
+  let seekable = sparse;
   const source: ByteSource = {
     name: path,
     size,

@@ -2,7 +2,7 @@
  * GUID partition table, UEFI 2.10 section 5.3: protective MBR in LBA 0, header in LBA 1, entries (mostly 128 of
  * 128 bytes) behind it; a backup of both at the end of the disk, header last.
  */
-import { crc32 } from '@node-rs/crc32';
+import { crc32 } from 'node:zlib';
 import { ascii, raw, struct, u32, u64 } from '../../io/struct.ts';
 import { AppError } from '../../model/errors.ts';
 import type { GuestPartition } from '../../model/guest-report.ts';

@@ -28,9 +28,6 @@ export interface SshOptions {
   readonly keepAliveMs?: number;
 }
 
-/** Questions to a silent host before the connection counts as lost. */
-const keepAliveQuestions = 3;
-
 /** @throws AppError `unreachable`, `auth`, `cancelled`; the message says at which step. */
 export async function connectSsh(
   target: SshTarget,
@@ -51,6 +48,7 @@ export async function connectSsh(
   }
 }
 
+const keepAliveOf = (options: SshOptions): number => options.keepAliveMs ?? 5_000;
 const timeoutOf = (options: SshOptions): number => options.timeoutMs ?? 20_000;
 
 function openSocket(target: SshTarget, options: SshOptions): Promise<Socket> {
@@ -118,7 +116,7 @@ class Handshake {
         };
         signal?.addEventListener('abort', cancel, { once: true });
         if (signal?.aborted) cancel();
-        this.#listen(resolve);
+        this.#listen(socket, resolve);
         this.#wait();
         this.#start(socket);
       });
@@ -138,8 +136,9 @@ class Handshake {
       sock,
       username: this.#target.user,
       readyTimeout: 0, // ours stands still while somebody is asked
-      keepaliveInterval: this.#options.keepAliveMs ?? 5_000,
-      keepaliveCountMax: keepAliveQuestions,
+      keepaliveInterval: keepAliveOf(this.#options),
+      // ssh2 counts answers only, which come late behind much data on a slow link: SshConnection judges by all bytes.
+      keepaliveCountMax: Number.MAX_SAFE_INTEGER,
       algorithms: { serverHostKey: orderedAlgorithms(this.#known) },
       hostVerifier: (key: Buffer, verify: (valid: boolean) => void) => this.#verify(key, verify),
       authHandler: (offered, partial, next) => {
@@ -148,7 +147,7 @@ class Handshake {
     });
   }
 
-  #listen(resolve: (connection: SshConnection) => void): void {
+  #listen(socket: Socket, resolve: (connection: SshConnection) => void): void {
     const client = this.#client;
     client.on('error', (error: Error & { level?: string }) => {
       if (this.#settled) return;
@@ -176,7 +175,7 @@ class Handshake {
     });
     client.on('ready', () => {
       this.#settled = true;
-      resolve(new SshConnection(client, this.#target));
+      resolve(new SshConnection(client, this.#target, socket, keepAliveOf(this.#options)));
     });
   }
 

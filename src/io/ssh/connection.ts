@@ -1,4 +1,5 @@
 /** An open connection to a host: commands and files, until it is closed or lost. */
+import type { Socket } from 'node:net';
 import type { Client, ClientChannel, SFTPWrapper } from 'ssh2';
 import { AppError } from '../../model/errors.ts';
 import { MiB } from '../../model/units.ts';
@@ -27,6 +28,9 @@ interface Watch {
 const cancelled = (signal: AbortSignal | undefined): AppError =>
   new AppError('cancelled', 'cancelled', { cause: signal?.reason });
 
+/** Questions to a silent host before the connection counts as lost. */
+const keepAliveQuestions = 3;
+
 /** How long a server that doesn't say goodbye is waited for. */
 const farewellMs = 500;
 
@@ -40,20 +44,36 @@ export class SshConnection {
   #ended: AppError | undefined;
   #sftp: Promise<Sftp> | undefined;
 
-  constructor(client: Client, target: SshTarget) {
+  /** @param keepAliveMs how often ssh2 asks the host for a sign of life. */
+  constructor(client: Client, target: SshTarget, socket: Pick<Socket, 'bytesRead'>, keepAliveMs: number) {
     this.target = target;
     this.#client = client;
+    const clock = setInterval(this.#silenceCheck(socket), keepAliveMs);
     let why = 'the server closed the connection';
     client.on('error', (error: Error) => {
-      why = /keepalive/i.test(error.message) ? 'the host does not answer any more' : error.message;
+      why = error.message;
       this.#end(lostConnection(target, why));
     });
     this.#closed = new Promise((resolve) => {
       client.once('close', () => {
+        clearInterval(clock);
         this.#end(lostConnection(target, why));
         resolve();
       });
     });
+  }
+
+  /** Whatever comes from the host is a sign of life; after some questions without any it is given up. */
+  #silenceCheck(socket: Pick<Socket, 'bytesRead'>): () => void {
+    let seen = socket.bytesRead;
+    let silent = 0;
+    return () => {
+      silent = socket.bytesRead === seen ? silent + 1 : 0;
+      seen = socket.bytesRead;
+      if (silent <= keepAliveQuestions) return;
+      this.#end(lostConnection(this.target, 'the host does not answer any more'));
+      this.#client.destroy();
+    };
   }
 
   /** `user@host`, for messages. */

@@ -1,7 +1,9 @@
 /** Files of a real sshd: the same bytes as here, and a clear end when the file, the server or the user gives up. */
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { open, symlink, truncate, writeFile } from 'node:fs/promises';
+import { connect as connectSocket, createServer } from 'node:net';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { readBytes } from '../../../src/io/byte-source.ts';
@@ -15,7 +17,10 @@ import { describeWith } from '../../oracles/requires.ts';
 import { kill, type Sshd, sshdTools, startSshd } from '../../servers/sshd.ts';
 import { tempFolder } from '../../temp.ts';
 
-async function connect(server: Sshd, keepAliveMs = 5000): Promise<SshConnection> {
+async function connect(
+  server: Pick<Sshd, 'port' | 'user' | 'key' | 'hostKey'>,
+  keepAliveMs = 5000,
+): Promise<SshConnection> {
   const file = join(await tempFolder(), 'known_hosts');
   await writeFile(file, `[127.0.0.1]:${server.port} ${server.hostKey()}\n`);
   const none = async (): Promise<string> => {
@@ -141,6 +146,14 @@ describeWith(sshdTools, 'a file over SFTP', () => {
     await connection.close();
   });
 
+  it('over a slow link is not given up while anything comes', async () => {
+    const server = await startSshd();
+    const connection = await connect({ ...server, port: await slowly(server.port) }, 50);
+    const bytes = randomBytes(2 * MiB, 3);
+    const source = await sftpSource(connection, await fileOf(bytes));
+    expect((await readBytes(source, 0, bytes.length)).equals(bytes)).toBe(true);
+  });
+
   it('of a host without SFTP, or whose SFTP server ends, is a clear error', async () => {
     const bare = await connect(await startSshd({ sftp: '/bin/false' }));
     expect(await failure(sftpSource(bare, '/etc/passwd'))).toMatchObject({ kind: 'unsupported' });
@@ -154,6 +167,27 @@ describeWith(sshdTools, 'a file over SFTP', () => {
     expect((await connection.exec(['true'])).code).toBe(0);
   });
 });
+
+/** A way to `port` on which an answer to a question waits long behind the data: 16 KiB each 10 ms. */
+async function slowly(port: number): Promise<number> {
+  const proxy = createServer((near) => {
+    const far = connectSocket(port, '127.0.0.1');
+    near.pipe(far);
+    far.on('end', () => near.end());
+    far.on('readable', () => undefined);
+    const clock = setInterval(() => {
+      const chunk = far.read(Math.min(16 * KiB, far.readableLength));
+      if (chunk !== null) near.write(chunk);
+    }, 10);
+    for (const socket of [near, far]) {
+      socket.on('error', () => undefined);
+      socket.on('close', () => clearInterval(clock));
+    }
+  }).listen(0, '127.0.0.1');
+  onTestFinished(() => void proxy.close());
+  await once(proxy, 'listening');
+  return (proxy.address() as { port: number }).port;
+}
 
 const sftpServer = '/usr/lib/openssh/sftp-server';
 const readable = (source: Awaited<ReturnType<typeof sftpSource>>) =>

@@ -1,5 +1,5 @@
 /** ext2/3/4 superblock, 1024 bytes at offset 1024. Linux Documentation/filesystems/ext4/super.rst. */
-import { crc32c } from '@node-rs/crc32';
+import { crc32c } from '../../../io/crc32c.ts';
 import { raw, struct, u16, u32 } from '../../../io/struct.ts';
 import { AppError } from '../../../model/errors.ts';
 import { bytesAt, type Looking } from '../../looking.ts';
