@@ -53,7 +53,7 @@ export type Event =
     }
   | { readonly type: 'disconnected' }
   | { readonly type: 'listing' }
-  | { readonly type: 'machine-found'; readonly machine: Machine }
+  | { readonly type: 'machine-found'; readonly machine: Machine; readonly byHand?: true }
   | { readonly type: 'machine-survey'; readonly id: string; readonly status: 'busy' }
   | {
       readonly type: 'machine-surveyed';
@@ -64,6 +64,8 @@ export type Event =
     }
   /** These belong to other machines in the list (extents, parents). */
   | { readonly type: 'machines-merged'; readonly ids: readonly string[] }
+  /** These were not found again. */
+  | { readonly type: 'machines-gone'; readonly ids: readonly string[] }
   | { readonly type: 'listed'; readonly failure?: Failure }
   | { readonly type: 'selected'; readonly ids: readonly string[] }
   | { readonly type: 'drafted'; readonly change: DraftChange }

@@ -56,7 +56,8 @@ export function reduce(state: State, event: Event): State {
     case 'machine-survey':
     case 'machine-surveyed':
       return withItems(state, reduceItems(state.machines.items, event));
-    case 'machines-merged': {
+    case 'machines-merged':
+    case 'machines-gone': {
       const gone = new Set(event.ids);
       return {
         ...withItems(
@@ -143,19 +144,25 @@ type MachineEvent = Extract<Event, { type: 'machine-found' | 'machine-survey' | 
 function reduceItems(items: readonly MachineItem[], event: MachineEvent): readonly MachineItem[] {
   switch (event.type) {
     case 'machine-found': {
-      const item: MachineItem = { machine: event.machine, survey: 'waiting', images: {}, reports: {} };
+      const hand = event.byHand === undefined ? {} : { byHand: event.byHand };
       const at = items.findIndex((i) => i.machine.id === event.machine.id);
-      return at < 0 ? [...items, item] : items.with(at, item);
+      const before = items[at];
+      // Found again: what is known of it stays on the screen until it has been looked into anew.
+      const known = before?.survey === 'done' ? before : { machine: event.machine, images: {}, reports: {} };
+      const { machine, images, reports } = known;
+      const item: MachineItem = { machine, survey: 'waiting', images, reports, ...hand };
+      return before === undefined ? [...items, item] : items.with(at, item);
     }
     case 'machine-survey':
       return items.map((i) => (i.machine.id === event.id ? { ...i, survey: 'busy' } : i));
     case 'machine-surveyed': {
       const { machine, images, reports, failure } = event;
-      const item: MachineItem =
-        failure === undefined
-          ? { machine, survey: 'done', images, reports }
-          : { machine, survey: 'failed', images, reports, failure };
-      return items.map((i) => (i.machine.id === machine.id ? item : i));
+      const survey = failure === undefined ? ('done' as const) : ('failed' as const);
+      return items.map((i) => {
+        if (i.machine.id !== machine.id) return i;
+        const hand = i.byHand === undefined ? {} : { byHand: i.byHand };
+        return { machine, survey, images, reports, ...hand, ...(failure === undefined ? {} : { failure }) };
+      });
     }
   }
 }

@@ -81,6 +81,8 @@ export interface MachineItem {
   /** `waiting`, `busy`: its disks are still being looked into. */
   readonly survey: 'waiting' | 'busy' | 'done' | 'failed';
   readonly failure?: Failure;
+  /** Added by its path: looking again does not find it, and that does not mean that it is gone. */
+  readonly byHand?: true;
   /** By disk id: what the image is, and what is inside it. */
   readonly images: Readonly<Record<string, ImageInfo>>;
   readonly reports: Readonly<Record<string, GuestReport>>;
@@ -180,6 +182,9 @@ export interface RunItem {
   readonly places: readonly string[];
   readonly failure?: Failure;
   readonly historyId?: string;
+  /** Set at the end, as the journal has them: the history tells the same. */
+  readonly seconds?: number;
+  readonly bytes?: number;
 }
 
 export interface LogLine {

@@ -26,7 +26,7 @@ export async function connectTo(
     ...(settings === undefined ? {} : { settings }),
   });
   if (!isConnected(port.getState(), environment)) return;
-  if (port.getState().machines.status === 'idle') void port.dispatch({ type: 'list' });
+  void port.dispatch({ type: 'list' });
   await goOn(port);
 }
 

@@ -3,13 +3,14 @@ import { useEffect, useState } from 'react';
 import { formatBytes, formatDuration } from '../../model/units.ts';
 import { type HistorySummary, isActive } from '../../state/state.ts';
 import { type ScreenProps, useKeys } from '../screen.ts';
+import { rateText } from '../speed.ts';
 import { Dialog } from '../widgets/dialog.tsx';
 import { truncate } from '../widgets/fit-text.ts';
 import { Panel, panelInside } from '../widgets/panel.tsx';
 import { type Column, ScrollList, useScrollList } from '../widgets/scroll-list.tsx';
 import { useTerminal } from '../widgets/terminal.ts';
 import { TextPane } from '../widgets/text-pane.tsx';
-import { dateText, entryLines, newestFirst, outcomeTone, rateText } from './history-view.ts';
+import { dateText, entryLines, newestFirst, outcomeTone } from './history-view.ts';
 
 const listColumns: Column<HistorySummary>[] = [
   { title: 'When', width: 16, cell: (e) => dateText(e.startedAt) },
@@ -17,7 +18,7 @@ const listColumns: Column<HistorySummary>[] = [
   { title: 'What', width: { grow: 1, min: 12 }, cell: (e) => e.title, cut: 'middle' },
   { title: 'Time', width: 8, align: 'right', from: 56, cell: (e) => formatDuration(e.seconds) },
   { title: 'Data', width: 9, align: 'right', from: 66, cell: (e) => formatBytes(e.bytes) },
-  { title: 'Rate', width: 11, align: 'right', from: 100, cell: rateText },
+  { title: 'Rate', width: 11, align: 'right', from: 100, cell: (e) => rateText(e.bytes, e.seconds) ?? '' },
   { title: 'Where', width: { grow: 1, min: 12 }, from: 120, cut: 'start', cell: (e) => e.places.join(', ') },
 ];
 

@@ -1,8 +1,8 @@
 /** Rows and lines of the history: pure. */
 import { describeFailure } from '../../model/errors.ts';
 import type { Plan } from '../../model/plan.ts';
-import { formatBytes, formatDuration } from '../../model/units.ts';
 import type { HistoryEntry, HistorySummary } from '../../state/state.ts';
+import { speedText } from '../speed.ts';
 import type { Tone } from '../widgets/terminal.ts';
 import type { PaneLine } from '../widgets/text-pane-view.ts';
 
@@ -25,16 +25,12 @@ export const outcomeTone: Record<HistorySummary['outcome'], Tone> = {
   running: 'accent',
 };
 
-export const rateText = (entry: HistorySummary): string =>
-  entry.seconds > 0 && entry.bytes > 0 ? `${formatBytes(entry.bytes / entry.seconds)}/s` : '';
-
 export function entryLines(entry: HistoryEntry): PaneLine[] {
-  const rate = rateText(entry);
-  const time = `${formatDuration(entry.seconds)}, ${formatBytes(entry.bytes)}${rate === '' ? '' : `, ${rate}`}`;
+  const read = speedText(entry.bytes, entry.seconds);
   return [
     { text: entry.title, tone: 'title' },
     {
-      text: `${entry.outcome}, started ${dateText(entry.startedAt)}, took ${time}`,
+      text: `${entry.outcome}, started ${dateText(entry.startedAt)}, ${read}`,
       tone: outcomeTone[entry.outcome],
     },
     ...(entry.failure === undefined

@@ -1,6 +1,7 @@
 /** A run as rows: what is drawn of it, without how. Pure. */
 import { formatBytes, formatDuration } from '../../model/units.ts';
 import { type DiskProgress, isActive, type Run, type RunItem } from '../../state/state.ts';
+import { rateText, speedText } from '../speed.ts';
 import { percentText, shareOf } from '../widgets/progress-bar.tsx';
 import type { Tone } from '../widgets/terminal.ts';
 import type { PaneLine } from '../widgets/text-pane-view.ts';
@@ -44,12 +45,11 @@ export function headline(run: Run): Headline {
   return { text: parts.join(', '), tone: statusTones[status] };
 }
 
-export const elapsedSeconds = (run: Run, now: number): number =>
-  Math.max(0, ((run.endedAt ?? now) - run.startedAt) / 1000);
-
-/** Bytes a second over the whole run; 0 where nothing can be said yet. */
-export function meanRate(bytes: number, seconds: number): number {
-  return seconds > 0 ? bytes / seconds : 0;
+/** Of one machine the time that its journal has; of several that of all of them. */
+export function elapsedSeconds(run: Run, now: number): number {
+  const [only, ...others] = run.items;
+  if (only?.seconds !== undefined && others.length === 0) return only.seconds;
+  return Math.max(0, ((run.endedAt ?? now) - run.startedAt) / 1000);
 }
 
 /** Until the last machine is done; what the state says is of the one under way. */
@@ -63,8 +63,7 @@ export function totalText(run: Run, now: number): string {
   const seconds = elapsedSeconds(run, now);
   const size = `${formatBytes(run.bytesDone)} of ${formatBytes(run.bytesTotal)}`;
   if (!isActive(run)) {
-    const rate = meanRate(run.bytesDone, seconds);
-    return [size, `in ${formatDuration(seconds)}`, rate > 0 ? `${formatBytes(rate)}/s` : undefined]
+    return [size, `in ${formatDuration(seconds)}`, rateText(run.bytesDone, seconds)]
       .filter((part) => part !== undefined)
       .join(', ');
   }
@@ -177,7 +176,7 @@ export function resultLines(run: Run, now: number): PaneLine[] {
         return [
           { text: `DONE ${item.title}`, tone: 'ok' },
           ...item.places.map((place) => ({ text: `  ${place}` })),
-          ...(run.items.length > 1 ? [] : [{ text: `  ${speedText(item, seconds)}` }]),
+          ...speedLines(item, run.items.length === 1 ? seconds : item.seconds),
         ];
       case 'failed':
         return [{ text: `FAILED ${item.title}`, tone: 'error' }, ...failureLines(item)];
@@ -189,11 +188,12 @@ export function resultLines(run: Run, now: number): PaneLine[] {
   });
 }
 
-function speedText(item: RunItem, seconds: number): string {
-  const bytes = item.disks.reduce((sum, disk) => sum + disk.bytesDone, 0);
-  const rate = meanRate(bytes, seconds);
-  return `${formatBytes(bytes)} in ${formatDuration(seconds)}${rate > 0 ? `, ${formatBytes(rate)}/s` : ''}`;
-}
+/** Nothing where the time of this one among several is not known. */
+const speedLines = (item: RunItem, seconds: number | undefined): PaneLine[] =>
+  seconds === undefined ? [] : [{ text: `  ${speedText(bytesOf(item), seconds)}` }];
+
+const bytesOf = (item: RunItem): number =>
+  item.bytes ?? item.disks.reduce((sum, disk) => sum + disk.bytesDone, 0);
 
 function failureLines({ failure }: RunItem): PaneLine[] {
   if (failure === undefined) return [];

@@ -2,6 +2,7 @@
 
 import { sourceOf } from '../../convert/open-machine.ts';
 import { surveyMachine } from '../../convert/survey.ts';
+import type { Session } from '../../env-plugins/plugin.ts';
 import { inOrder } from '../../io/in-order.ts';
 import { AppError, failureError, toAppError, toFailure } from '../../model/errors.ts';
 import type { Machine } from '../../model/machine.ts';
@@ -20,21 +21,32 @@ function sessionOf({ live }: EffectContext) {
 }
 
 export const list: Effect<'list'> = async (_, context) => {
-  const { emit, signal } = context;
+  const { emit, signal, getState } = context;
   const { session } = sessionOf(context);
+  const before = getState().machines.items;
+  const knownParts = new Set(before.flatMap(partsOf));
   emit({ type: 'listing' });
   const found: Machine[] = [];
+  // Not shown and taken away again at each refresh: they are shown when they turn out to be no parts any more.
+  const held: Machine[] = [];
   try {
     await sourceOf(session).list({
       signal,
       found(machine) {
-        found.push(machine);
-        emit({ type: 'machine-found', machine });
+        if (knownParts.has(machine.id)) {
+          held.push(machine);
+        } else {
+          found.push(machine);
+          emit({ type: 'machine-found', machine });
+        }
       },
     });
-    for await (const _done of inOrder(found, surveysAtOnce, (m) => survey(context, m, signal), signal)) {
-      mergeParts(context);
-    }
+    await dropGone(context, before, new Set(found.map((machine) => machine.id)));
+    await surveyAll(context, found);
+    const parts = new Set(getState().machines.items.flatMap(partsOf));
+    const free = held.filter((machine) => !parts.has(machine.id));
+    for (const machine of free) emit({ type: 'machine-found', machine });
+    await surveyAll(context, free);
     emit({ type: 'listed' });
   } catch (error) {
     if (signal.aborted) emit({ type: 'listed' });
@@ -43,13 +55,67 @@ export const list: Effect<'list'> = async (_, context) => {
   }
 };
 
+async function surveyAll(context: EffectContext, machines: readonly Machine[]): Promise<void> {
+  const { signal } = context;
+  for await (const _done of inOrder(machines, surveysAtOnce, (m) => survey(context, m, signal), signal)) {
+    await mergeParts(context);
+  }
+}
+
+/** What was listed before and not found again; what was added by its path is asked for by it. */
+async function dropGone(
+  context: EffectContext,
+  before: readonly MachineItem[],
+  found: ReadonlySet<string>,
+): Promise<void> {
+  const { session } = sessionOf(context);
+  const gone: string[] = [];
+  for (const { machine, byHand } of before) {
+    if (found.has(machine.id)) continue;
+    if (byHand && !(await isGone(session, machine.id, context.signal))) continue;
+    gone.push(machine.id);
+  }
+  const lost = before.filter(({ machine: { id } }) => gone.includes(id) && isSelected(context, id));
+  await drop(context, 'machines-gone', gone);
+  if (lost.length === 0) return;
+  const names = lost.map((item) => item.machine.name).join(', ');
+  const text = `chosen before and not there any more: ${names}`;
+  context.emit({ type: 'notice', notice: { level: 'warning', text } });
+}
+
+const isGone = (session: Session, id: string, signal: AbortSignal): Promise<boolean> =>
+  sourceOf(session)
+    .inspect(id, signal)
+    .then(
+      () => false,
+      (error) => toAppError(error).kind === 'not-found',
+    );
+
+const isSelected = ({ getState }: EffectContext, id: string): boolean => getState().selected.includes(id);
+
+/** Takes machines out of the list and out of the choice. */
+async function drop(
+  context: EffectContext,
+  type: 'machines-gone' | 'machines-merged',
+  ids: readonly string[],
+): Promise<void> {
+  if (ids.length === 0) return;
+  const chosen = ids.some((id) => isSelected(context, id));
+  context.emit({ type, ids });
+  if (chosen) await replan(context);
+}
+
+/** What is planned is worked out anew from what is chosen. */
+const replan = ({ perform, getState }: EffectContext): Promise<void> =>
+  perform({ type: 'select', ids: getState().selected });
+
 export const stopList: Effect<'stop-list'> = (_, { abort }) => abort('list');
 
 export const addMachine: Effect<'add-machine'> = async ({ id, select }, context) => {
   const { session } = sessionOf(context);
   const { signal } = context;
   const machine = await sourceOf(session).inspect(id, signal);
-  context.emit({ type: 'machine-found', machine });
+  context.emit({ type: 'machine-found', machine, byHand: true });
   await survey(context, machine, signal);
   const item = context.getState().machines.items.find((i) => i.machine.id === machine.id);
   if (item?.failure !== undefined) throw failureError(item.failure);
@@ -63,14 +129,16 @@ async function survey(context: EffectContext, machine: Machine, signal: AbortSig
   context.emit({ type: 'machine-survey', id: machine.id, status: 'busy' });
   const surveyed = await surveyMachine(session, machine, trustOf(settings), signal);
   context.emit({ type: 'machine-surveyed', ...surveyed });
+  // Chosen before it was looked into: the plan was made of the little that was known.
+  if (isSelected(context, machine.id)) await replan(context);
 }
 
 /** A file that another machine's image consists of (an extent, a backing file) is no machine of its own. */
-function mergeParts(context: EffectContext): void {
+async function mergeParts(context: EffectContext): Promise<void> {
   const { items } = context.getState().machines;
   const parts = new Set(items.flatMap(partsOf));
-  const ids = items.map((item) => item.machine.id).filter((id) => parts.has(id));
-  if (ids.length > 0) context.emit({ type: 'machines-merged', ids });
+  const ids = items.filter((item) => !item.byHand && parts.has(item.machine.id)).map((i) => i.machine.id);
+  await drop(context, 'machines-merged', ids);
 }
 
 const partsOf = ({ machine }: MachineItem): string[] =>

@@ -2,7 +2,7 @@
 import { describePlan } from '../../convert/describe-plan.ts';
 import { makePlan } from '../../convert/make-plan.ts';
 import { reviewPlan } from '../../convert/review-plan.ts';
-import { toFailure } from '../../model/errors.ts';
+import { AppError, toFailure } from '../../model/errors.ts';
 import type { Finding } from '../../model/finding.ts';
 import type { Plan } from '../../model/plan.ts';
 import type { Effect, EffectContext } from '../dispatcher.ts';
@@ -70,7 +70,12 @@ async function compute(context: EffectContext): Promise<Planned> {
 
 function planFor(context: EffectContext, item: MachineItem): Plan {
   const { draft, connection } = context.getState();
-  const { settings = {}, environment = 'local' } = context.live.session ?? {};
+  if (context.live.session === undefined) {
+    throw new AppError('usage', 'the environment of this machine is not connected', {
+      hint: 'connect to it on the Environment screen',
+    });
+  }
+  const { settings, environment } = context.live.session;
   const profile = connection.status === 'connected' ? connection.profile : undefined;
   const edit = draft.edits[item.machine.id];
   return makePlan({

@@ -93,18 +93,21 @@ async function runOne(
       gate: control.gate,
       emit: (event) => tell(event, index, context, log),
     });
-    log('info', doneInWords(outcome, started));
-    change({ status: 'done', step: '', places: outcome.places });
-    await journal.close({ outcome: 'done', bytes: outcome.bytes, places: outcome.places });
+    const { bytes, places } = outcome;
+    const seconds = secondsSince(started);
+    log('info', doneInWords(outcome, seconds));
+    change({ status: 'done', step: '', places, bytes, seconds });
+    await journal.close({ outcome: 'done', bytes, seconds, places });
     return undefined;
   } catch (error) {
     const failure = redactor.redactData(toFailure(error));
     const cancelled = failure.kind === 'cancelled';
     log(cancelled ? 'warning' : 'error', cancelled ? 'cancelled; nothing is left behind' : failure.message);
-    change({ status: cancelled ? 'cancelled' : 'failed', step: '', failure });
     const disks = context.getState().run?.items[index]?.disks ?? [];
     const bytes = disks.reduce((sum, disk) => sum + disk.bytesDone, 0);
-    await journal.close({ outcome: cancelled ? 'cancelled' : 'failed', bytes, failure });
+    const seconds = secondsSince(started);
+    change({ status: cancelled ? 'cancelled' : 'failed', step: '', failure, bytes, seconds });
+    await journal.close({ outcome: cancelled ? 'cancelled' : 'failed', bytes, seconds, failure });
     return failure;
   }
 }
@@ -137,9 +140,11 @@ function tell(event: ConversionEvent, index: number, { emit, getState }: EffectC
   }
 }
 
-function doneInWords(outcome: Outcome, started: number): string {
-  const seconds = Math.max(0.001, (Date.now() - started) / 1000);
-  const rate = formatBytes(Math.round(outcome.bytes / seconds));
+/** At least a millisecond: a rate is made of it. */
+const secondsSince = (started: number): number => Math.max(1, Date.now() - started) / 1000;
+
+function doneInWords(outcome: Outcome, seconds: number): string {
+  const rate = formatBytes(outcome.bytes / seconds);
   return `done: ${formatBytes(outcome.bytes)} read, ${formatBytes(outcome.bytesWritten)} written in ${formatDuration(seconds)} (${rate}/s)`;
 }
 

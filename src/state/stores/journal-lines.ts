@@ -16,6 +16,8 @@ export type Outcome = 'done' | 'failed' | 'cancelled';
 export interface RunEnd {
   readonly outcome: Outcome;
   readonly bytes?: number;
+  /** Measured by the run itself; absent: by the times of the lines. */
+  readonly seconds?: number;
   /** Where the machines are now. */
   readonly places?: readonly string[];
   readonly failure?: Failure;
@@ -52,6 +54,7 @@ const endSchema = z.object({
   at,
   outcome: z.enum(['done', 'failed', 'cancelled']),
   bytes: z.number().default(0),
+  seconds: z.number().nonnegative().optional(),
   places: z.array(z.string()).default([]),
   failure: z.custom<Failure>((value) => typeof value === 'object' && value !== null).optional(),
 });
@@ -93,6 +96,7 @@ export function summarize(start: StartLine, last: JournalLine | undefined, alive
   const { outcome, bytes, places, failure } = end;
   return {
     ...common,
+    seconds: end.seconds ?? seconds,
     endedAt: end.at,
     outcome,
     bytes,
