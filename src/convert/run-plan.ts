@@ -31,6 +31,8 @@ export type ConversionEvent =
   | { readonly type: 'disks'; readonly disks: readonly ConversionDisk[] }
   | { readonly type: 'disk'; readonly id: string; readonly status: 'running' | 'done' }
   | ({ readonly type: 'progress' } & ProgressReport)
+  /** What forbids it, before the error that says so. */
+  | { readonly type: 'blocked'; readonly rules: readonly string[] }
   | { readonly type: 'log'; readonly level: 'info' | 'warning'; readonly text: string };
 
 export interface RunContext {
@@ -184,7 +186,8 @@ async function refuseBlocked(
   }
   if (worst(findings) !== 'blocker') return;
   const blockers = findings.filter((f) => f.severity === 'blocker');
-  const remedies = blockers.flatMap((f) => f.remedy ?? []);
+  context.emit({ type: 'blocked', rules: blockers.map((f) => f.rule) });
+  const remedies = [...new Set(blockers.flatMap((f) => f.remedy ?? []))];
   throw new AppError('blocked', blockers.map((f) => f.message).join('; '), {
     ...(remedies.length === 0 ? {} : { hint: remedies.join('; ') }),
   });

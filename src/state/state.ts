@@ -182,6 +182,8 @@ export interface RunItem {
   readonly places: readonly string[];
   readonly failure?: Failure;
   readonly historyId?: string;
+  /** Rules of the findings that forbade it. */
+  readonly blockedBy?: readonly string[];
   /** Set at the end, as the journal has them: the history tells the same. */
   readonly seconds?: number;
   readonly bytes?: number;

@@ -2,7 +2,7 @@
 import { Box, Text } from 'ink';
 import { useState } from 'react';
 import { isActive, type Run } from '../../state/state.ts';
-import type { ScreenProps } from '../screen.ts';
+import { type ScreenProps, useRemembered } from '../screen.ts';
 import { Dialog } from '../widgets/dialog.tsx';
 import { fitTo, truncate } from '../widgets/fit-text.ts';
 import { barText, shareOf } from '../widgets/progress-bar.tsx';
@@ -10,7 +10,17 @@ import { useTerminal } from '../widgets/terminal.ts';
 import { TextPane } from '../widgets/text-pane.tsx';
 import { paneLines } from '../widgets/text-pane-view.ts';
 import { RunRows } from './run-rows.tsx';
-import { headline, logLines, resultLines, runAreas, runRows, shareText, totalText } from './run-view.ts';
+import {
+  headline,
+  logLines,
+  replaceQuestion,
+  replacingPlans,
+  resultLines,
+  runAreas,
+  runRows,
+  shareText,
+  totalText,
+} from './run-view.ts';
 import { useNow } from './use-now.ts';
 import { useRunKeys } from './use-run-keys.ts';
 
@@ -20,12 +30,17 @@ export function RunScreen({ port, state, rows, columns }: ScreenProps) {
   const [part, setPart] = useState<'result' | 'log'>('result');
   const active = isActive(run);
   const now = useNow(active);
+  const plans = replacingPlans(run);
+  // Asked once for each run by itself, then only when its key is pressed.
+  const [answered, setAnswered] = useRemembered<string | undefined>('run:replace', undefined);
+  const replacing = run !== undefined && plans.length > 0 && answered !== run.id;
   const cancelling = asking && active && run?.status !== 'cancelling';
   useRunKeys({
     port,
     run,
-    active: !cancelling,
+    active: !cancelling && !replacing,
     askCancel: () => setAsking(true),
+    askReplace: plans.length === 0 ? undefined : () => setAnswered(undefined),
     switchPart:
       run === undefined || active ? undefined : () => setPart((p) => (p === 'result' ? 'log' : 'result')),
   });
@@ -46,6 +61,23 @@ export function RunScreen({ port, state, rows, columns }: ScreenProps) {
           void port.dispatch({ type: 'cancel' });
         }}
         onNo={() => setAsking(false)}
+      />
+    );
+  }
+  if (replacing) {
+    return (
+      <Dialog
+        title="There already"
+        text={replaceQuestion(run, plans)}
+        width={Math.min(columns, 90)}
+        height={rows}
+        yes="replace"
+        no="change nothing"
+        onYes={() => {
+          setAnswered(run.id);
+          void port.dispatch({ type: 'run', plans });
+        }}
+        onNo={() => setAnswered(run.id)}
       />
     );
   }

@@ -1,4 +1,5 @@
 /** A run as rows: what is drawn of it, without how. Pure. */
+import type { Plan } from '../../model/plan.ts';
 import { formatBytes, formatDuration } from '../../model/units.ts';
 import { type DiskProgress, isActive, type Run, type RunItem } from '../../state/state.ts';
 import { rateText, speedText } from '../speed.ts';
@@ -235,6 +236,30 @@ export function runReasons(run: Run | undefined): RunReasons {
   }
   if (isActive(run)) return { another: 'it still runs; wait for its end or cancel it' };
   return { pause: 'it has ended', cancel: 'it has ended' };
+}
+
+/** Plans that failed for nothing but files of the same name, as they would be with leave to replace those. */
+export function replacingPlans(run: Run | undefined): Plan[] {
+  if (run === undefined || isActive(run)) return [];
+  return run.items.flatMap(({ status, plan, blockedBy, failure }) => {
+    const only = blockedBy?.every((rule) => rule === 'file.exists') ?? failure?.kind === 'conflict';
+    return status === 'failed' && only && !plan.force ? [{ ...plan, force: true }] : [];
+  });
+}
+
+export function replaceQuestion(run: Run, plans: readonly Plan[]): string {
+  const ids = new Set(plans.map((plan) => plan.source.machine));
+  const failures = run.items.flatMap((item) =>
+    ids.has(item.plan.source.machine) && item.failure !== undefined ? [item.failure] : [],
+  );
+  const texts = failures.map(({ message, where }) =>
+    where === undefined ? message : `${where}: ${message}`,
+  );
+  return [
+    ...texts,
+    '',
+    'Run again and replace what has the same name? It is replaced only when the new files are whole. Otherwise nothing is changed.',
+  ].join('\n');
 }
 
 export interface RunAreas {

@@ -8,11 +8,13 @@ export interface RunKeys {
   readonly run: Run | undefined;
   readonly active: boolean;
   askCancel(): void;
+  /** Absent: nothing failed for files of the same name alone. */
+  readonly askReplace: (() => void) | undefined;
   /** Absent: there is only one part. */
   readonly switchPart: (() => void) | undefined;
 }
 
-export function useRunKeys({ port, run, active, askCancel, switchPart }: RunKeys): void {
+export function useRunKeys({ port, run, active, askCancel, askReplace, switchPart }: RunKeys): void {
   const reasons = runReasons(run);
   const paused = run?.status === 'paused';
   useKeys(
@@ -38,6 +40,16 @@ export function useRunKeys({ port, run, active, askCancel, switchPart }: RunKeys
         reason: reasons.another,
         run: () => void port.dispatch({ type: 'another' }),
       },
+      ...(askReplace === undefined
+        ? []
+        : [
+            {
+              key: 'f',
+              label: 'replace',
+              help: 'run it again and replace the files that are in its way; asks first',
+              run: askReplace,
+            },
+          ]),
       ...(switchPart === undefined
         ? []
         : [{ key: 'tab', label: 'result/log', help: 'scroll the other part', quiet: true, run: switchPart }]),

@@ -135,6 +135,8 @@ function tell(event: ConversionEvent, index: number, { emit, getState }: EffectC
       });
       return emit({ type: 'run-item', index, change: { disks: next } });
     }
+    case 'blocked':
+      return emit({ type: 'run-item', index, change: { blockedBy: event.rules } });
     case 'progress':
       return emit({ ...event, index });
   }

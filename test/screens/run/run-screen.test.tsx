@@ -92,6 +92,33 @@ describe('80 x 24', () => {
     expect(frame).toContain('hint: free some space');
   });
 
+  test('files in the way are replaced only after a yes', async () => {
+    const before = runStates['run-failed']!;
+    const message = '/srv/out/machine-002.qcow2 exists already';
+    const items = before.run!.items.map((item) =>
+      item.status === 'failed'
+        ? { ...item, blockedBy: ['file.exists'], failure: { kind: 'blocked' as const, message } }
+        : item,
+    );
+    const { shows, press, port } = drawApp({ ...before, run: { ...before.run!, items } });
+    await shows(message);
+    await press('\r', 'n');
+    await shows('FAILED machine-002');
+    expect(port.sent).toEqual([]);
+    await press('f');
+    await shows('[n] change nothing');
+    await press('y');
+    const sent = port.sent[0];
+    expect(sent?.type === 'run' && sent.plans).toEqual([{ ...items[1]!.plan, force: true }]);
+  });
+
+  test('what failed for another reason is not offered so', async () => {
+    const { press, shows, frame } = drawApp(runStates['run-failed']!);
+    await shows('FAILED machine-002');
+    await press('f');
+    expect(frame()).not.toContain('[y] replace');
+  });
+
   test('with no run it says how to start one', async () => {
     const { shows, press } = drawApp(runStates['run-none']!);
     await shows('Nothing runs and nothing has run yet.');
