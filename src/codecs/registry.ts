@@ -2,6 +2,7 @@
 import type { ByteSource } from '../io/byte-source.ts';
 import { AppError } from '../model/errors.ts';
 import type { Codec } from './codec.ts';
+import { cowCodec } from './cow/index.ts';
 import { parallelsCodec } from './parallels/index.ts';
 import { qcow2Codec } from './qcow2/index.ts';
 import { rawCodec } from './raw/index.ts';
@@ -17,6 +18,7 @@ export const codecs: readonly Codec[] = [
   vhdxCodec,
   vdiCodec,
   parallelsCodec,
+  cowCodec,
   rawCodec,
 ];
 

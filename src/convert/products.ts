@@ -73,7 +73,7 @@ export const products: readonly Product[] = [
     label: 'Just files',
     summary: 'any format, nothing assumed of what opens it',
     containers: ['disks', 'ova', 'ovf'],
-    formats: ['raw', 'qcow2', 'vmdk', 'vhdx', 'vhd', 'vdi', 'parallels'],
+    formats: ['raw', 'qcow2', 'vmdk', 'vhdx', 'vhd', 'vdi', 'parallels', 'cow'],
     options: {},
     hardware,
   },

@@ -34,10 +34,10 @@ export function hashingSink(sink: ByteSink, onFinish: (finished: Finished) => vo
       end += bytes.length;
       return sink.write(bytes, offset, signal);
     },
-    async finish(size) {
+    async finish(size, modifiedAt) {
       if (size < end) throw new AppError('bug', `${sink.name}: finished at ${size} after ${end} bytes`);
       gap(size);
-      await sink.finish(size);
+      await sink.finish(size, modifiedAt);
       onFinish({ sizeBytes: size, sha256: hash.digest('hex') });
     },
     abort: () => sink.abort(),
