@@ -28,12 +28,10 @@ export function blockDisk(source: ByteSource, table: BlockTable, metadata: Metad
     let open: Piece | undefined;
     for (let first = Math.floor(from / blockSize); first * blockSize < to; first += stepBlocks) {
       const end = Math.min(first + stepBlocks, Math.ceil(to / blockSize));
-      const entries = await table.entries(first, end, signal);
-      for (const [i, { state, offset }] of entries.entries()) {
-        const block = first + i;
+      for (const { state, block, count, offset } of await table.runs(first, end, signal)) {
         const start = block * blockSize;
         const a = Math.max(from, start);
-        const b = Math.min(to, start + blockSize);
+        const b = Math.min(to, start + count * blockSize);
         const parts =
           state === blockStates.partiallyPresent
             ? partsOf(await table.bitmap(block, signal), start, offset, a, b)

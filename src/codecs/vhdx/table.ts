@@ -26,10 +26,18 @@ import type { Metadata } from './metadata.ts';
 const largestFile = 128 * TiB;
 const pieceBytes = MiB;
 
+/** Blocks one behind the other of one state; those that are fully present also in the file. */
+export interface Run {
+  readonly state: number;
+  readonly block: number;
+  count: number;
+  /** Of the first one in the file, bytes. */
+  readonly offset: number;
+}
+
 export interface BlockTable {
-  readonly blocks: number;
-  /** The entries of payload blocks [from, to). */
-  entries(from: number, to: number, signal?: AbortSignal): Promise<Entry[]>;
+  /** What payload blocks [from, to) are. Each one that is partially present is a run of its own. */
+  runs(from: number, to: number, signal?: AbortSignal): Promise<Run[]>;
   /** The bits of a block that is partially present: a set one is a sector that is here. */
   bitmap(block: number, signal?: AbortSignal): Promise<Buffer>;
 }
@@ -65,15 +73,27 @@ export async function openTable(of: TableOf, signal?: AbortSignal): Promise<Bloc
   const pages: Disk = cached(sourceDisk(source), { blockBytes: 64 * KiB, blocks: 128 });
   const bitsBytes = blockSize / logicalSectorSize / 8;
   return {
-    blocks,
-    async entries(from, to, signal) {
+    async runs(from, to, signal) {
       if (to <= from) return [];
       const first = entryIndex(from, ratio);
       const length = (entryIndex(to - 1, ratio) - first + 1) * entryBytes;
       const bytes = await readBytes(pages, region.offset + first * entryBytes, length, signal);
-      return Array.from({ length: to - from }, (_, i) =>
-        decodeEntry(bytes, (entryIndex(from + i, ratio) - first) * entryBytes),
-      );
+      const runs: Run[] = [];
+      let run: Run | undefined;
+      for (let block = from; block < to; block++) {
+        const { state, offset } = decodeEntry(bytes, (entryIndex(block, ratio) - first) * entryBytes);
+        const goesOn =
+          run !== undefined &&
+          run.state === state &&
+          state !== blockStates.partiallyPresent &&
+          (state !== blockStates.fullyPresent || run.offset + run.count * blockSize === offset);
+        if (goesOn) run!.count++;
+        else {
+          run = { state, block, count: 1, offset };
+          runs.push(run);
+        }
+      }
+      return runs;
     },
     async bitmap(block, signal) {
       const at = region.offset + bitmapIndex(block, ratio) * entryBytes;
