@@ -29,7 +29,15 @@ export default defineConfig({
           testTimeout: 300_000,
         },
       },
-      { test: { ...shared, name: 'e2e', include: ['test/**/*.e2e.test.{ts,tsx}'], testTimeout: 300_000 } },
+      {
+        test: {
+          ...shared,
+          name: 'e2e',
+          include: ['test/**/*.e2e.test.{ts,tsx}'],
+          globalSetup: 'test/e2e/build.ts',
+          testTimeout: 300_000,
+        },
+      },
     ],
   },
 });

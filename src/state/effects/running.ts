@@ -41,7 +41,11 @@ export const run: Effect<'run'> = async ({ plans }, context) => {
   emit({ type: 'run-status', status, at: Date.now() });
   if (!signal.aborted) {
     await remember(plans, context);
-    await context.perform({ type: 'history' });
+    // The machine is where it should be: a list that can't be read doesn't change that.
+    await context.perform({ type: 'history' }).catch((error) => {
+      const text = `the history could not be read: ${toFailure(error).message}`;
+      emit({ type: 'notice', notice: { level: 'warning', text } });
+    });
   }
   if (status === 'cancelled') throw new AppError('cancelled', 'cancelled');
   if (failed !== undefined) throw failureError(failed);
