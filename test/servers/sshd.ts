@@ -53,6 +53,8 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
     config,
     [
       ...(options.config ?? []),
+      // bash under sshd reads ~/.bashrc: what that starts is no business of ours, least of all to be killed.
+      `SetEnv HOME=${folder}`,
       `Port ${port}`,
       'ListenAddress 127.0.0.1',
       ...types.map((type) => `HostKey ${join(folder, `host_${type}`)}`),

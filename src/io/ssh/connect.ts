@@ -175,7 +175,12 @@ class Handshake {
     });
     client.on('ready', () => {
       this.#settled = true;
-      resolve(new SshConnection(client, this.#target, socket, keepAliveOf(this.#options)));
+      resolve(
+        new SshConnection(client, this.#target, socket, {
+          keepAliveMs: keepAliveOf(this.#options),
+          timeoutMs: timeoutOf(this.#options),
+        }),
+      );
     });
   }
 

@@ -20,6 +20,13 @@ export interface ExecResult {
   readonly stderr: string;
 }
 
+export interface Patience {
+  /** How often ssh2 asks the host for a sign of life. */
+  readonly keepAliveMs: number;
+  /** For a channel to be opened. */
+  readonly timeoutMs: number;
+}
+
 interface Watch {
   readonly cancels: Set<() => void>;
   readonly listener: () => void;
@@ -37,6 +44,7 @@ const farewellMs = 500;
 export class SshConnection {
   readonly target: SshTarget;
   readonly #client: Client;
+  readonly #patience: Patience;
   readonly #closed: Promise<void>;
   /** Rejected by a lost connection, so that nothing waits for an answer that can't come. */
   readonly #pending = new Set<(error: AppError) => void>();
@@ -44,11 +52,11 @@ export class SshConnection {
   #ended: AppError | undefined;
   #sftp: Promise<Sftp> | undefined;
 
-  /** @param keepAliveMs how often ssh2 asks the host for a sign of life. */
-  constructor(client: Client, target: SshTarget, socket: Pick<Socket, 'bytesRead'>, keepAliveMs: number) {
+  constructor(client: Client, target: SshTarget, socket: Pick<Socket, 'bytesRead'>, patience: Patience) {
     this.target = target;
     this.#client = client;
-    const clock = setInterval(this.#silenceCheck(socket), keepAliveMs);
+    this.#patience = patience;
+    const clock = setInterval(this.#silenceCheck(socket), patience.keepAliveMs);
     let why = 'the server closed the connection';
     client.on('error', (error: Error) => {
       why = error.message;
@@ -145,7 +153,13 @@ export class SshConnection {
 
   async #openSftp(): Promise<Sftp> {
     const wrapper = await this.request<SFTPWrapper>((resolve, reject) => {
+      // What is started may wait for something itself: a login script, a folder of the network.
+      const { timeoutMs } = this.#patience;
+      const late = () =>
+        reject(this.#channelFailure('SFTP', new Error(`no answer for ${timeoutMs / 1000} seconds`)));
+      const clock = setTimeout(late, timeoutMs);
       this.#client.sftp((error, sftp) => {
+        clearTimeout(clock);
         if (error) reject(this.#channelFailure('SFTP', error));
         else resolve(sftp);
       });
@@ -176,11 +190,15 @@ export class SshConnection {
   }
 
   #channelFailure(what: string, error: Error): AppError {
-    return new AppError('unsupported', `channel: the server refuses ${what}: ${printable(error.message)}`, {
-      where: this.name,
-      hint: 'check that this user may log in there with a shell, and that sshd_config has "Subsystem sftp"',
-      cause: error,
-    });
+    return new AppError(
+      'unsupported',
+      `channel: the server does not open ${what}: ${printable(error.message)}`,
+      {
+        where: this.name,
+        hint: 'check that this user may log in there with a shell, and that sshd_config has "Subsystem sftp"',
+        cause: error,
+      },
+    );
   }
 
   #end(error: AppError): void {

@@ -28,16 +28,20 @@ export class Sftp {
   readonly #free: Buffer[] = [];
   readonly #waiting: ((buffer: Buffer) => void)[] = [];
   #made = 0;
-  /** The SFTP server ended while the connection stands: ssh2 would never answer a further request. */
+  /** The SFTP server ended while the connection stands: ssh2 does not answer what is asked after that. */
   #gone = false;
+  readonly #pending = new Set<() => void>();
 
   constructor(connection: SshConnection, sftp: SFTPWrapper) {
     this.#connection = connection;
     this.#sftp = sftp;
     sftp.on('error', () => undefined); // every request is told of it
-    sftp.on('close', () => {
+    const end = () => {
       this.#gone = true;
-    });
+      for (const refuse of [...this.#pending]) refuse();
+    };
+    sftp.on('end', end);
+    sftp.on('close', end);
   }
 
   /** The absolute path of `path`; of `.`, the user's own folder. */
@@ -138,8 +142,14 @@ export class Sftp {
     start: (done: (error: Error | null | undefined, value: T) => void) => void,
   ): Promise<T> {
     return this.#connection.request<T>((resolve, reject) => {
-      if (this.#gone) return reject(this.#failure(new Error('the server of files there has ended'), path));
+      const refuse = () => {
+        this.#pending.delete(refuse);
+        reject(this.#failure(new Error('the server of files there has ended'), path));
+      };
+      if (this.#gone) return refuse();
+      this.#pending.add(refuse);
       start((error, value) => {
+        this.#pending.delete(refuse);
         if (error) reject(this.#failure(error, path));
         else resolve(value);
       });

@@ -1,4 +1,5 @@
 /** An SSH server made of ssh2, for what sshd never does: second factors, expired passwords, odd SFTP answers. */
+import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -15,8 +16,15 @@ export interface FakeServer {
 
 /** Starts it and connects to it with the password `secret`. */
 export async function connectToFake(fake: FakeServer): Promise<SshConnection> {
-  const hostKey = ssh2.utils.generateKeyPairSync('ed25519');
-  const server = new ssh2.Server({ hostKeys: [hostKey.private] }, (client) => {
+  // Not by ssh2: some of the keys that it makes it can't read.
+  const { privateKey } = generateKeyPairSync('ec', {
+    namedCurve: 'P-256',
+    privateKeyEncoding: { type: 'sec1', format: 'pem' },
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+  });
+  const parsed = ssh2.utils.parseKey(privateKey);
+  if (parsed instanceof Error) throw parsed;
+  const server = new ssh2.Server({ hostKeys: [privateKey] }, (client) => {
     client.on('error', () => undefined);
     client.on('authentication', (context) => {
       if (fake.authenticate === undefined) context.accept();
@@ -32,7 +40,7 @@ export async function connectToFake(fake: FakeServer): Promise<SshConnection> {
   await once(server, 'listening');
   const { port } = server.address() as { port: number };
   const file = join(await tempFolder(), 'known_hosts');
-  await writeFile(file, `[127.0.0.1]:${port} ${hostKey.public}\n`);
+  await writeFile(file, `[127.0.0.1]:${port} ${parsed.type} ${parsed.getPublicSSH().toString('base64')}\n`);
   const connection = await connectSsh(
     { host: '127.0.0.1', port, user: 'me' },
     { keyFile: '/nonexistent', password: async () => 'secret', passphrase: async () => 'secret' },

@@ -93,6 +93,20 @@ describe('an SFTP server', () => {
     await expect(sftpSource(huge, '/x')).rejects.toThrow(/does not tell the size/);
   });
 
+  it('that ends while the connection stands is told of', async () => {
+    const connection = await connectToFake({
+      sftp(sftp) {
+        serving((n) => n)(sftp);
+        sftp.removeAllListeners('READ');
+        sftp.on('READ', () => sftp.end());
+      },
+    });
+    const source = await sftpSource(connection, '/x');
+    await expect(readBytes(source, 0, 1)).rejects.toMatchObject({ kind: 'io' });
+    await expect(readBytes(source, 0, 1)).rejects.toMatchObject({ kind: 'io' });
+    await source.close();
+  });
+
   it('can not lead out of the folder by the names it lists', async () => {
     const names = ['.', '..', '../up.raw', '/etc/x.raw', 'a/b.raw', '', 'nul\0.raw', 'good.raw', '..\\w.raw'];
     let listings = 0;
