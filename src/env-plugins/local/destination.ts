@@ -57,7 +57,8 @@ async function obstacle(path: string, request: DeliveryRequest): Promise<Finding
     rule: 'file.exists',
     severity: 'blocker',
     message: `${path} exists already`,
-    remedy: 'choose another name, or allow it to be replaced (--force)',
+    remedy:
+      'choose another name or folder, or allow files to be replaced: "Replace" on the Configuration screen, --force on the command line',
   };
 }
 
@@ -154,8 +155,8 @@ async function begin(request: DeliveryRequest): Promise<Delivery> {
       open.add(sink);
       return {
         ...sink,
-        async finish(size) {
-          await sink.finish(size);
+        async finish(size, modifiedAt) {
+          await sink.finish(size, modifiedAt);
           open.delete(sink); // its buffer too: a split disk has hundreds of files
         },
       };
