@@ -59,6 +59,7 @@ describe('vhdx', () => {
       const image = await openFile(vhdxCodec, path);
       expect(image.sectorSize).toBe(4096);
       expect(image.info.details).toMatchObject({ logicalSectorSize: 4096, physicalSectorSize: 4096 });
+      expect(image.info.findings.map((f) => f.rule)).toEqual(['vhdx.large-sectors']);
       await image.close();
     }
   });

@@ -33,6 +33,7 @@ export async function openVhdx(file: ByteSource, context: OpenContext): Promise<
     ...findings,
     ...replayed.findings,
     ...regions.findings,
+    ...sectorFindings(source, metadata),
   ]);
   if (metadata.parent === undefined) return { ...layer, info };
   const parent = await openParent(metadata.parent, source.name, context);
@@ -44,6 +45,20 @@ function logRange({ logOffset, logLength }: Header, source: ByteSource) {
   const offset = Number(logOffset);
   const placed = offset >= frontBytes && offset % frontBytes === 0 && offset <= source.size - logLength;
   return placed ? [{ offset, length: logLength }] : [];
+}
+
+/** Partition tables count in sectors: on a disk of another sector nothing is found. */
+function sectorFindings(source: ByteSource, { logicalSectorSize }: Metadata): Finding[] {
+  if (logicalSectorSize === 512) return [];
+  return [
+    {
+      rule: 'vhdx.large-sectors',
+      severity: 'warning',
+      message: `the disk has logical sectors of ${logicalSectorSize} bytes; the guest needs the same at the destination`,
+      evidence: source.name,
+      remedy: 'write a vhdx with logicalSectorSize=4096, or give the virtual disk such sectors there',
+    },
+  ];
 }
 
 interface Facts {
@@ -60,7 +75,7 @@ function infoOf(source: ByteSource, facts: Facts, findings: readonly Finding[]):
     format: 'vhdx',
     variant: parent !== undefined ? 'differencing' : leaveBlocksAllocated ? 'fixed' : 'dynamic',
     details: {
-      creator: facts.creator,
+      ...(facts.creator === '' ? {} : { creator: facts.creator }),
       blockSize: metadata.blockSize,
       logicalSectorSize: metadata.logicalSectorSize,
       ...(physicalSectorSize === undefined ? {} : { physicalSectorSize }),
