@@ -4,7 +4,9 @@ import { AppError } from '../model/errors.ts';
 import type { Codec } from './codec.ts';
 import { cowCodec } from './cow/index.ts';
 import { parallelsCodec } from './parallels/index.ts';
+import { qcowCodec } from './qcow/index.ts';
 import { qcow2Codec } from './qcow2/index.ts';
+import { qedCodec } from './qed/index.ts';
 import { rawCodec } from './raw/index.ts';
 import { vdiCodec } from './vdi/index.ts';
 import { vhdCodec } from './vhd/index.ts';
@@ -19,6 +21,8 @@ export const codecs: readonly Codec[] = [
   vdiCodec,
   parallelsCodec,
   cowCodec,
+  qedCodec,
+  qcowCodec,
   rawCodec,
 ];
 
