@@ -1,5 +1,7 @@
 /** A plan in words, for a person to agree to. */
+import { resolve } from 'node:path';
 import { codecById } from '../codecs/registry.ts';
+import { optionsInWords } from '../model/options.ts';
 import type { Plan } from '../model/plan.ts';
 import { formatBytes } from '../model/units.ts';
 import { hardwareInWords } from './check-plan.ts';
@@ -14,12 +16,14 @@ export function describePlan(plan: Plan): string[] {
   const lines = [
     `Machine ${machine.name}, from ${source.machine}`,
     `for ${productById(destination.product).label}: ${hardwareInWords(plan)}`,
-    target === undefined ? `into ${folder}` : `into ${folder} as ${target}`,
+    `into ${folderInWords(folder)}${target === undefined ? '' : ` as ${target}`}`,
   ];
   for (const [i, disk] of machine.disks.entries()) {
     lines.push(`  ${disk.name}${from(disk.format)}${size(disk.virtualSizeBytes)} becomes ${names[i]}`);
   }
-  lines.push(`as ${codecById(destination.format).label}${optionsInWords(plan)}`);
+  const codec = codecById(destination.format);
+  const options = optionsInWords(codec.encoder?.options ?? [], destination.options);
+  lines.push(`as ${codec.label}${options === '' ? '' : `: ${options}`}`);
   if (plan.force) lines.push('replacing files of the same name');
   if (plan.sync) lines.push('flushed to the medium at the end');
   return lines;
@@ -28,11 +32,5 @@ export function describePlan(plan: Plan): string[] {
 const from = (format: string | undefined): string => (format === undefined ? '' : ` (${format})`);
 const size = (bytes: number | undefined): string => (bytes === undefined ? '' : `, ${formatBytes(bytes)},`);
 
-function optionsInWords(plan: Plan): string {
-  const specs = codecById(plan.destination.format).encoder?.options ?? [];
-  const words = specs.map((spec) => {
-    const value = plan.destination.options[spec.key] ?? spec.default;
-    return `${spec.key} ${spec.kind === 'bytes' ? formatBytes(Number(value)) : value}`;
-  });
-  return words.length === 0 ? '' : ` (${words.join(', ')})`;
-}
+const folderInWords = (folder: string): string =>
+  folder === '.' ? `the current folder, ${resolve(folder)}` : folder;

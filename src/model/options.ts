@@ -9,6 +9,8 @@ interface OptionBase {
   readonly key: string;
   readonly label: string;
   readonly help: string;
+  /** It says something only when that other option has one of these values. */
+  readonly onlyWith?: { readonly key: string; readonly values: readonly OptionValue[] };
 }
 export type OptionSpec = OptionBase &
   (
@@ -24,6 +26,28 @@ export type OptionSpec = OptionBase &
         readonly choices?: readonly number[];
       }
   );
+
+/** Those that say something, given the values of the others. */
+export function matteringOptions(specs: readonly OptionSpec[], given: Options): OptionSpec[] {
+  const current = (key: string) => given[key] ?? specs.find((spec) => spec.key === key)?.default;
+  return specs.filter(({ onlyWith }) => {
+    const value = onlyWith && current(onlyWith.key);
+    return onlyWith === undefined || (value !== undefined && onlyWith.values.includes(value));
+  });
+}
+
+/** `cluster size 64 KiB, compression none`; empty for a format without options. */
+export function optionsInWords(specs: readonly OptionSpec[], given: Options): string {
+  return matteringOptions(specs, given)
+    .map((spec) => `${spec.label.toLowerCase()} ${optionText(spec, given[spec.key] ?? spec.default)}`)
+    .join(', ');
+}
+
+export function optionText(spec: OptionSpec, value: OptionValue): string {
+  if (spec.kind === 'bytes') return formatBytes(Number(value));
+  if (spec.kind === 'boolean') return value === true ? 'yes' : 'no';
+  return String(value);
+}
 
 /** @throws AppError `usage` naming the option and what it takes. */
 export function parseOption(spec: OptionSpec, text: string): OptionValue {

@@ -31,11 +31,17 @@ export function noticeLines(state: State, summary: KeySummary, columns: number):
       : state.terminating
         ? { level: 'info', text: 'Ending (Ctrl+C again: at once)' }
         : state.notice;
-  if (notice === undefined) return [];
+  if (notice === undefined || (notice === state.notice && isTold(state))) return [];
   const word = summary.refused === undefined ? words[notice.level] : 'Not now: ';
   return wrap(word + notice.text, columns)
     .slice(0, noticeRowsMax)
     .map((text) => ({ level: notice.level, text }));
+}
+
+/** The run's own failure stands on its screen already, with what to do. */
+function isTold({ screen, run, notice }: State): boolean {
+  if (screen !== 'run' || run?.status !== 'failed') return false;
+  return run.items.some(({ failure }) => failure !== undefined && notice?.text.includes(failure.message));
 }
 
 /** Lines left for the screen. */
@@ -46,7 +52,10 @@ export const bodyRows = (rows: number, notices: number): number =>
 export function helpLines(summary: KeySummary): PaneLine[] {
   const fixed: PaneLine[] = [
     { text: '' },
-    { text: 'Lists: space marks, / filters (words in any order), Esc takes the filter back.', tone: 'dim' },
+    {
+      text: 'Steps: 1 to 5 go there; what was entered stays. Esc goes one back, or closes what is open.',
+      tone: 'dim',
+    },
     { text: 'Nothing is written to a source, and nothing is replaced unless asked for.', tone: 'dim' },
   ];
   const line = (key: string, text: string, reason?: string): PaneLine =>

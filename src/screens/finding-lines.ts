@@ -10,8 +10,8 @@ export function findingLines(findings: readonly Finding[]): PaneLine[] {
   return [...findings]
     .sort((a, b) => order[a.severity] - order[b.severity])
     .flatMap(({ severity, message, evidence, remedy }) => [
-      { text: `${severity.toUpperCase()}: ${message}`, tone: tones[severity] },
-      ...(evidence === undefined ? [] : [{ text: `  seen in ${evidence}` }]),
-      ...(remedy === undefined ? [] : [{ text: `  remedy: ${remedy}` }]),
+      { text: `${severity.toUpperCase()}: ${message}`, tone: tones[severity], hang: 2 },
+      ...(evidence === undefined ? [] : [{ text: `  seen in ${evidence}`, hang: 4 }]),
+      ...(remedy === undefined ? [] : [{ text: `  what to do: ${remedy}`, hang: 4 }]),
     ]);
 }

@@ -88,6 +88,12 @@ export interface MachineItem {
   readonly reports: Readonly<Record<string, GuestReport>>;
 }
 
+/** What the machine starts by, as far as its disks tell; the first one that does decides. */
+export const firmwareOf = ({ machine, reports }: MachineItem): Firmware['kind'] | undefined =>
+  machine.disks
+    .map((disk) => reports[disk.id]?.firmware)
+    .find((firmware) => firmware === 'bios' || firmware === 'uefi');
+
 export interface MachineList {
   readonly status: 'idle' | 'listing' | 'done' | 'failed';
   readonly items: readonly MachineItem[];

@@ -20,14 +20,14 @@ describe('views', () => {
     [{ ...store }, /^Secrets are kept in: an encrypted file.*json$/],
     [{ ...store, choice: 'vault' as const }, /\(chosen by you\)$/],
     [{ ...store, status: 'locked' as const }, /locked: u unlocks it$/],
-    [{ ...store, status: 'absent' as const }, /u chooses its passphrase$/],
+    [{ ...store, status: 'absent' as const }, /made with the first password, or by u$/],
     [undefined, /looking for a place/],
   ])('say where secrets are', (info, expected) => {
     expect(storeLines(info)[0]?.text).toMatch(expected);
   });
 
   it('say why not elsewhere', () => {
-    expect(storeLines(store)[1]?.text).toBe('  not the system keychain: no secret service is running');
+    expect(storeLines(store)[1]?.text).toBe('  the system keychain: no secret service is running');
   });
 
   it('show settings that tell profiles apart', () => {

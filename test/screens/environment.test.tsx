@@ -16,7 +16,12 @@ describe('views', () => {
   it.each([
     ['this computer', local, base, undefined],
     ['without a profile', vsphere, base, 'choose one of its profiles first (1)'],
-    ['no profile at all', vsphere, { ...base, profiles: [] }, 'add a profile for it first (1, then a)'],
+    [
+      'no profile at all',
+      vsphere,
+      { ...base, profiles: [] },
+      'add a profile for it first (1, then a), or give its settings (e)',
+    ],
     ['with its profile', vsphere, { ...base, profile: 'p1' }, undefined],
     ['with another profile', vsphere, { ...base, profile: 'p2' }, 'choose one of its profiles first (1)'],
     ['the sample', sample, base, undefined],

@@ -1,7 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { dateText, entryLines, newestFirst, planTexts } from '../../src/screens/history/history-view.ts';
+import {
+  dateText,
+  entryLines,
+  newestFirst,
+  planTexts,
+  timeText,
+} from '../../src/screens/history/history-view.ts';
 import { drawApp, keys } from './draw.tsx';
-import { history, historyEntry, machine, noon, plan, states } from './states.ts';
+import { catalog, history, historyEntry, machine, noon, plan, states } from './states.ts';
 
 describe('views', () => {
   it('put the newest first', () => {
@@ -17,22 +23,22 @@ describe('views', () => {
     [{ seconds: 0 }, / in 0:00$/],
     [{ bytes: 0 }, /, 0 B in \d+:\d\d$/],
   ])('tell the rate where there is one: %j', (change, expected) => {
-    expect(entryLines({ ...history[0]!, log: [], ...change })[1]?.text).toMatch(expected);
+    expect(entryLines({ ...history[0]!, log: [], ...change }, catalog)[0]?.text).toMatch(expected);
   });
 
   it('tell the plan in words', () => {
-    expect(planTexts(plan(machine(1)))).toEqual([
-      'from local: /srv/images/machine-001.qcow2',
+    expect(planTexts(plan(machine(1)), catalog)).toEqual([
+      'from This computer: /srv/images/machine-001.qcow2',
       'machine machine-001, 1 disk',
-      'to local (folder /srv/out) for qemu',
-      'as disks, qcow2 with cluster_size=65536, compression=none',
+      'to This computer (folder /srv/out) for QEMU / KVM',
+      'as qcow2: cluster size 64 KiB, compression none',
     ]);
   });
 
   it('tell what failed', () => {
-    const texts = entryLines(historyEntry).map((line) => line.text);
+    const texts = entryLines(historyEntry, catalog).map((line) => line.text);
     expect(texts).toContain('no space left (/srv/out); free some space, then run it again');
-    expect(texts).toContain(`  ${dateText(noon).slice(11)} error: no space left`);
+    expect(texts).toContain(`  ${timeText(noon)} error: no space left`);
   });
 });
 
@@ -43,7 +49,7 @@ it('asks for the history, opens an entry, and closes it', async () => {
   await app.press(keys.down, keys.enter);
   expect(app.port.sent.at(-1)).toEqual({ type: 'history-open', id: 'h1' });
   app.port.emit({ type: 'history-entry', entry: historyEntry });
-  await app.shows('as disks, qcow2');
+  await app.shows('as qcow2');
   await app.press(keys.esc);
   await app.shows('2 conversions');
 });

@@ -37,6 +37,7 @@ export const encodeOptions: readonly OptionSpec[] = [
     key: 'compressionLevel',
     label: 'Compression level',
     help: '1 is fastest, 9 is smallest, 0 is the usual one of the method',
+    onlyWith: { key: 'compression', values: ['zlib', 'zstd'] },
     kind: 'integer',
     min: 0,
     max: 9,

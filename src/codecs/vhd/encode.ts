@@ -44,6 +44,7 @@ const options: readonly OptionSpec[] = [
     key: 'blockSize',
     label: 'Block size',
     help: 'unit of allocation of a dynamic disk',
+    onlyWith: { key: 'subformat', values: ['dynamic'] },
     choices: [512 * KiB, 2 * MiB],
     min: 512 * KiB,
     max: 2 * MiB,

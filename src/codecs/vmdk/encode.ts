@@ -48,8 +48,9 @@ const options: readonly OptionSpec[] = [
   {
     kind: 'integer',
     key: 'compressionLevel',
-    label: 'Compression',
-    help: 'for streamOptimized: 1 is fast, 9 is small',
+    label: 'Compression level',
+    help: '1 is fast, 9 is small',
+    onlyWith: { key: 'subformat', values: ['streamOptimized'] },
     min: 1,
     max: 9,
     default: 4,

@@ -108,10 +108,12 @@ export function planLines(state: State): (PaneLine | string)[] {
     ...findings,
     ...(findings.length > 0 && plan.length > 0 ? [''] : []),
     ...(plan.length > 0 ? [{ text: 'The plan', tone: 'title' } as const] : []),
-    ...plan,
+    ...plan.map((text): PaneLine => ({ text, hang: indentOf(text) + 2 })),
     ...bytes,
   ];
 }
+
+const indentOf = (text: string): number => text.length - text.trimStart().length;
 
 /** The status in one line where the findings are not beside it: what blocks is said at once. */
 export function shortStatus(state: State): PlanStatus {
@@ -133,7 +135,10 @@ export function confirmText(state: State): string {
   const warnings = findings.filter((f) => f.severity === 'warning');
   return [
     `Convert ${what}: ${disks} ${disks === 1 ? 'disk' : 'disks'}${bytes > 0 ? `, ${formatBytes(bytes)} to read` : ''}`,
-    `into ${state.draft.folder === '.' ? 'the current folder' : state.draft.folder}`,
+    // The plan of a single one says it itself.
+    ...(plans.length === 1
+      ? []
+      : [`into ${state.draft.folder === '.' ? 'the current folder' : state.draft.folder}`]),
     ...(state.draft.force ? ['Files of the same name are REPLACED.'] : []),
     ...warnings.map((w) => `WARNING: ${w.message}`),
     '',

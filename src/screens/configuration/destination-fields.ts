@@ -1,5 +1,5 @@
 /** Where to, in what form: the fields that hold for all chosen machines. Pure. */
-import { type OptionSpec, type OptionValue, parseOption } from '../../model/options.ts';
+import { matteringOptions, type OptionSpec, optionText, parseOption } from '../../model/options.ts';
 import type { Container } from '../../model/plan.ts';
 import { formatBytes } from '../../model/units.ts';
 import type { DraftChange, FormatInfo, ProductInfo, State } from '../../state/state.ts';
@@ -158,7 +158,9 @@ function optionFields(state: State, format: FormatInfo): ConfigField[] {
   // The plan knows the product's own defaults; while it is being worked out the format's are shown.
   const to = state.planned.plans[0]?.destination;
   const planned = to?.product === state.draft.product && to.format === format.id ? to.options : {};
-  return format.options.map((spec): ConfigField => {
+  const given = { ...planned, ...options };
+  const forced = containerOf(state) === 'disks' ? given : { ...given, subformat: 'streamOptimized' };
+  return matteringOptions(format.options, forced).map((spec): ConfigField => {
     const value = options[spec.key] ?? planned[spec.key] ?? spec.default;
     const locked = spec.key === 'subformat' && containerOf(state) !== 'disks';
     const common = {
@@ -166,14 +168,14 @@ function optionFields(state: State, format: FormatInfo): ConfigField[] {
       key: `option:${spec.key}`,
       label: spec.label,
       help: spec.help,
-      shown: locked ? 'streamOptimized' : valueText(spec, value),
+      shown: locked ? 'streamOptimized' : optionText(spec, value),
       changed: options[spec.key] !== undefined,
       ...(locked ? { reason: 'an OVA or OVF holds streamOptimized VMDK, nothing else' } : {}),
       apply: (text: string) =>
         tryApply(() => draft({ options: { ...options, [spec.key]: parseOption(spec, text) } })),
     };
     const choices = choicesOf(spec);
-    if (choices === undefined) return { ...common, kind: 'text', text: valueText(spec, value) };
+    if (choices === undefined) return { ...common, kind: 'text', text: optionText(spec, value) };
     const chosen = spec.kind === 'boolean' ? (value === true ? 'yes' : 'no') : String(value);
     return { ...common, kind: 'choice', value: chosen, choices };
   });
@@ -184,10 +186,4 @@ function choicesOf(spec: OptionSpec): readonly Choice[] | undefined {
   if (spec.kind === 'choice') return spec.choices.map((c) => ({ value: c, label: c }));
   if (spec.kind === 'bytes') return spec.choices?.map((c) => ({ value: String(c), label: formatBytes(c) }));
   return undefined;
-}
-
-function valueText(spec: OptionSpec, value: OptionValue): string {
-  if (spec.kind === 'bytes') return formatBytes(Number(value));
-  if (spec.kind === 'boolean') return value === true ? 'yes' : 'no';
-  return String(value);
 }

@@ -3,7 +3,7 @@ import { AppError } from '../../model/errors.ts';
 import type { Firmware, Machine, Nic } from '../../model/machine.ts';
 import { formatBytes, MiB, parseBytes } from '../../model/units.ts';
 import type { Command } from '../../state/commands.ts';
-import type { MachineEdit, State } from '../../state/state.ts';
+import { firmwareOf, type MachineEdit, type State } from '../../state/state.ts';
 import { type Applied, type ConfigField, labelOf, tryApply, yesNo } from './field.ts';
 
 export type EditChange = Extract<Command, { type: 'edit-machine' }>['change'];
@@ -15,13 +15,22 @@ export interface MachineContext {
   readonly edit: MachineEdit;
   /** As the destination is to have it, the product's defaults filled in where the plan is known. */
   readonly planned: Machine;
+  /** What the disks say that they start by. */
+  readonly byDisks?: Firmware['kind'] | undefined;
 }
 
 export function machineContext(state: State, id: string): MachineContext | undefined {
-  const found = state.machines.items.find((i) => i.machine.id === id)?.machine;
-  if (found === undefined) return undefined;
+  const item = state.machines.items.find((i) => i.machine.id === id);
+  if (item === undefined) return undefined;
+  const found = item.machine;
   const plan = state.planned.plans.find((p) => p.source.machine === id);
-  return { id, found, edit: state.draft.edits[id] ?? {}, planned: plan?.machine ?? found };
+  return {
+    id,
+    found,
+    edit: state.draft.edits[id] ?? {},
+    planned: plan?.machine ?? found,
+    byDisks: firmwareOf(item),
+  };
 }
 
 export const editMachine = (id: string, change: EditChange): Command => ({
@@ -138,7 +147,7 @@ const firmwares: Record<string, Firmware> = {
 const firmwareKey = (firmware: Firmware): string =>
   firmware.kind === 'bios' ? 'bios' : firmware.secureBoot === true ? 'uefi-secure' : 'uefi';
 
-function firmwareField({ id, found, edit, planned }: MachineContext): ConfigField {
+function firmwareField({ id, found, edit, planned, byDisks }: MachineContext): ConfigField {
   const firmware = edit.firmware ?? planned.firmware;
   const own = found.firmware === undefined ? undefined : firmwareKey(found.firmware);
   const value = firmware === undefined ? 'bios' : firmwareKey(firmware);
@@ -151,7 +160,9 @@ function firmwareField({ id, found, edit, planned }: MachineContext): ConfigFiel
     value,
     shown:
       labelOf(firmwareChoices, value) +
-      (edit.firmware === undefined && found.firmware === undefined ? ' (the source does not say)' : ''),
+      (byDisks !== undefined && found.firmware === undefined && edit.firmware === undefined
+        ? ' (what its disk starts by)'
+        : source(found.firmware, edit.firmware)),
     choices: firmwareChoices,
     changed: edit.firmware !== undefined,
     apply: (next) => ({

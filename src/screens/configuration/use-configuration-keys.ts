@@ -2,6 +2,7 @@ import type { Command } from '../../state/commands.ts';
 import type { State } from '../../state/state.ts';
 import { type KeyBinding, useKeys } from '../screen.ts';
 import { type Move, moved } from '../widgets/scroll-list-view.ts';
+import { type Glyphs, useTerminal } from '../widgets/terminal.ts';
 import { startReason } from './configuration-view.ts';
 import { type ConfigField, turned } from './field.ts';
 import { addNic, type MachineContext, nicIndexOf, removeNic } from './machine-fields.ts';
@@ -24,7 +25,8 @@ export interface ConfigurationKeys {
 
 export function useConfigurationKeys(keys: ConfigurationKeys): void {
   const { part } = keys;
-  useKeys([...moveKeys(keys), ...fieldKeys(keys)], { level: 'list', active: part === 'fields' });
+  const { glyphs } = useTerminal();
+  useKeys([...moveKeys(keys), ...fieldKeys(keys, glyphs)], { level: 'list', active: part === 'fields' });
   useKeys(screenKeys(keys), { active: part !== 'none' });
 }
 
@@ -34,8 +36,8 @@ function moveKeys({ fields, field, focus, page }: ConfigurationKeys): KeyBinding
     focus(fields[at]?.key ?? field.key);
   };
   return [
-    { key: ['up', 'ctrl+p'], shown: 'Up', label: 'up', quiet: true, run: go('up') },
-    { key: ['down', 'ctrl+n'], shown: 'Down', label: 'down', quiet: true, run: go('down') },
+    { key: ['up', 'ctrl+p'], shown: 'Up', label: 'the row above', quiet: true, run: go('up') },
+    { key: ['down', 'ctrl+n'], shown: 'Down', label: 'the row below', quiet: true, run: go('down') },
     { key: 'pageup', label: 'a page up', quiet: true, run: go('pageup') },
     { key: 'pagedown', label: 'a page down', quiet: true, run: go('pagedown') },
     { key: 'home', label: 'to the first field', quiet: true, run: go('home') },
@@ -43,7 +45,7 @@ function moveKeys({ fields, field, focus, page }: ConfigurationKeys): KeyBinding
   ];
 }
 
-function fieldKeys({ field, dispatch, edit, start }: ConfigurationKeys): KeyBinding[] {
+function fieldKeys({ field, dispatch, edit, start }: ConfigurationKeys, glyphs: Glyphs): KeyBinding[] {
   const turn = (step: 1 | -1) => () => {
     if (field.kind !== 'choice') return;
     const applied = field.apply(turned(field.choices, field.value, step));
@@ -55,13 +57,13 @@ function fieldKeys({ field, dispatch, edit, start }: ConfigurationKeys): KeyBind
       return [
         {
           key: ['right', 'space', 'enter'],
-          shown: 'Right',
-          label: 'next',
+          shown: glyphs.leftRight,
+          label: 'change',
           help: 'the next choice',
           reason,
           run: turn(1),
         },
-        { key: 'left', label: 'former', help: 'the choice before', quiet: true, reason, run: turn(-1) },
+        { key: 'left', label: 'back', help: 'the choice before', quiet: true, reason, run: turn(-1) },
       ];
     case 'text':
       return [{ key: ['enter', 'space'], shown: 'Enter', label: 'edit', reason, run: edit }];

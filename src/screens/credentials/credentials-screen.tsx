@@ -10,6 +10,7 @@ import { useTerminal } from '../widgets/terminal.ts';
 import { paneLines } from '../widgets/text-pane-view.ts';
 import { type Asked, CredentialsDialog } from './credentials-dialog.tsx';
 import {
+  adviceLines,
   environmentOf,
   keyOfRow,
   nameOfRow,
@@ -50,12 +51,13 @@ export function CredentialsScreen({ port, state, rows, columns }: ScreenProps) {
   const [asked, setAsked] = useState<Asked>();
   const store = paneLines(storeLines(state.secretStore), columns).slice(0, 4);
   const test = state.profileTest;
+  const adviceRows = 2;
   const list = useScrollList<Row>({
     name: 'profiles',
     rows: rowsOf(state),
     columns: columnsOf(state),
     keyOf: keyOfRow,
-    height: Math.max(3, rows - store.length - 3),
+    height: Math.max(3, rows - store.length - 3 - adviceRows),
     noun: 'row',
     active: asked === undefined,
   });
@@ -88,6 +90,15 @@ export function CredentialsScreen({ port, state, rows, columns }: ScreenProps) {
       ))}
       <Box height={1} />
       <ScrollList list={list} width={columns} />
+      <Box flexDirection="column" height={adviceRows}>
+        {paneLines(adviceLines(list.current, state), columns)
+          .slice(0, adviceRows)
+          .map((line) => (
+            <Text key={line.text} {...styles[line.tone ?? 'plain']} wrap="truncate">
+              {line.text}
+            </Text>
+          ))}
+      </Box>
       <Box height={1} />
       {test !== undefined &&
         (test.status === 'busy' ? (
@@ -115,6 +126,7 @@ function useCredentialsKeys(
   const noProfile = row === undefined ? 'choose a profile with the arrow keys first' : undefined;
   const locked = row !== undefined && row.secretFields.length > 0 ? whyLocked(state.secretStore) : undefined;
   const status = state.secretStore?.status;
+  const quiet = row === undefined;
   useKeys([
     {
       key: 'enter',
@@ -138,6 +150,8 @@ function useCredentialsKeys(
     {
       key: 'e',
       label: 'edit',
+      help: 'change the profile; an empty password stays as it is',
+      quiet,
       reason: noProfile,
       run: () => row && ask({ type: 'fields', environment: row.environment, profile: row }),
     },
@@ -145,6 +159,7 @@ function useCredentialsKeys(
       key: 't',
       label: 'test',
       help: 'connect with it and hang up',
+      quiet,
       reason: noProfile ?? locked,
       run: () => row && send({ type: 'test-profile', id: row.id }),
     },
@@ -152,6 +167,7 @@ function useCredentialsKeys(
       key: 'd',
       label: 'delete',
       help: 'delete the profile and its secrets',
+      quiet,
       reason: noProfile,
       run: () => row && ask({ type: 'delete', profile: row }),
     },

@@ -19,7 +19,7 @@ export function environmentOf(state: State, id: string): EnvironmentInfo | undef
 
 /** The settings in a row of the list; never a secret, those are not in the state. */
 export function settingsText(row: Row, state: State): string {
-  if (row === undefined) return 'for environments that need none, such as this computer';
+  if (row === undefined) return 'none are needed here';
   const fields = environmentOf(state, row.environment)?.fields ?? [];
   const texts = fields.flatMap((f) => {
     const value = row.settings[f.key] ?? '';
@@ -35,10 +35,37 @@ export function statusOfRow(row: Row, state: State): string {
   return { busy: 'testing', passed: 'passed', failed: 'FAILED' }[test.status];
 }
 
+/** What to press, for who is here for the first time, and what stands in the way of the row under the cursor. */
+export function adviceLines(row: Row, state: State): PaneLine[] {
+  if (row === undefined) {
+    const open = state.catalog.environments.filter(
+      (e) => !e.fields.some((f) => f.required || f.kind === 'secret'),
+    );
+    const names = open.map((e) => e.label).join(', ');
+    return [
+      {
+        text: `Enter goes on: ${names === '' ? 'an environment' : names} and the sample machine need no credentials.`,
+      },
+      {
+        text: 'a adds a profile: the address, the user and the password of another environment.',
+        tone: 'dim',
+      },
+    ];
+  }
+  const locked = row.secretFields.length > 0 ? whyLocked(state.secretStore) : undefined;
+  const known = environmentOf(state, row.environment);
+  return [
+    { text: `Enter uses it${known === undefined ? '' : ` to reach "${known.label}"`}; t tests it.` },
+    ...(locked === undefined
+      ? []
+      : [{ text: `Its password can't be used yet: ${locked}.`, tone: 'warn' as const }]),
+  ];
+}
+
 const statusWords = {
   ready: '',
   locked: 'locked: u unlocks it',
-  absent: 'not made yet: u chooses its passphrase',
+  absent: 'not made yet; it is made with the first password, or by u',
 } as const;
 
 /** Where secrets are kept, and why not elsewhere. */
@@ -50,7 +77,7 @@ export function storeLines(store: SecretStoreInfo | undefined): PaneLine[] {
     text: `Secrets are kept in: ${store.description}${forced}${status === '' ? '' : `; ${status}`}`,
     tone: store.kind === 'memory' || store.status !== 'ready' ? 'warn' : 'plain',
   };
-  return [first, ...store.tried.map((text): PaneLine => ({ text: `  not ${text}`, tone: 'dim' }))];
+  return [first, ...store.tried.map((text): PaneLine => ({ text: `  ${text}`, tone: 'dim', hang: 4 }))];
 }
 
 /** Why a profile's secret can't be used now. */
@@ -65,7 +92,7 @@ export function profileFields(environment: EnvironmentInfo, profile: Row, state:
   const name: FormField = {
     key: nameKey,
     label: 'Name',
-    help: 'how the list calls it',
+    help: 'how the list of profiles calls it, such as "lab"',
     kind: 'text',
     required: true,
     value: profile?.name ?? '',

@@ -66,7 +66,7 @@ export function EnvironmentScreen({ port, state, rows, columns }: ScreenProps) {
       key: 'enter',
       label: here ? 'its machines' : row?.kind === 'sample' ? 'take the sample' : 'connect',
       help: 'connect and go to the machines',
-      reason: connecting ? 'it is connecting; c cancels' : whyNot(row, state),
+      reason: connecting ? 'it is connecting; c cancels' : whyNot(row, state, row && typed[keyOfRow(row)]),
       run: () => {
         if (here) void port.dispatch({ type: 'go', screen: 'image' });
         else if (row !== undefined) void connectTo(port, row, typed[keyOfRow(row)]);

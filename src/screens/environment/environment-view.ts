@@ -44,13 +44,21 @@ export function statusOf(row: Row, state: State): string {
 }
 
 /** Why it can't be connected to now. */
-export function whyNot(row: Row | undefined, state: State): string | undefined {
+export function whyNot(
+  row: Row | undefined,
+  state: State,
+  typed: Readonly<Record<string, string>> = {},
+): string | undefined {
   if (row === undefined) return 'no row passes the filter';
   if (row.kind === 'sample') return undefined;
-  const missing = row.environment.fields.filter((f) => f.required && f.default === undefined);
+  const missing = row.environment.fields.filter(
+    (f) => f.required && f.default === undefined && !typed[f.key],
+  );
   if (missing.length === 0 || profileOf(row, state) !== undefined) return undefined;
   const have = state.profiles.some((p) => p.environment === row.environment.id);
-  return have ? 'choose one of its profiles first (1)' : 'add a profile for it first (1, then a)';
+  return have
+    ? 'choose one of its profiles first (1)'
+    : 'add a profile for it first (1, then a), or give its settings (e)';
 }
 
 /** Where one most likely wants to go: what is connected or was tried, else the environment of the profile. */

@@ -89,7 +89,7 @@ export function HistoryScreen({ port, state, rows, columns }: ScreenProps) {
         <TextPane
           key={entry.id}
           name={`history ${entry.id}`}
-          lines={entryLines(entry)}
+          lines={entryLines(entry, state.catalog)}
           width={inside.columns}
           height={inside.rows}
         />

@@ -1,7 +1,8 @@
 /** Rows and lines of the history: pure. */
 import { describeFailure } from '../../model/errors.ts';
+import { optionsInWords } from '../../model/options.ts';
 import type { Plan } from '../../model/plan.ts';
-import type { HistoryEntry, HistorySummary } from '../../state/state.ts';
+import type { Catalog, HistoryEntry, HistorySummary } from '../../state/state.ts';
 import { speedText } from '../speed.ts';
 import type { Tone } from '../widgets/terminal.ts';
 import type { PaneLine } from '../widgets/text-pane-view.ts';
@@ -14,6 +15,12 @@ export function dateText(at: number): string {
   return `${day} ${two(date.getHours())}:${two(date.getMinutes())}`;
 }
 
+/** `12:00:05` */
+export const timeText = (at: number): string => {
+  const seconds = String(new Date(at).getSeconds()).padStart(2, '0');
+  return `${dateText(at).slice(11)}:${seconds}`;
+};
+
 export const newestFirst = (entries: readonly HistorySummary[]): HistorySummary[] =>
   [...entries].sort((a, b) => b.startedAt - a.startedAt);
 
@@ -25,10 +32,9 @@ export const outcomeTone: Record<HistorySummary['outcome'], Tone> = {
   running: 'accent',
 };
 
-export function entryLines(entry: HistoryEntry): PaneLine[] {
+export function entryLines(entry: HistoryEntry, catalog: Catalog): PaneLine[] {
   const read = speedText(entry.bytes, entry.seconds);
   return [
-    { text: entry.title, tone: 'title' },
     {
       text: `${entry.outcome}, started ${dateText(entry.startedAt)}, ${read}`,
       tone: outcomeTone[entry.outcome],
@@ -37,12 +43,11 @@ export function entryLines(entry: HistoryEntry): PaneLine[] {
       ? []
       : [{ text: describeFailure(entry.failure), tone: 'error' as const }]),
     ...heading('Result', entry.places),
-    ...(entry.plan === undefined ? [] : heading('Plan', planTexts(entry.plan))),
+    ...(entry.plan === undefined ? [] : heading('Plan', planTexts(entry.plan, catalog))),
     ...heading(
       'Log',
       entry.log.map(
-        (line) =>
-          `${dateText(line.at).slice(11)} ${line.level === 'info' ? '' : `${line.level}: `}${line.text}`,
+        (line) => `${timeText(line.at)} ${line.level === 'info' ? '' : `${line.level}: `}${line.text}`,
       ),
     ),
   ];
@@ -51,18 +56,26 @@ export function entryLines(entry: HistoryEntry): PaneLine[] {
 const heading = (title: string, texts: readonly string[]): PaneLine[] =>
   texts.length === 0
     ? []
-    : [{ text: '' }, { text: title, tone: 'title' }, ...texts.map((text) => ({ text: `  ${text}` }))];
+    : [
+        { text: '' },
+        { text: title, tone: 'title' },
+        ...texts.map((text) => ({ text: `  ${text}`, hang: 4 })),
+      ];
 
 /** The plan in words. Settings of an environment are shown, secrets are not in a plan. */
-export function planTexts(plan: Plan): string[] {
+export function planTexts(plan: Plan, catalog: Catalog): string[] {
   const { source, destination, machine } = plan;
-  const options = Object.entries(destination.options).map(([key, value]) => `${key}=${value}`);
+  const environment = (id: string) => catalog.environments.find((e) => e.id === id)?.label ?? id;
+  const product = catalog.products.find((p) => p.id === destination.product)?.label ?? destination.product;
+  const format = catalog.formats.find((f) => f.id === destination.format);
+  const options = optionsInWords(format?.options ?? [], destination.options);
   const settings = Object.entries(destination.settings).map(([key, value]) => `${key} ${value}`);
+  const packaged = destination.container === 'disks' ? '' : `${destination.container.toUpperCase()} with `;
   return [
-    `from ${source.environment}: ${source.machine}`,
+    `from ${environment(source.environment)}: ${source.machine}`,
     `machine ${machine.name}, ${machine.disks.length} ${machine.disks.length === 1 ? 'disk' : 'disks'}`,
-    `to ${destination.environment}${settings.length === 0 ? '' : ` (${settings.join(', ')})`} for ${destination.product}`,
-    `as ${destination.container}, ${destination.format}${options.length === 0 ? '' : ` with ${options.join(', ')}`}`,
+    `to ${environment(destination.environment)}${settings.length === 0 ? '' : ` (${settings.join(', ')})`} for ${product}`,
+    `as ${packaged}${format?.label ?? destination.format}${options === '' ? '' : `: ${options}`}`,
     ...(plan.force ? ['what has the same name is replaced'] : []),
   ];
 }

@@ -54,7 +54,7 @@ export function ImageScreen({ port, state, rows, columns }: ScreenProps) {
   if (mode === 'details' && item !== undefined)
     return <DetailPage item={item} width={columns} height={rows} />;
 
-  const status = statusText(machines, selected.length, sort);
+  const status = truncate(statusText(machines, selected.length, sort), area.listColumns - 2, glyphs);
   return (
     <Box flexDirection={area.beside ? 'row' : 'column'} width={columns} height={rows} overflow="hidden">
       <Box flexDirection="column" width={area.listColumns} height={area.listRows}>

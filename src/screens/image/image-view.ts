@@ -128,10 +128,12 @@ export const machineColumns: readonly Column<MachineRow>[] = [
 export function statusText(list: MachineList, chosen: number, sort: SortKey): string {
   const waiting = list.items.filter((i) => i.survey === 'waiting' || i.survey === 'busy').length;
   const parts = [
-    `${chosen} chosen`,
+    chosen === 0 && !isSearching(list) && list.items.length > 0
+      ? 'none marked: Enter takes this row'
+      : `${chosen} marked`,
     list.status === 'listing' ? `looking for machines: ${list.items.length} so far` : undefined,
     waiting > 0 ? `looking inside ${waiting} more` : undefined,
-    list.items.length > 1 ? `by ${sort}` : undefined,
+    list.items.length > 1 ? `sorted by ${sort}` : undefined,
   ];
   return parts.filter((part) => part !== undefined).join(', ');
 }

@@ -25,7 +25,7 @@ export function useImageKeys(keys: ImageKeys): void {
     level: 'list',
     active: mode === 'list' && refused !== undefined,
   });
-  useKeys([{ key: ['i', 'esc'], shown: 'i', label: 'back to the list', run: () => setMode('list') }], {
+  useKeys([{ key: ['i', 'esc'], shown: 'Esc', label: 'back to the list', run: () => setMode('list') }], {
     level: 'list',
     active: mode === 'details',
   });

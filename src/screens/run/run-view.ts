@@ -200,8 +200,8 @@ function failureLines({ failure }: RunItem): PaneLine[] {
   if (failure === undefined) return [];
   return [
     { text: `  ${failure.message}` },
-    ...(failure.where === undefined ? [] : [{ text: `  where: ${failure.where}` }]),
-    ...(failure.hint === undefined ? [] : [{ text: `  hint: ${failure.hint}` }]),
+    ...(failure.where === undefined ? [] : [{ text: `  where: ${failure.where}`, hang: 4 }]),
+    ...(failure.hint === undefined ? [] : [{ text: `  what to do: ${failure.hint}`, hang: 4 }]),
   ];
 }
 
@@ -215,7 +215,7 @@ const levels = {
 export const logLines = (run: Run): PaneLine[] =>
   run.log.map(({ at, level, text }) => {
     const since = formatDuration(Math.floor(Math.max(0, at - run.startedAt) / 1000)).padStart(5);
-    return { text: `${since} ${levels[level].word}${text}`, tone: levels[level].tone };
+    return { text: `${since} ${levels[level].word}${text}`, tone: levels[level].tone, hang: 6 };
   });
 
 export interface RunReasons {

@@ -1,5 +1,5 @@
 import type { DispatcherPort } from '../../state/port.ts';
-import type { Run } from '../../state/state.ts';
+import { isActive, type Run } from '../../state/state.ts';
 import { useKeys } from '../screen.ts';
 import { runReasons } from './run-view.ts';
 
@@ -16,6 +16,7 @@ export interface RunKeys {
 
 export function useRunKeys({ port, run, active, askCancel, askReplace, switchPart }: RunKeys): void {
   const reasons = runReasons(run);
+  const ended = !isActive(run);
   const paused = run?.status === 'paused';
   useKeys(
     [
@@ -23,6 +24,7 @@ export function useRunKeys({ port, run, active, askCancel, askReplace, switchPar
         key: 'p',
         label: paused ? 'resume' : 'pause',
         help: paused ? 'go on where it stopped' : 'stop reading and writing until p is pressed again',
+        quiet: ended,
         reason: reasons.pause,
         run: () => void port.dispatch({ type: paused ? 'resume' : 'pause' }),
       },
@@ -30,6 +32,7 @@ export function useRunKeys({ port, run, active, askCancel, askReplace, switchPar
         key: 'c',
         label: 'cancel',
         help: 'end it and take back what was written; asks first',
+        quiet: ended,
         reason: reasons.cancel,
         run: askCancel,
       },

@@ -72,13 +72,16 @@ export function wrap(text: string, width: number, hang?: number): string[] {
   return text.split('\n').flatMap((line) => wrapLine(clean(line), Math.max(1, width), hang));
 }
 
+// A number stays with its unit.
+const words = / *(?:[\d.]+ (?:B|[KMGTP]iB)(?![a-z])[^ ]*|[^ ]+)/gi;
+
 function wrapLine(line: string, width: number, hang?: number): string[] {
   if (widthOf(line) <= width) return [line];
   const own = (/^ */.exec(line)?.[0] ?? '').length;
   const indent = ' '.repeat(Math.min(hang ?? own, Math.floor(width / 2)));
   const lines: string[] = [];
   let current = '';
-  for (const word of line.match(/ *[^ ]+/g) ?? []) {
+  for (const word of line.match(words) ?? []) {
     if (widthOf(current) + widthOf(word) <= width) {
       current += word;
       continue;

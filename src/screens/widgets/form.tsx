@@ -52,7 +52,7 @@ export function Form(props: FormProps) {
       {
         key: ['shift+tab', 'up'],
         shown: 'Shift+Tab',
-        label: 'former',
+        label: 'field before',
         quiet: fields.length < 3,
         run: () => act({ type: 'focus', step: -1 }),
       },
@@ -65,7 +65,7 @@ export function Form(props: FormProps) {
   const inside = panelInside(width, props.height);
   const focused = fields[state.focus];
   const introLines = intro.flatMap((line) => wrap(line, inside.columns));
-  const helpLines = wrap(state.errors[focused?.key ?? ''] ?? focused?.help ?? '', inside.columns).slice(0, 2);
+  const helpLines = wrap(state.errors[focused?.key ?? ''] ?? helpOf(focused), inside.columns).slice(0, 2);
   const room = Math.max(1, inside.rows - introLines.length - 3);
   const from = firstDrawn(state.focus, fields.length, room);
   const drawn = fields.slice(from, from + room);
@@ -111,6 +111,11 @@ export function Form(props: FormProps) {
     </Panel>
   );
 }
+
+const helpOf = (field: FormField | undefined): string =>
+  [field?.help, field?.required === true ? '* needed' : undefined]
+    .filter((part) => part !== undefined)
+    .join('; ');
 
 interface FieldValueProps {
   readonly field: FormField;

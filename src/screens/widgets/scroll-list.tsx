@@ -73,8 +73,8 @@ export function useScrollList<T>(options: ListOptions<T>): ScrollListModel<T> {
       return key === undefined ? now : { ...now, cursor: key, top: scrolled(top, at, keys.length, page) };
     });
   const moves: KeyBinding[] = [
-    { key: ['up', 'ctrl+p'], shown: 'Up', label: 'up', quiet: true, run: go('up') },
-    { key: ['down', 'ctrl+n'], shown: 'Down', label: 'down', quiet: true, run: go('down') },
+    { key: ['up', 'ctrl+p'], shown: 'Up', label: 'the row above', quiet: true, run: go('up') },
+    { key: ['down', 'ctrl+n'], shown: 'Down', label: 'the row below', quiet: true, run: go('down') },
     { key: 'pageup', label: 'a page up', quiet: true, run: go('pageup') },
     { key: 'pagedown', label: 'a page down', quiet: true, run: go('pagedown') },
     { key: 'home', label: 'to the first', quiet: true, run: go('home') },
@@ -127,6 +127,7 @@ function filterKeys(state: ListState, setState: SetList): KeyBinding[] {
   const open: KeyBinding = {
     key: '/',
     label: 'filter',
+    help: 'show only rows with these words, in any order; Esc shows all again',
     run: () => setState((now) => ({ ...now, filtering: true })),
   };
   if (state.filter === '' || state.filtering) return [open];
@@ -147,6 +148,7 @@ function markKeys<T>(options: ListOptions<T>, shown: readonly T[], current: T | 
     {
       key: 'space',
       label: 'mark',
+      help: 'choose the row under the cursor, or not any more; several can be chosen',
       reason,
       run: () => current !== undefined && onMark(toggle(keyOf(current))),
     },

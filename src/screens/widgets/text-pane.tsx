@@ -29,8 +29,8 @@ export function TextPane(props: TextPaneProps) {
   const go = (move: Move) => () => setTop((now) => paneMoved(now, wrapped.length, height, move, follow));
   useKeys(
     [
-      { key: 'up', label: 'up', quiet: true, run: go('up') },
-      { key: 'down', label: 'down', quiet: true, run: go('down') },
+      { key: 'up', label: 'a line up', quiet: true, run: go('up') },
+      { key: 'down', label: 'a line down', quiet: true, run: go('down') },
       { key: 'pageup', label: 'a page up', quiet: true, run: go('pageup') },
       { key: ['pagedown', 'space'], shown: 'PgDn', label: 'a page down', quiet: true, run: go('pagedown') },
       { key: 'home', label: 'to the start', quiet: true, run: go('home') },

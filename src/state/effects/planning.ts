@@ -6,7 +6,7 @@ import { AppError, toFailure } from '../../model/errors.ts';
 import type { Finding } from '../../model/finding.ts';
 import type { Plan } from '../../model/plan.ts';
 import type { Effect, EffectContext } from '../dispatcher.ts';
-import type { MachineItem, Planned } from '../state.ts';
+import { firmwareOf, type MachineItem, type Planned } from '../state.ts';
 import { connectorFor, trustOf } from './connection.ts';
 
 /** Keystrokes come faster than plans are made: how long a plan waits when another one was not finished, ms. */
@@ -78,6 +78,7 @@ function planFor(context: EffectContext, item: MachineItem): Plan {
   const { settings, environment } = context.live.session;
   const profile = connection.status === 'connected' ? connection.profile : undefined;
   const edit = draft.edits[item.machine.id];
+  const firmwareHint = firmwareOf(item);
   return makePlan({
     source: {
       environment,
@@ -88,6 +89,7 @@ function planFor(context: EffectContext, item: MachineItem): Plan {
     },
     machine: item.machine,
     ...(edit === undefined ? {} : { edit }),
+    ...(firmwareHint === undefined ? {} : { firmwareHint }),
     product: draft.product,
     folder: draft.folder,
     ...(draft.file === undefined ? {} : { file: draft.file }),

@@ -70,10 +70,10 @@ describe('findings and plan', () => {
     expect(textOf(planLines(blockedState))).toEqual([
       'BLOCKER: web-frontend.qcow2 exists already',
       '  seen in /srv/out/web-frontend.qcow2',
-      '  remedy: choose another name, or replace it',
+      '  what to do: choose another name, or replace it',
       'WARNING: VHD rounds the size up by 512 bytes',
       '  seen in machine-001.qcow2',
-      '  remedy: choose VHDX or raw',
+      '  what to do: choose VHDX or raw',
       'NOTE: a plain disk says nothing of the machine',
       'NOTE: the adapter becomes virtio',
       '',
@@ -93,7 +93,6 @@ describe('before the start', () => {
     expect(confirmText({ ...configState, draft: { ...configState.draft, force: true } }).split('\n')).toEqual(
       [
         'Convert web-frontend: 1 disk, 1.5 GiB to read',
-        'into /srv/out',
         'Files of the same name are REPLACED.',
         'WARNING: VHD rounds the size up by 512 bytes',
         '',

@@ -34,7 +34,7 @@ describe('80 x 24', () => {
     const { shows, press, port } = drawApp(imageState);
     await shows('5 machines');
     await press(keys.down, ' ', keys.end, ' ');
-    await shows('2 chosen');
+    await shows('2 marked');
     await press(keys.enter);
     await shows('Made for');
     expect(port.getState().selected).toEqual(['/srv/images/database.qcow2', '/srv/images/win2019.qcow2']);

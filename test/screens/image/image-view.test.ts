@@ -43,7 +43,7 @@ describe('rows', () => {
     expect(rowsOf(of)[0]).toMatchObject(expected);
   });
 
-  test('a failed one says so in its row and why it can not be chosen', () => {
+  test('a failed one says so in its row and why it can not be marked', () => {
     const [row] = rowsOf(broken);
     expect(row?.system).toMatch(/^can't be read: the grain directory/);
     expect(row?.reason).toMatch(/^old-backup can't be read/);
@@ -103,11 +103,11 @@ describe('sizes', () => {
 
 describe('words', () => {
   test.each([
-    [{ status: 'done', items: [item(machines[0]!)] }, 0, '0 chosen'],
+    [{ status: 'done', items: [item(machines[0]!)] }, 0, 'none marked: Enter takes this row'],
     [
       { status: 'listing', items: [item(machines[0]!), busy] },
       1,
-      '1 chosen, looking for machines: 2 so far, looking inside 1 more, by name',
+      '1 marked, looking for machines: 2 so far, looking inside 1 more, sorted by name',
     ],
   ] as const)('%#', (list, chosen, expected) => {
     expect(statusText(list, chosen, 'name')).toBe(expected);
@@ -128,7 +128,7 @@ describe('words', () => {
 });
 
 describe('choosing', () => {
-  test('what can not be carried is never chosen', () => {
+  test('what can not be carried is never marked', () => {
     const items = imageState.machines.items;
     expect(chosenIds([broken.machine.id, surveyed.machine.id, 'gone'], items)).toEqual([surveyed.machine.id]);
   });

@@ -89,7 +89,7 @@ describe('80 x 24', () => {
     const frame = await shows('FAILED machine-002');
     expect(frame).toContain('no space left');
     expect(frame).toContain('where: /srv/out');
-    expect(frame).toContain('hint: free some space');
+    expect(frame).toContain('what to do: free some space');
   });
 
   test('files in the way are replaced only after a yes', async () => {

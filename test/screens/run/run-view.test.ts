@@ -115,7 +115,7 @@ describe('result', () => {
       'FAILED machine-002 to qcow2',
       '  no space left',
       '  where: /srv/out',
-      '  hint: free some space, then run it again',
+      '  what to do: free some space, then run it again',
       'CANCELLED machine-003 to qcow2',
     ]);
   });
