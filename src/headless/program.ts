@@ -127,7 +127,7 @@ function withConversion(command: Command): Command {
     .argument('[image]', 'a path, or PROFILE:MACHINE')
     .option('--sample', 'the sample machine that comes along')
     .option('-o, --to <path>', 'a file (its extension says the format) or a folder')
-    .option('-f, --format <format>', 'disk format: qcow2, raw, vmdk, vhd')
+    .option('-f, --format <format>', 'disk format: qcow2, raw, vmdk, vhd, vhdx, vdi, parallels, cow')
     .addOption(new Option('--package <kind>', 'put it into a package').choices(['disks', 'ovf', 'ova']))
     .option('--for <product>', 'who is to open it: qemu, vmware, virtualbox, hyperv, files')
     .option(
