@@ -113,10 +113,14 @@ function withCheckedOptions(plan: Plan): Plan {
   const { destination } = plan;
   const encoder = codecById(destination.format).encoder;
   if (encoder === undefined) throw new AppError('usage', `${destination.format} can be read but not written`);
-  return {
-    ...plan,
-    destination: { ...destination, options: resolveOptions(encoder.options, destination.options) },
-  };
+  const options = resolveOptions(encoder.options, destination.options);
+  const packed = destination.format === 'vmdk' && options.subformat === 'streamOptimized';
+  if (destination.container !== 'disks' && !packed) {
+    throw new AppError('usage', `an ${destination.container.toUpperCase()} holds streamOptimized VMDK only`, {
+      hint: 'make the plan anew with "vmferry plan"',
+    });
+  }
+  return { ...plan, destination: { ...destination, options } };
 }
 
 export interface ExtractedDisk {

@@ -1,0 +1,27 @@
+import { expect, it } from 'vitest';
+import { exitCode } from '../../src/headless/exit-codes.ts';
+import { plainText, table } from '../../src/headless/output.ts';
+
+it('shows what would steer a terminal as its code', () => {
+  expect(plainText('a\x1b[2Jb\nc\u202ed\u009be é 中')).toBe('a\\u{1b}[2Jb\\u{a}c\\u{202e}d\\u{9b}e é 中');
+});
+
+it('columns are as wide as what is shown', () => {
+  expect(
+    table([
+      ['a\n', 'x'],
+      ['bbbbbbbb', 'y'],
+    ]),
+  ).toEqual(['a\\u{a}    x', 'bbbbbbbb  y']);
+});
+
+it.each([
+  [undefined, 0],
+  ['usage', 2],
+  ['blocked', 3],
+  ['cancelled', 130],
+  ['corrupt', 1],
+  ['bug', 1],
+] as const)('%s ends with %i', (kind, code) => {
+  expect(exitCode(kind && { kind, message: '' })).toBe(code);
+});
