@@ -5,7 +5,7 @@ import { type Finding, findingText } from '../model/finding.ts';
 import type { Plan } from '../model/plan.ts';
 import { formatBytes, formatDuration } from '../model/units.ts';
 import type { Event } from '../state/events.ts';
-import type { Run } from '../state/state.ts';
+import { isActive, type Run } from '../state/state.ts';
 import { exitCode } from './exit-codes.ts';
 import type { Output } from './output.ts';
 
@@ -49,7 +49,7 @@ function tell(event: Event, run: Run | undefined, output: Output): void {
   const toTell = level === 'warning' || (level === 'error' && (run?.items.length ?? 0) > 1);
   if (event.type === 'run-log' && toTell) output.remark(`${level}: ${event.line.text}`);
   if (event.type === 'run-log' && event.line.text.startsWith('done:')) output.remark(event.line.text);
-  if (run !== undefined) output.progress(progressLine(run));
+  if (isActive(run)) output.progress(progressLine(run!));
 }
 
 /** The plans were printed once, or are the caller's own. */

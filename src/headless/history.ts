@@ -1,5 +1,5 @@
 /** `history`: earlier conversions. */
-import { AppError } from '../model/errors.ts';
+import { AppError, describeFailure } from '../model/errors.ts';
 import { formatBytes, formatDuration } from '../model/units.ts';
 import type { HistoryEntry, HistorySummary } from '../state/state.ts';
 import { followRun } from './follow-run.ts';
@@ -66,7 +66,7 @@ function describeEntry(entry: HistoryEntry): string[] {
     entry.title,
     `  ${when(entry.startedAt)} UTC, ${entry.outcome}, ${formatBytes(entry.bytes)} in ${formatDuration(entry.seconds)}${rate}`,
     ...entry.places.map((place) => `  ${place}`),
-    ...(entry.failure === undefined ? [] : [`  ${entry.failure.message}`]),
+    ...(entry.failure === undefined ? [] : [`  ${describeFailure(entry.failure)}`]),
     ...entry.log.map(
       (line) =>
         `  ${new Date(line.at).toISOString().slice(11, 19)} ${line.level === 'info' ? '' : `${line.level}: `}${line.text}`,

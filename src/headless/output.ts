@@ -50,7 +50,7 @@ export function terminalOutput(options: OutputOptions): Output {
     },
     progress(text) {
       if (!live) return;
-      const width = process.stderr.columns ?? 80;
+      const width = process.stderr.columns || 80; // 0 where nobody has set it
       process.stderr.write(`\r\x1b[K${plainText(text).slice(0, width - 1)}`);
       drawn = true;
     },

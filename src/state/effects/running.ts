@@ -2,7 +2,7 @@
 
 import { packageFileName } from '../../convert/make-plan.ts';
 import { type ConversionEvent, type Outcome, runPlan } from '../../convert/run-plan.ts';
-import { AppError, type Failure, failureError, toFailure } from '../../model/errors.ts';
+import { AppError, describeFailure, type Failure, failureError, toFailure } from '../../model/errors.ts';
 import type { Plan } from '../../model/plan.ts';
 import { formatBytes, formatDuration } from '../../model/units.ts';
 import type { Effect, EffectContext } from '../dispatcher.ts';
@@ -106,7 +106,10 @@ async function runOne(
   } catch (error) {
     const failure = redactor.redactData(toFailure(error));
     const cancelled = failure.kind === 'cancelled';
-    log(cancelled ? 'warning' : 'error', cancelled ? 'cancelled; nothing is left behind' : failure.message);
+    log(
+      cancelled ? 'warning' : 'error',
+      cancelled ? 'cancelled; nothing is left behind' : describeFailure(failure),
+    );
     const disks = context.getState().run?.items[index]?.disks ?? [];
     const bytes = disks.reduce((sum, disk) => sum + disk.bytesDone, 0);
     const seconds = secondsSince(started);
