@@ -122,8 +122,6 @@ describe('descriptors as products write them', () => {
 
   it('refuses what it does not know by its name', async () => {
     const cases: [string, string][] = [
-      ['RW 8 VMFSSPARSE "a-flat.vmdk"', 'VMFSSPARSE'],
-      ['RW 8 SESPARSE "a-flat.vmdk"', 'SESPARSE'],
       ['RW 8 VMFSRDM "a-flat.vmdk"', 'VMFSRDM'],
       ['NOACCESS 8 FLAT "a-flat.vmdk" 0', 'NOACCESS'],
       ['RW 8 FLAT "a-flat.vmdk" 0\nencryption.keySafe = "vmware:key/x"', 'encrypted'],

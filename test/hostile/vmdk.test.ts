@@ -143,7 +143,12 @@ describe('lies', () => {
     const directory = Number(gdOffset) * 512;
     const table = bytes.readUInt32LE(directory) * 512;
     for (const sector of [1, 5, bytes.length / 512, 0xffffffff]) {
-      await refused(changed(bytes, (copy) => copy.writeUInt32LE(sector, directory)));
+      await refused(
+        changed(bytes, (copy) => {
+          copy.writeUInt32LE(sector, directory);
+          copy.writeUInt32LE(1, 8); // no second directory
+        }),
+      );
       await refused(changed(bytes, (copy) => copy.writeUInt32LE(sector, table)));
     }
   });

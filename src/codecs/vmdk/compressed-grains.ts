@@ -2,15 +2,13 @@
  * Deflated grains of a streamOptimized extent. Grains that follow each other in the file are fetched in one read
  * and inflated side by side on the thread pool.
  */
-import { promisify } from 'node:util';
-import { inflate as inflateCallback } from 'node:zlib';
 import { type ByteSource, readBytes } from '../../io/byte-source.ts';
 import { AppError } from '../../model/errors.ts';
 import { MiB } from '../../model/units.ts';
+import { inflateInto } from '../compression.ts';
 import type { GrainRun, GrainTables } from './grain-tables.ts';
 import { grainMarkerBytes, markerStruct, type SparseHeader, sectorBytes } from './layout.ts';
 
-const inflate = promisify(inflateCallback);
 const spanBytes = 2 * MiB;
 /** Inflated grains that were wanted only in part: the next small read mostly wants the rest. */
 const keptBytes = 4 * MiB;
@@ -46,6 +44,11 @@ export class CompressedGrains {
       const start = run.offset - grain * grainBytes;
       bytes.copy(target, run.offset - offset, start, start + run.length);
     };
+    /** Where a grain that is wanted whole goes to at once. */
+    const placeOf = ({ run }: Wanted): Buffer | undefined =>
+      run.length < grainBytes
+        ? undefined
+        : Buffer.from(target.buffer, target.byteOffset + run.offset - offset, grainBytes);
     const missing: Wanted[] = [];
     const work: Promise<void>[] = [];
     for (const run of runs) {
@@ -55,7 +58,9 @@ export class CompressedGrains {
       else work.push(kept.then((bytes) => place(grain, run, bytes)));
     }
     for (const span of spansOf(missing, 2 * grainBytes)) {
-      work.push(this.#readSpan(span, signal, (wanted, bytes) => place(wanted.grain, wanted.run, bytes)));
+      work.push(
+        this.#readSpan(span, signal, placeOf, (wanted, bytes) => place(wanted.grain, wanted.run, bytes)),
+      );
     }
     for (const result of await Promise.allSettled(work))
       if (result.status === 'rejected') throw result.reason;
@@ -64,6 +69,7 @@ export class CompressedGrains {
   async #readSpan(
     span: readonly Wanted[],
     signal: AbortSignal | undefined,
+    placeOf: (w: Wanted) => Buffer | undefined,
     done: (w: Wanted, bytes: Buffer) => void,
   ) {
     const first = span[0]!;
@@ -71,8 +77,10 @@ export class CompressedGrains {
     const end = await this.#likelyEnd(last);
     const bytes = await readBytes(this.#source, first.at, end - first.at, signal);
     const work = span.map(async (wanted) => {
-      const inflating = this.#inflate(wanted, bytes, first.at, signal);
-      if (wanted.run.length < this.#header.grainBytes) this.#keep(wanted.grain, inflating);
+      const whole = placeOf(wanted);
+      const inflating = this.#inflate(wanted, bytes, first.at, signal, whole);
+      if (whole !== undefined) return void (await inflating);
+      this.#keep(wanted.grain, inflating);
       done(wanted, await inflating);
     });
     for (const result of await Promise.allSettled(work))
@@ -91,6 +99,7 @@ export class CompressedGrains {
     span: Buffer,
     spanAt: number,
     signal: AbortSignal | undefined,
+    target: Buffer | undefined,
   ): Promise<Buffer> {
     const { grainBytes, grainSectors } = this.#header;
     const from = wanted.at - spanAt;
@@ -113,7 +122,7 @@ export class CompressedGrains {
       start + size <= span.length
         ? span.subarray(start, start + size)
         : await this.#readRest(wanted.at + grainMarkerBytes, size, signal);
-    return inflateGrain(data, this.#header, wanted.grain, where);
+    return inflateGrain(data, this.#header, wanted.grain, where, target);
   }
 
   #readRest(at: number, size: number, signal: AbortSignal | undefined): Promise<Buffer> {
@@ -148,34 +157,32 @@ export function checkCompressedSize(size: number, grainBytes: number, where: str
   }
 }
 
-/** @throws AppError `corrupt` when the data does not inflate to exactly one grain (the last may end with the disk). */
+/**
+ * Into `target`, of the size of a grain, where it is given.
+ * @throws AppError `corrupt` when the data does not inflate to exactly one grain (the last may end with the disk).
+ */
 export async function inflateGrain(
   data: Buffer,
   header: SparseHeader,
   grain: number,
   where: string,
+  target?: Buffer,
 ): Promise<Buffer> {
   const { grainBytes, capacitySectors } = header;
-  // One byte of room more than the grain: a longer one is seen, and a full one needs no second output buffer.
-  const bytes = await inflate(data, { chunkSize: grainBytes + 64, maxOutputLength: grainBytes + 64 }).catch(
-    (cause) => {
-      throw new AppError('corrupt', `VMDK grain ${grain} can't be decompressed`, { where, cause });
-    },
-  );
+  const room = target ?? Buffer.allocUnsafe(grainBytes);
+  const length = await inflateInto(data, room, 'zlib', where).catch((cause) => {
+    throw new AppError('corrupt', `VMDK grain ${grain} can't be decompressed`, { where, cause });
+  });
   const needed = Math.min(grainBytes, capacitySectors * sectorBytes - grain * grainBytes);
   // open-vmdk deflates only the part of the last grain that is inside the disk.
-  if (
-    bytes.length < needed ||
-    bytes.length > grainBytes ||
-    (bytes.length < grainBytes && needed === grainBytes)
-  ) {
+  if (length < needed || (length < grainBytes && needed === grainBytes)) {
     throw new AppError(
       'corrupt',
-      `VMDK grain ${grain} decompresses to ${bytes.length} bytes, expected ${grainBytes}`,
+      `VMDK grain ${grain} decompresses to ${length} bytes, expected ${grainBytes}`,
       { where },
     );
   }
-  return bytes;
+  return room.subarray(0, length);
 }
 
 /** Grains that lie one behind the other, with gaps no larger than `gap`, in spans of at most `spanBytes`. */

@@ -2,13 +2,12 @@
  * A streamOptimized extent, all of it ascending: [VDF] "Stream-Optimized Compressed Sparse Extents". Grains are
  * deflated side by side on the thread pool and packed into large chunks in the order of the disk.
  */
-import { promisify } from 'node:util';
-import { deflate as deflateCallback } from 'node:zlib';
 import { dataBlocks } from '../../io/blocks.ts';
 import type { Disk } from '../../io/disk.ts';
 import type { Chunk, EncodedFile } from '../../io/encoded-file.ts';
 import { inOrder } from '../../io/in-order.ts';
 import { AppError } from '../../model/errors.ts';
+import { deflate } from '../compression.ts';
 import { descriptorSectors, embed, grainBytes, grainSectors, lineEndTest } from './encode-sparse.ts';
 import {
   entriesPerTable,
@@ -26,7 +25,6 @@ import {
 import { SectorPacker } from './sector-packer.ts';
 import { shared } from './shared-release.ts';
 
-const deflate = promisify(deflateCallback);
 /** As VMware's own writers: the first grain at 64 KiB. */
 const overHead = 128;
 /** Grains being deflated at once: enough for the thread pool never to run dry. */
@@ -61,10 +59,8 @@ async function* chunks(disk: Disk, plan: StreamPlan, signal: AbortSignal | undef
   packer.append(head);
 
   const directory = new Directory(capacitySectors);
-  // A chunk buffer above the size of a cached one costs an allocation; what does not shrink grows by a few bytes.
-  const settings = { level: plan.level, memLevel: 9, chunkSize: grainBytes + 1024 };
   const compress = async (grain: Grain): Promise<DeflatedGrain> => {
-    const data = await deflate(grain.bytes, settings);
+    const data = await deflate(grain.bytes, 'zlib', plan.level);
     grain.release();
     return { number: grain.number, data };
   };

@@ -5,8 +5,11 @@ import { wholeExtent } from '../../io/extents.ts';
 import { AppError } from '../../model/errors.ts';
 import type { Finding } from '../../model/finding.ts';
 import type { OpenContext } from '../codec.ts';
+import { openCowd } from './cowd.ts';
 import type { Descriptor, ExtentLine } from './descriptor.ts';
+import { ExtentPool } from './extent-pool.ts';
 import { sectorBytes } from './layout.ts';
+import { openSeSparse } from './se-sparse.ts';
 import { openSparseExtent, readHeader } from './sparse-extent.ts';
 
 export interface OpenExtents {
@@ -32,37 +35,37 @@ export async function openExtents(
       where,
     });
   }
-  const sources = new Map<string, ByteSource>();
-  const close = async () => {
-    await Promise.all([...sources.values()].map((source) => source.close()));
-  };
+  const pool = new ExtentPool();
+  const files = new Set<string>();
   const findings: Finding[] = [];
-  const sibling = async (name: string) => {
-    const source = sources.get(name) ?? (await context.sibling(name));
-    sources.set(name, source);
-    return source;
-  };
   try {
     const parts: Disk[] = [];
-    for (const line of lines) parts.push(await openLine(line, where, sibling, findings, context.signal));
-    const files = [...sources.values()].map((source) => source.name);
+    for (const line of lines) {
+      const open = (signal?: AbortSignal, found: Finding[] = []) =>
+        openLine(line, where, context, found, files, signal);
+      // Each is opened once now: what is missing or damaged is told before anything is written.
+      parts.push(await pool.add(await open(context.signal, findings), open));
+    }
     return {
-      disk: { ...concatenated(parts), close },
-      files,
+      disk: { ...concatenated(parts), close: () => pool.close() },
+      files: [...files],
       findings,
-      sparse: lines.some((line) => line.type === 'SPARSE'),
+      sparse: lines.some((line) => sparseTypes.has(line.type)),
     };
   } catch (error) {
-    await close();
+    await pool.close();
     throw error;
   }
 }
 
+const sparseTypes = new Set(['SPARSE', 'VMFSSPARSE', 'SESPARSE']);
+
 async function openLine(
   line: ExtentLine,
   where: string,
-  sibling: (name: string) => Promise<ByteSource>,
+  context: OpenContext,
   findings: Finding[],
+  files: Set<string>,
   signal: AbortSignal | undefined,
 ): Promise<Disk> {
   const size = line.sectors * sectorBytes;
@@ -70,17 +73,23 @@ async function openLine(
   if (line.access === 'NOACCESS') {
     throw new AppError('unsupported', `VMDK extent "${line.file}" may not be accessed (NOACCESS)`, { where });
   }
-  switch (line.type) {
-    case 'FLAT':
-    case 'VMFS':
-      return flatExtent(await sibling(line.file!), line, size);
-    case 'SPARSE':
-      return sparseExtent(await sibling(line.file!), line, size, findings, signal);
-    default:
-      throw new AppError('unsupported', `VMDK extent of type ${line.type}`, {
-        where,
-        hint: 'clone the disk to a flat or sparse one there first, such as with vmkfstools -i',
-      });
+  const flat = line.type === 'FLAT' || line.type === 'VMFS';
+  if (!flat && !sparseTypes.has(line.type)) {
+    throw new AppError('unsupported', `VMDK extent of type ${line.type}`, {
+      where,
+      hint: 'clone the disk to a flat or sparse one there first, such as with vmkfstools -i',
+    });
+  }
+  const source = await context.sibling(line.file!);
+  try {
+    files.add(source.name);
+    const disk = flat
+      ? flatExtent(source, line, size)
+      : await sparseExtent(source, line, size, findings, signal);
+    return { ...disk, close: () => source.close() };
+  } catch (error) {
+    await source.close();
+    throw error;
   }
 }
 
@@ -111,17 +120,29 @@ async function sparseExtent(
       where: source.name,
     });
   }
-  const header = await readHeader(source, signal);
-  if (header.capacitySectors < line.sectors) {
+  const disk = await sparseDisk(source, line.type, findings, signal);
+  if (disk.size < size) {
     throw new AppError(
       'corrupt',
-      `VMDK extent has ${header.capacitySectors} sectors, the descriptor says ${line.sectors}`,
+      `VMDK extent has ${disk.size / sectorBytes} sectors, the descriptor says ${line.sectors}`,
       {
         where: source.name,
         hint: 'the file is damaged or belongs to another disk',
       },
     );
   }
+  return slice(disk, 0, size);
+}
+
+async function sparseDisk(
+  source: ByteSource,
+  type: string,
+  findings: Finding[],
+  signal: AbortSignal | undefined,
+): Promise<Disk> {
+  if (type === 'VMFSSPARSE') return openCowd(source, findings, signal);
+  if (type === 'SESPARSE') return openSeSparse(source, signal);
+  const header = await readHeader(source, signal);
   if (header.unclean) {
     findings.push({
       rule: 'vmdk.unclean-shutdown',
@@ -130,8 +151,7 @@ async function sparseExtent(
       evidence: source.name,
     });
   }
-  if (size === 0) return zeroDisk(0);
-  return slice(await openSparseExtent(source, header, signal), 0, size);
+  return header.capacitySectors === 0 ? zeroDisk(0) : openSparseExtent(source, header, findings, signal);
 }
 
 function zeroDisk(size: number): Disk {

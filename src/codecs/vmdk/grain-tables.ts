@@ -2,13 +2,33 @@
 import { type ByteSource, readBytes } from '../../io/byte-source.ts';
 import { throwIfAborted } from '../../io/in-order.ts';
 import { AppError } from '../../model/errors.ts';
-import { entriesPerTable, type SparseHeader, sectorBytes, tableBytes, tableSectors } from './layout.ts';
+import { KiB, MiB } from '../../model/units.ts';
+import { sectorBytes } from './layout.ts';
 
-/** 512 TiB of disk at the usual grain; a directory of 64 MiB. */
-const maximumDirectoryEntries = 2 ** 24;
+/** 64 MiB: 512 TiB of disk in a hosted extent at the usual grain. */
+const maximumDirectoryBytes = 2 ** 26;
 /** Tables that follow each other in the file are fetched together, up to 128 KiB. */
-const tablesPerRead = 64;
-const keptTables = 4096;
+const bytesPerRead = 128 * KiB;
+const keptBytes = 8 * MiB;
+
+/** What the kinds of sparse extent differ in: where the tables lie and what their entries mean. */
+export interface TableLayout {
+  readonly capacitySectors: number;
+  readonly grainSectors: number;
+  readonly grainBytes: number;
+  /** Grains that follow each other in the file may be read as one; compressed ones may not. */
+  readonly joins: boolean;
+  readonly entriesPerTable: number;
+  readonly entryBytes: 4 | 8;
+  /** First sector of the directory. */
+  readonly directorySector: number | undefined;
+  /** First sector that may hold a table or a grain: what is before is the header. */
+  readonly firstSector: number;
+  /** The first sector of a table by its entry in the directory, 0 where there is none; NaN for an impossible one. */
+  table(directory: Buffer, index: number): number;
+  /** The first sector of a grain, or what it is instead; NaN for an impossible one. */
+  grain(table: Buffer, at: number): number | 'zero' | 'hole';
+}
 
 /** What is known of a run of grains. `data`: the first one lies at `sector` of the file. */
 export interface GrainRun {
@@ -27,49 +47,53 @@ interface LoadedTables {
 
 export class GrainTables {
   readonly #source: ByteSource;
-  readonly #header: SparseHeader;
+  readonly #layout: TableLayout;
   readonly #directory: Buffer;
+  readonly #tableBytes: number;
+  readonly #tablesPerRead: number;
   readonly #loaded = new Map<number, LoadedTables>();
   #kept = 0;
-  readonly #firstDataSector: number;
 
-  private constructor(source: ByteSource, header: SparseHeader, directory: Buffer) {
+  private constructor(source: ByteSource, layout: TableLayout, directory: Buffer) {
     this.#source = source;
-    this.#header = header;
+    this.#layout = layout;
     this.#directory = directory;
-    this.#firstDataSector = Math.max(1, header.descriptorOffset + header.descriptorSectors);
+    this.#tableBytes = layout.entriesPerTable * layout.entryBytes;
+    this.#tablesPerRead = Math.max(1, Math.floor(bytesPerRead / this.#tableBytes));
   }
 
-  /** Reads the directory. @throws AppError `corrupt` when it does not lie in the file. */
-  static async open(source: ByteSource, header: SparseHeader, signal?: AbortSignal): Promise<GrainTables> {
-    const grains = Math.ceil(header.capacitySectors / header.grainSectors);
-    const entries = Math.ceil(grains / entriesPerTable);
+  /** Reads the directory. @throws AppError `corrupt` when it, or a table that it names, is not in the file. */
+  static async open(source: ByteSource, layout: TableLayout, signal?: AbortSignal): Promise<GrainTables> {
+    const grains = Math.ceil(layout.capacitySectors / layout.grainSectors);
+    const bytes = Math.ceil(grains / layout.entriesPerTable) * layout.entryBytes;
     const where = source.name;
-    if (entries > maximumDirectoryEntries) {
+    if (bytes > maximumDirectoryBytes) {
       throw new AppError(
         'unsupported',
-        `VMDK grain directory of ${entries} entries, at most ${maximumDirectoryEntries}`,
+        `VMDK grain directory of ${bytes} bytes, at most ${maximumDirectoryBytes}`,
         { where },
       );
     }
-    const at = (header.gdOffset ?? 0) * sectorBytes;
-    if (at === 0 || at + entries * 4 > source.size) {
+    const at = (layout.directorySector ?? 0) * sectorBytes;
+    if (at === 0 || at + bytes > source.size) {
       throw new AppError(
         'corrupt',
-        `VMDK grain directory (${entries * 4} bytes at ${at}) is not inside the file (${source.size} bytes)`,
+        `VMDK grain directory (${bytes} bytes at ${at}) is not inside the file (${source.size} bytes)`,
         {
           where,
           hint: 'the file is cut short or damaged; fetch it again',
         },
       );
     }
-    return new GrainTables(source, header, await readBytes(source, at, entries * 4, signal));
+    const tables = new GrainTables(source, layout, await readBytes(source, at, bytes, signal));
+    for (let i = 0; i < bytes / layout.entryBytes; i++) tables.#tableSector(i);
+    return tables;
   }
 
   /** The grains of [from, to) as runs that are contiguous on the disk and, where they are data, in the file. */
   async runs(from: number, to: number, signal?: AbortSignal): Promise<GrainRun[]> {
-    const { grainBytes, grainSectors, compressed } = this.#header;
-    const out = new RunList(from, compressed ? undefined : grainSectors);
+    const { grainBytes, grainSectors, joins, entriesPerTable, entryBytes } = this.#layout;
+    const out = new RunList(from, joins ? grainSectors : undefined);
     const last = Math.ceil(to / grainBytes);
     for (let grain = Math.floor(from / grainBytes); grain < last; ) {
       const table = Math.floor(grain / entriesPerTable);
@@ -82,13 +106,12 @@ export class GrainTables {
       const loaded = this.#load(table);
       const bytes = await loaded.bytes;
       throwIfAborted(signal);
-      const base = -loaded.first * tableBytes;
+      const base = -loaded.first * this.#tableBytes;
       for (; grain < stop; grain++) {
-        const entry = bytes.readUInt32LE(base + grain * 4);
+        const place = this.#layout.grain(bytes, base + grain * entryBytes);
         const end = Math.min(to, (grain + 1) * grainBytes);
-        if (entry === 0) out.push('hole', end, 0);
-        else if (entry === 1 && this.#header.zeroedGrain) out.push('zero', end, 0);
-        else out.push('data', end, this.#checked(entry, grain));
+        if (typeof place === 'string') out.push(place, end, 0);
+        else out.push('data', end, this.#checked(place, grain));
       }
     }
     return out.list;
@@ -96,36 +119,45 @@ export class GrainTables {
 
   /** The first allocated sector behind `grain` in the same table, or 0: a hint where the grain's data may end. */
   async nextSector(grain: number): Promise<number> {
+    const { entriesPerTable, entryBytes } = this.#layout;
     const table = Math.floor(grain / entriesPerTable);
     const loaded = this.#load(table);
     const bytes = await loaded.bytes;
-    const start = (table - loaded.first) * tableBytes;
+    const start = (table - loaded.first) * this.#tableBytes;
     for (let i = (grain % entriesPerTable) + 1; i < entriesPerTable; i++) {
-      const entry = bytes.readUInt32LE(start + i * 4);
-      if (entry > 1) return entry;
+      const place = this.#layout.grain(bytes, start + i * entryBytes);
+      if (typeof place === 'number') return place;
     }
     return 0;
   }
 
-  #checked(entry: number, grain: number): number {
-    if (entry < this.#firstDataSector || entry * sectorBytes >= this.#source.size) {
-      const place =
-        entry < this.#firstDataSector ? 'over the header' : `past the end (${this.#source.size} bytes)`;
-      throw new AppError('corrupt', `VMDK grain ${grain} lies at sector ${entry}, ${place}`, {
-        where: this.#source.name,
-      });
-    }
-    return entry;
+  #checked(sector: number, grain: number): number {
+    if (sector >= this.#layout.firstSector && sector * sectorBytes < this.#source.size) return sector;
+    throw this.#misplaced(`grain ${grain} lies`, sector);
   }
 
-  #tableSector(table: number): number {
-    return this.#directory.readUInt32LE(table * 4);
+  #misplaced(what: string, sector: number): AppError {
+    const place =
+      sector < this.#layout.firstSector ? 'over the header' : `past the end (${this.#source.size} bytes)`;
+    return new AppError('corrupt', `VMDK ${what} at sector ${sector}, ${place}`, {
+      where: this.#source.name,
+      hint: 'the file is cut short or damaged; fetch it again',
+    });
+  }
+
+  /** @throws AppError `corrupt` */
+  #tableSector(index: number): number {
+    const sector = this.#layout.table(this.#directory, index);
+    if (sector === 0) return 0;
+    if (sector >= this.#layout.firstSector && sector * sectorBytes + this.#tableBytes <= this.#source.size)
+      return sector;
+    throw this.#misplaced(`grain table ${index} lies`, sector);
   }
 
   /** Shared by all readers, so no reader's abort may end it. */
   #load(table: number): LoadedTables {
     // A read starts at a multiple of `tablesPerRead`, or where the tables are not contiguous, at the table itself.
-    const group = table - (table % tablesPerRead);
+    const group = table - (table % this.#tablesPerRead);
     const near = this.#loaded.get(group);
     const known = near !== undefined && table < group + near.count ? near : this.#loaded.get(table);
     if (known !== undefined) {
@@ -133,7 +165,7 @@ export class GrainTables {
       this.#loaded.set(known.first, known);
       return known;
     }
-    const groupEnd = Math.min(group + tablesPerRead, this.#directory.length / 4);
+    const groupEnd = Math.min(group + this.#tablesPerRead, this.#directory.length / this.#layout.entryBytes);
     const together = this.#contiguous(group, groupEnd);
     const first = together ? group : table;
     const count = together ? groupEnd - group : 1;
@@ -154,7 +186,7 @@ export class GrainTables {
     this.#loaded.set(loading.first, loading);
     this.#kept += loading.count;
     for (const oldest of this.#loaded.values()) {
-      if (this.#kept <= keptTables) break;
+      if (this.#kept * this.#tableBytes <= keptBytes) break;
       forget(oldest);
     }
   }
@@ -162,26 +194,15 @@ export class GrainTables {
   #contiguous(from: number, to: number): boolean {
     const start = this.#tableSector(from);
     if (start === 0) return false;
+    const sectors = this.#tableBytes / sectorBytes;
     for (let i = from + 1; i < to; i++) {
-      if (this.#tableSector(i) !== start + (i - from) * tableSectors) return false;
+      if (this.#tableSector(i) !== start + (i - from) * sectors) return false;
     }
     return true;
   }
 
-  async #fetch(first: number, count: number): Promise<Buffer> {
-    const at = this.#tableSector(first) * sectorBytes;
-    const length = count * tableBytes;
-    if (this.#tableSector(first) < this.#firstDataSector || at + length > this.#source.size) {
-      throw new AppError(
-        'corrupt',
-        `VMDK grain table ${first} at offset ${at} is not inside the file (${this.#source.size} bytes)`,
-        {
-          where: this.#source.name,
-          hint: 'the file is cut short or damaged; fetch it again',
-        },
-      );
-    }
-    return readBytes(this.#source, at, length);
+  #fetch(first: number, count: number): Promise<Buffer> {
+    return readBytes(this.#source, this.#tableSector(first) * sectorBytes, count * this.#tableBytes);
   }
 }
 

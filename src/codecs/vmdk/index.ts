@@ -5,6 +5,7 @@ import { looksLikeDescriptor } from './descriptor.ts';
 import { vmdkEncoder } from './encode.ts';
 import { cowdMagic, hostedMagic, sectorBytes } from './layout.ts';
 import { openVmdk } from './open.ts';
+import { isSeSparse } from './se-sparse.ts';
 
 export const vmdkCodec: Codec = {
   id: 'vmdk',
@@ -14,7 +15,8 @@ export const vmdkCodec: Codec = {
     if (source.size < 4) return 'no';
     const head = await readBytes(source, 0, Math.min(sectorBytes, source.size), signal);
     const magic = head.subarray(0, 4).toString('latin1');
-    return magic === hostedMagic || magic === cowdMagic || looksLikeDescriptor(head) ? 'yes' : 'no';
+    const extent = magic === hostedMagic || magic === cowdMagic || isSeSparse(head);
+    return extent || looksLikeDescriptor(head) ? 'yes' : 'no';
   },
   open: openVmdk,
   encoder: vmdkEncoder,

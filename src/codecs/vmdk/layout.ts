@@ -78,6 +78,8 @@ export interface SparseHeader {
   readonly descriptorSectors: number;
   /** Absent when the directory's place is told by the footer. */
   readonly gdOffset: number | undefined;
+  /** The second copy of directory and tables, where there is one. */
+  readonly rgdOffset: number | undefined;
   readonly overHead: number;
   readonly unclean: boolean;
   readonly compressed: boolean;
@@ -122,11 +124,18 @@ export function parseHeader(bytes: Uint8Array, where: string): SparseHeader {
     descriptorOffset: h.descriptorOffset,
     descriptorSectors: h.descriptorSize,
     gdOffset: h.gdOffset === gdAtEnd ? undefined : sectors(h.gdOffset, 'gdOffset', corrupt),
+    rgdOffset: redundantDirectory(h),
     overHead: h.overHead,
     unclean: h.uncleanShutdown !== 0,
     compressed,
     zeroedGrain: (h.flags & flag.zeroedGrain) !== 0,
   };
+}
+
+/** Only a help: an impossible place is no reason to refuse the file. */
+function redundantDirectory(h: ReturnType<typeof headerStruct.decode>): number | undefined {
+  const there = (h.flags & flag.redundantTable) !== 0 && h.rgdOffset !== 0n;
+  return there && h.rgdOffset < 2n ** 44n ? Number(h.rgdOffset) : undefined;
 }
 
 type Refusal = (message: string) => AppError;

@@ -1,5 +1,5 @@
 /** From a file to a disk: which layout it is, its extents one behind the other, and the layer below. */
-import { type ByteSource, readBytes } from '../../io/byte-source.ts';
+import { type ByteSource, checkRange, readBytes } from '../../io/byte-source.ts';
 import { concatenated, type Disk, holesAsZeros, overlay } from '../../io/disk.ts';
 import { throwIfAborted } from '../../io/in-order.ts';
 import { AppError } from '../../model/errors.ts';
@@ -17,6 +17,7 @@ import {
 } from './descriptor.ts';
 import { openExtents } from './extent-lines.ts';
 import { cowdMagic, hostedMagic, parseHeader, type SparseHeader, sectorBytes } from './layout.ts';
+import { isSeSparse } from './se-sparse.ts';
 import { openSparseExtent } from './sparse-extent.ts';
 import { openStream } from './stream-walk.ts';
 
@@ -34,8 +35,13 @@ interface Layer {
 export async function openVmdk(source: ByteSource, context: OpenContext): Promise<OpenImage> {
   const head = await readBytes(source, 0, Math.min(sectorBytes, source.size), context.signal);
   const magic = head.subarray(0, 4).toString('latin1');
-  if (magic === cowdMagic)
-    throw new AppError('unsupported', 'VMDK of type vmfsSparse (COWD)', { where: source.name });
+  if (magic === cowdMagic || (head.length === sectorBytes && isSeSparse(head))) {
+    throw new AppError(
+      'unsupported',
+      `this is one extent of a snapshot (${magic === cowdMagic ? 'vmfsSparse' : 'seSparse'}), not a whole disk`,
+      { where: source.name, hint: 'open the .vmdk file that names it (the one without -delta or -sesparse)' },
+    );
+  }
   const layer =
     magic === hostedMagic ? await openHosted(source, head, context) : await openText(source, head, context);
   try {
@@ -88,16 +94,21 @@ async function openHosted(source: ByteSource, head: Buffer, context: OpenContext
       remedy: 'start and shut down the machine once, or check the guest filesystems after the conversion',
     });
   }
-  const disk = await hostedDisk(source, header, context);
+  const disk = await hostedDisk(source, header, findings, context);
   return { disk, descriptor, header, files: [source.name], findings, sparse: true };
 }
 
-async function hostedDisk(source: ByteSource, header: SparseHeader, context: OpenContext): Promise<Disk> {
+async function hostedDisk(
+  source: ByteSource,
+  header: SparseHeader,
+  findings: Finding[],
+  context: OpenContext,
+): Promise<Disk> {
   if (header.capacitySectors === 0) return concatenated([]);
   const disk =
     source.access === 'forward'
       ? openStream(source, header)
-      : await openSparseExtent(source, header, context.signal);
+      : await openSparseExtent(source, header, findings, context.signal);
   return { ...disk, close: async () => undefined }; // the source belongs to the image
 }
 
@@ -193,15 +204,18 @@ async function openParent(layer: Layer, where: string, context: OpenContext): Pr
 function assemble(source: ByteSource, layer: Layer, parent: OpenImage | undefined): OpenImage {
   const { disk: bottom } = layer;
   const chain: Disk = parent === undefined ? bottom : overlay(bottom, parent);
+  const range = { name: source.name, size: bottom.size };
   let closed: Promise<unknown> | undefined;
   return {
     size: bottom.size,
     sectorSize: sectorBytes,
     async read(target, offset, signal) {
       throwIfAborted(signal);
+      checkRange(range, offset, target.length);
       await chain.read(target, offset, signal);
     },
     async extents(from, to, signal) {
+      checkRange(range, from, to - from);
       const found = await chain.extents(from, to, signal);
       return parent === undefined && layer.sparse ? holesAsZeros(found, from) : found;
     },

@@ -4,9 +4,17 @@ import { checkRange, readBytes } from '../../io/byte-source.ts';
 import type { Disk } from '../../io/disk.ts';
 import { ExtentList } from '../../io/extents.ts';
 import { AppError } from '../../model/errors.ts';
+import type { Finding } from '../../model/finding.ts';
 import { CompressedGrains } from './compressed-grains.ts';
-import { type GrainRun, GrainTables } from './grain-tables.ts';
-import { markerStruct, markerType, parseHeader, type SparseHeader, sectorBytes } from './layout.ts';
+import { type GrainRun, GrainTables, type TableLayout } from './grain-tables.ts';
+import {
+  entriesPerTable,
+  markerStruct,
+  markerType,
+  parseHeader,
+  type SparseHeader,
+  sectorBytes,
+} from './layout.ts';
 
 export async function readHeader(source: ByteSource, signal?: AbortSignal): Promise<SparseHeader> {
   return parseHeader(await readBytes(source, 0, sectorBytes, signal), source.name);
@@ -16,12 +24,67 @@ export async function readHeader(source: ByteSource, signal?: AbortSignal): Prom
 export async function openSparseExtent(
   source: ByteSource,
   head: SparseHeader,
+  findings: Finding[],
   signal?: AbortSignal,
 ): Promise<Disk> {
   const header = head.gdOffset === undefined ? await readFooter(source, head, signal) : head;
-  const size = header.capacitySectors * sectorBytes;
-  const tables = await GrainTables.open(source, header, signal);
+  const tables = await openTables(source, header, findings, signal);
   const grains = header.compressed ? new CompressedGrains(source, header, tables) : undefined;
+  return tabledDisk(source, header, tables, grains);
+}
+
+/** The second directory and its tables serve where the first is damaged. */
+async function openTables(
+  source: ByteSource,
+  header: SparseHeader,
+  findings: Finding[],
+  signal: AbortSignal | undefined,
+): Promise<GrainTables> {
+  try {
+    return await GrainTables.open(source, hostedLayout(header, header.gdOffset), signal);
+  } catch (error) {
+    const damaged = error instanceof AppError && error.kind === 'corrupt';
+    if (!damaged || header.rgdOffset === undefined) throw error;
+    const second = await GrainTables.open(source, hostedLayout(header, header.rgdOffset), signal).catch(
+      (other) => {
+        throw other instanceof AppError && other.kind === 'corrupt' ? error : other;
+      },
+    );
+    findings.push({
+      rule: 'vmdk.redundant-directory',
+      severity: 'warning',
+      message: `${error.message}: the redundant grain directory is used instead`,
+      evidence: source.name,
+      remedy: 'the file is damaged: check the guest filesystems after the conversion',
+    });
+    return second;
+  }
+}
+
+function hostedLayout(header: SparseHeader, directorySector: number | undefined): TableLayout {
+  const { capacitySectors, grainSectors, grainBytes, compressed, zeroedGrain } = header;
+  return {
+    ...{ capacitySectors, grainSectors, grainBytes, directorySector, entriesPerTable },
+    joins: !compressed,
+    entryBytes: 4,
+    firstSector: Math.max(1, header.descriptorOffset + header.descriptorSectors),
+    table: (directory, index) => directory.readUInt32LE(index * 4),
+    grain(table, at) {
+      const entry = table.readUInt32LE(at);
+      if (entry === 0) return 'hole';
+      return entry === 1 && zeroedGrain ? 'zero' : entry;
+    },
+  };
+}
+
+/** Closing it closes the source. */
+export function tabledDisk(
+  source: ByteSource,
+  layout: Pick<TableLayout, 'capacitySectors' | 'grainBytes'>,
+  tables: GrainTables,
+  grains?: CompressedGrains,
+): Disk {
+  const size = layout.capacitySectors * sectorBytes;
   const named = { name: source.name, size };
   return {
     size,
@@ -33,7 +96,7 @@ export async function openSparseExtent(
         if (run.kind !== 'data') target.fill(0, run.offset - offset, run.offset - offset + run.length);
       const data = runs.filter((run) => run.kind === 'data');
       if (grains !== undefined) return grains.read(target, offset, data, abort);
-      await settled(data.map((run) => readPlain(source, header, target, offset, run, abort)));
+      await settled(data.map((run) => readPlain(source, layout.grainBytes, target, offset, run, abort)));
     },
     async extents(from, to, abort) {
       checkRange(named, from, to - from);
@@ -47,14 +110,14 @@ export async function openSparseExtent(
 
 function readPlain(
   source: ByteSource,
-  header: SparseHeader,
+  grainBytes: number,
   target: Uint8Array,
   offset: number,
   run: GrainRun,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const start = run.offset - offset;
-  const at = run.sector * sectorBytes + (run.offset % header.grainBytes);
+  const at = run.sector * sectorBytes + (run.offset % grainBytes);
   return source.read(target.subarray(start, start + run.length), at, signal);
 }
 
