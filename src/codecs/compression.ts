@@ -1,19 +1,49 @@
 /**
- * Deflate and zstd for the codecs, on the libuv pool where Node has them. zstd comes from node:zlib where that
- * has it (Node 22.15 and later), else from WebAssembly, loaded at the first use.
+ * Deflate and zstd for the codecs, of whole buffers, on the thread pool. The system's libdeflate and libzstd are
+ * taken where they are there; else zlib and zstd of Node (zstd: Node 22.15 and later), else zstd by WebAssembly,
+ * on this thread.
  */
 import { promisify } from 'node:util';
 import zlib from 'node:zlib';
 import { AppError } from '../model/errors.ts';
+import { type DeflateKind, libdeflate } from './libdeflate.ts';
+import { libzstd } from './libzstd.ts';
+import { inLane } from './native-library.ts';
 
-export type DeflateKind = 'raw' | 'zlib';
+export type { DeflateKind };
 
 const inflaters = { raw: promisify(zlib.inflateRaw), zlib: promisify(zlib.inflate) };
 const deflaters = { raw: promisify(zlib.deflateRaw), zlib: promisify(zlib.deflate) };
 
 /**
- * The decompressed bytes; what follows the stream's end in `bytes` is ignored.
- * @throws AppError `corrupt` when it is not exactly `size` bytes, or no deflate stream.
+ * Fills `target` from its start; what follows the stream's end in `bytes` is ignored.
+ * @returns how many bytes came out.
+ * @throws AppError `corrupt` when they don't fit in `target`, or it is no deflate stream.
+ */
+export function inflateInto(
+  bytes: Uint8Array,
+  target: Uint8Array,
+  kind: DeflateKind,
+  where: string,
+): Promise<number> {
+  return inLane(async () => {
+    const size = await libdeflate()?.decompress(bytes, target, kind);
+    if (size !== undefined) return size;
+    // What libdeflate refuses is shown to zlib, for its word on the cause.
+    // A little more room than needed: zlib sees the stream's end without a second round.
+    const options = { chunkSize: target.length + 64, maxOutputLength: Math.max(1, target.length) };
+    const out = await inflaters[kind](bytes, options).catch((cause) => {
+      throw damaged('deflate', where, cause);
+    });
+    if (out.length > target.length) throw damaged('deflate', where, `more than ${target.length} bytes`);
+    target.set(out);
+    return out.length;
+  });
+}
+
+/**
+ * As `inflateInto`, into a fresh buffer of `size` bytes.
+ * @throws AppError `corrupt` also when it is not exactly `size` bytes.
  */
 export async function inflateExactly(
   bytes: Uint8Array,
@@ -21,42 +51,61 @@ export async function inflateExactly(
   kind: DeflateKind,
   where: string,
 ): Promise<Buffer> {
-  // A little more room than needed: zlib sees the stream's end without a second round.
-  const options = { chunkSize: size + 64, maxOutputLength: size };
-  const out = await inflaters[kind](bytes, options).catch((cause) => {
-    throw damaged('deflate', where, cause);
+  const target = Buffer.allocUnsafe(size);
+  exactly(await inflateInto(bytes, target, kind, where), size, where);
+  return target;
+}
+
+/**
+ * The compressed bytes, however many. `level` is 1 to 9; 0 is the one that makes streams no larger than zlib's
+ * own level 6, in the least time.
+ */
+export function deflate(bytes: Uint8Array, kind: DeflateKind, level: number): Promise<Buffer> {
+  return inLane(async () => {
+    const room = bytes.length + (bytes.length >> 3) + 1024;
+    const library = libdeflate();
+    if (library !== undefined) {
+      const target = Buffer.allocUnsafe(room);
+      const size = await library.compress(bytes, target, kind, level === 0 ? 4 : level);
+      if (size > 0 && size <= room) return target.subarray(0, size);
+    }
+    return deflaters[kind](bytes, { level: level === 0 ? 6 : level, memLevel: 9, chunkSize: room });
   });
-  return exactly(out, size, where);
-}
-
-export interface DeflateOptions {
-  readonly level?: number;
-  /** Base-2 logarithm of the window, 9 to 15. */
-  readonly windowBits?: number;
-}
-
-/** The compressed bytes, however many. */
-export async function deflate(
-  bytes: Uint8Array,
-  kind: DeflateKind,
-  options: DeflateOptions,
-): Promise<Buffer> {
-  return deflaters[kind](bytes, { ...options, chunkSize: bytes.length + 1024 });
 }
 
 type OneShot = (bytes: Uint8Array, options?: object) => Promise<Buffer>;
 interface Zstd {
   readonly compress: (bytes: Uint8Array, level: number) => Promise<Uint8Array>;
-  readonly decompress: (bytes: Uint8Array, size: number) => Promise<Uint8Array>;
+  /** Fills `target` from its start. @returns how many bytes came out. */
+  readonly decompress: (frame: Uint8Array, target: Uint8Array) => Promise<number>;
 }
 
 let zstd: Promise<Zstd> | undefined;
 const loadZstd = (): Promise<Zstd> => {
-  zstd ??= nativeZstd() ?? wasmZstd();
+  zstd ??= systemZstd() ?? nodeZstd() ?? wasmZstd();
   return zstd;
 };
 
-function nativeZstd(): Promise<Zstd> | undefined {
+function systemZstd(): Promise<Zstd> | undefined {
+  const library = libzstd();
+  if (library === undefined) return undefined;
+  return Promise.resolve({
+    async compress(bytes, level) {
+      // As ZSTD_COMPRESSBOUND, and some.
+      const target = Buffer.allocUnsafe(bytes.length + (bytes.length >> 7) + 1024);
+      const size = await library.compress(bytes, target, level);
+      if (size === undefined) throw new AppError('bug', `zstd can't compress ${bytes.length} bytes`);
+      return target.subarray(0, size);
+    },
+    async decompress(frame, target) {
+      const size = await library.decompress(frame, target);
+      if (size === undefined) throw new Error(`no frame of at most ${target.length} bytes`);
+      return size;
+    },
+  });
+}
+
+function nodeZstd(): Promise<Zstd> | undefined {
   // Not in the types of the oldest Node that we support.
   const own = zlib as unknown as Record<string, unknown> & { constants: Record<string, number> };
   if (typeof own.zstdDecompress !== 'function' || typeof own.zstdCompress !== 'function') return undefined;
@@ -71,7 +120,10 @@ function nativeZstd(): Promise<Zstd> | undefined {
         pledgedSrcSize: bytes.length,
         params: { [levelKey]: level },
       }),
-    decompress: (bytes, size) => decompress(bytes, { chunkSize: size + 64, maxOutputLength: size }),
+    async decompress(frame, target) {
+      const options = { chunkSize: target.length + 64, maxOutputLength: target.length };
+      return filled(target, await decompress(frame, options));
+    },
   });
 }
 
@@ -81,34 +133,42 @@ async function wasmZstd(): Promise<Zstd> {
   const turn = () => new Promise((resolve) => setImmediate(resolve));
   return {
     // It works on this thread: let others have a turn between two calls.
-    compress: async (bytes, level) => {
+    async compress(bytes, level) {
       await turn();
       return wasm.compress(bytes, level);
     },
-    decompress: async (bytes, size) => {
+    async decompress(frame, target) {
       await turn();
-      return wasm.decompress(bytes, { defaultHeapSize: size });
+      return filled(target, wasm.decompress(frame, { defaultHeapSize: target.length }));
     },
   };
 }
 
+function filled(target: Uint8Array, out: Uint8Array): number {
+  if (out.length > target.length) throw new Error(`more than ${target.length} bytes`);
+  target.set(out);
+  return out.length;
+}
+
 /**
- * The content of the zstd frame at the start of `bytes`; what follows the frame is ignored.
- * @throws AppError `corrupt` when it is not exactly `size` bytes, or no zstd frame.
+ * Fills `target` with the content of the zstd frame at the start of `bytes`; what follows the frame is ignored.
+ * @returns how many bytes came out: as many as `target` has.
+ * @throws AppError `corrupt` when it is not exactly as many bytes, or no zstd frame.
  */
-export async function unzstdExactly(bytes: Uint8Array, size: number, where: string): Promise<Uint8Array> {
-  const frame = zstdFrame(bytes, size, where);
+export async function unzstdInto(bytes: Uint8Array, target: Uint8Array, where: string): Promise<number> {
+  const frame = zstdFrame(bytes, target.length, where);
   const { decompress } = await loadZstd();
-  const out = await decompress(frame, size).catch((cause) => {
+  const size = await inLane(() => decompress(frame, target)).catch((cause) => {
     throw damaged('zstd', where, cause);
   });
-  return exactly(out, size, where);
+  exactly(size, target.length, where);
+  return size;
 }
 
 /** One zstd frame. Level 0 is the library's default. */
 export async function zstdCompress(bytes: Uint8Array, level = 0): Promise<Uint8Array> {
   const { compress } = await loadZstd();
-  return compress(bytes, level === 0 ? 3 : level);
+  return inLane(() => compress(bytes, level === 0 ? 3 : level));
 }
 
 /**
@@ -160,9 +220,10 @@ function contentSize(view: Buffer, at: number, bytes: number): number | undefine
   }
 }
 
-function exactly<T extends Uint8Array>(out: T, size: number, where: string): T {
-  if (out.length === size) return out;
-  throw new AppError('corrupt', `compressed data holds ${out.length} bytes, expected ${size}`, { where });
+/** @throws AppError `corrupt` when the sizes differ. */
+export function exactly(found: number, size: number, where: string): void {
+  if (found === size) return;
+  throw new AppError('corrupt', `compressed data holds ${found} bytes, expected ${size}`, { where });
 }
 
 function damaged(method: string, where: string, cause: unknown): AppError {
@@ -171,4 +232,15 @@ function damaged(method: string, where: string, cause: unknown): AppError {
     cause,
     hint: 'the image is damaged; fetch it again or use a backup',
   });
+}
+
+/** What does the work on this computer, for `doctor`. */
+export function compressors(): {
+  readonly deflate: 'libdeflate' | 'zlib';
+  readonly zstd: 'libzstd' | 'node' | 'wasm';
+} {
+  return {
+    deflate: libdeflate() === undefined ? 'zlib' : 'libdeflate',
+    zstd: libzstd() !== undefined ? 'libzstd' : 'zstdDecompress' in zlib ? 'node' : 'wasm',
+  };
 }

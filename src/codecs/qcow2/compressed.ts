@@ -2,7 +2,7 @@
 import { type ByteSource, readBytes } from '../../io/byte-source.ts';
 import { throwIfAborted } from '../../io/in-order.ts';
 import { KiB, MiB } from '../../model/units.ts';
-import { inflateExactly, unzstdExactly } from '../compression.ts';
+import { exactly, inflateInto, unzstdInto } from '../compression.ts';
 import { ByteCache } from './byte-cache.ts';
 import type { Piece } from './cluster-map.ts';
 import type { Header } from './header.ts';
@@ -48,27 +48,31 @@ export class CompressedClusters {
       group.map(async (piece) => {
         throwIfAborted(signal);
         const packed = bytes.subarray(piece.host - start, piece.host - start + piece.bytes);
-        target.set(await this.#unpack(packed, piece), piece.offset - offset);
+        const at = piece.offset - offset;
+        await this.#unpack(packed, piece, target.subarray(at, at + piece.length));
       }),
     );
   }
 
   async #readPart(piece: Piece, target: Uint8Array, offset: number, signal?: AbortSignal): Promise<void> {
-    const cluster = await this.#recent.get(piece.offset, async () =>
-      this.#unpack(await readBytes(this.#source, piece.host, piece.bytes), piece),
-    );
+    const cluster = await this.#recent.get(piece.offset, async () => {
+      const whole = Buffer.allocUnsafe(piece.length);
+      await this.#unpack(await readBytes(this.#source, piece.host, piece.bytes), piece, whole);
+      return whole;
+    });
     throwIfAborted(signal);
     const from = Math.max(0, offset - piece.offset);
     const to = Math.min(piece.length, offset + target.length - piece.offset);
     target.set(cluster.subarray(from, to), piece.offset + from - offset);
   }
 
-  async #unpack(packed: Buffer, piece: Piece): Promise<Buffer> {
-    const { clusterBytes, compressionType } = this.#header;
+  /** Fills `target`, a whole cluster. */
+  async #unpack(packed: Buffer, piece: Piece, target: Uint8Array): Promise<void> {
     const where = `${this.#source.name}, compressed cluster at ${piece.offset} in the file at ${piece.host}`;
-    if (compressionType === 'zlib') return inflateExactly(packed, clusterBytes, 'raw', where);
-    const out = await unzstdExactly(packed, clusterBytes, where);
-    return Buffer.from(out.buffer, out.byteOffset, out.length);
+    const size = await (this.#header.compressionType === 'zstd'
+      ? unzstdInto(packed, target, where)
+      : inflateInto(packed, target, 'raw', where));
+    exactly(size, target.length, where);
   }
 }
 

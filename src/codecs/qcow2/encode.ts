@@ -92,6 +92,7 @@ function compress(bytes: Uint8Array, settings: EncodeSettings): Promise<Uint8Arr
     whole.set(bytes);
   }
   if (compression === 'zstd') return zstdCompress(whole, level);
-  // qemu decompresses with a window of 4 KiB: block/qcow2-threads.c.
-  return deflate(whole, 'raw', { windowBits: 12, level: level === 0 ? 6 : level });
+  // qemu's window for reading is 4 KiB, but it inflates whole clusters at once, where any distance is good:
+  // block/qcow2-threads.c.
+  return deflate(whole, 'raw', level);
 }
