@@ -19,7 +19,16 @@ await build({
   legalComments: 'none',
   chunkNames: 'chunks/[name]-[hash]',
   // Native code, and packages that look for files of their own.
-  external: ['keytar', 'koffi', 'ssh2', 'cpu-features', '@node-rs/crc32', '@bokuweb/zstd-wasm', 'conf'],
+  external: [
+    'keytar',
+    'write-file-atomic',
+    'koffi',
+    'ssh2',
+    'cpu-features',
+    '@node-rs/crc32',
+    '@bokuweb/zstd-wasm',
+    'conf',
+  ],
   define: { 'process.env.NODE_ENV': '"production"' },
   // Ink's developer tools, which are not installed.
   alias: { 'react-devtools-core': './scripts/no-devtools.ts' },

@@ -23,7 +23,8 @@ describe('views', () => {
     [{ ...store, status: 'absent' as const }, /made with the first password, or by u$/],
     [undefined, /looking for a place/],
   ])('say where secrets are', (info, expected) => {
-    expect(storeLines(info)[0]?.text).toMatch(expected);
+    const lines = storeLines(info).map((line) => line.text);
+    expect(lines.some((line) => expected.test(line))).toBe(true);
   });
 
   it('say why not elsewhere', () => {

@@ -1,5 +1,5 @@
 import { Box, Text } from 'ink';
-import { useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import type { Command } from '../../state/commands.ts';
 import type { State } from '../../state/state.ts';
 import { type ScreenProps, useKeys } from '../screen.ts';
@@ -26,7 +26,7 @@ const columnsOf = (state: State): Column<Row>[] => [
   { title: 'Profile', width: { grow: 2, min: 29 }, cell: nameOfRow },
   {
     title: 'Environment',
-    width: 16,
+    width: 20,
     from: 60,
     cell: (row) =>
       row === undefined ? '' : (environmentOf(state, row.environment)?.label ?? row.environment),
@@ -61,6 +61,7 @@ export function CredentialsScreen({ port, state, rows, columns }: ScreenProps) {
     noun: 'row',
     active: asked === undefined,
   });
+  useCursorOnNew(state, asked, list.select);
   useCredentialsKeys(
     state,
     list.current,
@@ -114,6 +115,18 @@ export function CredentialsScreen({ port, state, rows, columns }: ScreenProps) {
         ))}
     </Box>
   );
+}
+
+/** The cursor goes to the profile that was just added: it is what one wants to test or use next. */
+function useCursorOnNew(state: State, asked: Asked | undefined, select: (key: string) => void): void {
+  const known = useRef(state.profiles);
+  const adding = useRef(false);
+  if (asked !== undefined) adding.current = asked.type === 'fields' || asked.type === 'unlock';
+  useEffect(() => {
+    const added = state.profiles.find((p) => !known.current.some((old) => old.id === p.id));
+    known.current = state.profiles;
+    if (added !== undefined && adding.current) select(added.id);
+  }, [state.profiles, select]);
 }
 
 function useCredentialsKeys(

@@ -74,10 +74,15 @@ export function storeLines(store: SecretStoreInfo | undefined): PaneLine[] {
   const status = statusWords[store.status];
   const forced = store.choice === 'auto' ? '' : ' (chosen by you)';
   const first: PaneLine = {
-    text: `Secrets are kept in: ${store.description}${forced}${status === '' ? '' : `; ${status}`}`,
+    text: `Secrets are kept in: ${store.description}${forced}`,
     tone: store.kind === 'memory' || store.status !== 'ready' ? 'warn' : 'plain',
   };
-  return [first, ...store.tried.map((text): PaneLine => ({ text: `  ${text}`, tone: 'dim', hang: 4 }))];
+  const standing: PaneLine[] = status === '' ? [] : [{ text: `  ${status}`, tone: 'warn' }];
+  return [
+    first,
+    ...standing,
+    ...store.tried.map((text): PaneLine => ({ text: `  ${text}`, tone: 'dim', hang: 4 })),
+  ];
 }
 
 /** Why a profile's secret can't be used now. */
