@@ -1,11 +1,12 @@
 /** Bundles src/cli.tsx into dist/: one small entry, chunks loaded when they are needed. */
-import { rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { build } from 'esbuild';
 
-await rm('dist', { recursive: true, force: true });
+// Built beside and renamed: a program that runs from dist/ meanwhile finds its chunks for as long as possible.
+const fresh = `dist.${process.pid}`;
 await build({
   entryPoints: { cli: 'src/cli.tsx' },
-  outdir: 'dist',
+  outdir: fresh,
   bundle: true,
   splitting: true,
   format: 'esm',
@@ -36,3 +37,5 @@ await build({
     js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
   },
 });
+await rm('dist', { recursive: true, force: true });
+await rename(fresh, 'dist');

@@ -9,10 +9,8 @@ import { sshPlugin } from './env-plugins/ssh/index.ts';
 import { packageRoot } from './package-root.ts';
 import { Dispatcher } from './state/dispatcher.ts';
 import { SecretKeeper } from './state/secret-keeper.ts';
-import { KeychainStore } from './state/secrets/keychain-store.ts';
 import { Redactor } from './state/secrets/redact.ts';
 import { ScriptSecrets } from './state/secrets/script-secrets.ts';
-import { VaultStore } from './state/secrets/vault-store.ts';
 import type { Services } from './state/services.ts';
 import type { Catalog } from './state/state.ts';
 import { History } from './state/stores/history.ts';
@@ -51,8 +49,13 @@ export async function compose(options: ComposeOptions): Promise<Composed> {
       redact: (text) => redactor.redact(text),
     }),
     secrets: new SecretKeeper({
-      keychain: new KeychainStore(),
-      vault: new VaultStore(paths.vault),
+      async openStores() {
+        const [{ KeychainStore }, { VaultStore }] = await Promise.all([
+          import('./state/secrets/keychain-store.ts'),
+          import('./state/secrets/vault-store.ts'),
+        ]);
+        return { keychain: new KeychainStore(), vault: new VaultStore(paths.vault) };
+      },
       redactor,
       canAsk: options.canAsk,
     }),

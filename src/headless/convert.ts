@@ -4,7 +4,6 @@ import { basename, dirname, extname, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { codecForExtension } from '../codecs/registry.ts';
 import type { Composed } from '../compose.ts';
-import { parsePlan } from '../convert/parse-plan.ts';
 import { AppError, failureError, toAppError } from '../model/errors.ts';
 import { worst } from '../model/finding.ts';
 import type { OptionValue } from '../model/options.ts';
@@ -65,7 +64,7 @@ export async function runPlanFile(
   options: CommonOptions & { readonly force?: boolean },
 ): Promise<number> {
   const output = terminalOutput({ json: options.json === true, quiet: options.quiet === true });
-  const plans = parsePlans(await readText(file), file).map((p) =>
+  const plans = (await parsePlans(await readText(file), file)).map((p) =>
     options.force ? { ...p, force: true } : p,
   );
   return withDispatcher(options, (composed) => followRun(composed, plans, output));
@@ -80,7 +79,8 @@ async function readText(file: string): Promise<string> {
   }
 }
 
-function parsePlans(text: string, where: string): Plan[] {
+async function parsePlans(text: string, where: string): Promise<Plan[]> {
+  const { parsePlan } = await import('../convert/parse-plan.ts');
   let data: unknown;
   try {
     data = JSON.parse(text);

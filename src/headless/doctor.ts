@@ -93,7 +93,7 @@ async function secrets(): Promise<Check> {
     const { services } = await compose({ canAsk: true, say: () => undefined });
     const { secretStore } = await services.preferences.load();
     const info = await services.secrets.choose(secretStore);
-    services.secrets.close();
+    await services.secrets.close();
     const tried = info.tried.length === 0 ? '' : ` (${info.tried.join('; ')})`;
     return {
       name: 'secrets',

@@ -155,7 +155,7 @@ export class Dispatcher implements DispatcherPort {
     clearTimeout(timer);
     await this.#live.session?.session.close();
     delete this.#live.session;
-    this.#services.secrets.close();
+    await this.#services.secrets.close();
   }
 
   #clearNotice(): void {

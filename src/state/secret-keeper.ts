@@ -1,15 +1,20 @@
 /** The secret store in use: chosen once by preference, unlocked on demand, told to the screens in plain words. */
 import { AppError, toFailure } from '../model/errors.ts';
-import { type ChosenStore, chooseStore } from './secrets/choose-store.ts';
+import type { ChosenStore } from './secrets/choose-store.ts';
 import type { KeychainStore } from './secrets/keychain-store.ts';
 import { type Redactor, redacting } from './secrets/redact.ts';
 import { profileAccount, type SecretStore } from './secrets/secret-store.ts';
 import type { VaultStore } from './secrets/vault-store.ts';
 import type { SecretStoreChoice, SecretStoreInfo } from './state.ts';
 
-export interface SecretKeeperOptions {
+export interface SecretStores {
   readonly keychain: KeychainStore;
   readonly vault: VaultStore;
+}
+
+export interface SecretKeeperOptions {
+  /** Called once, when a secret is first asked for: most conversions here need none. */
+  openStores(): Promise<SecretStores>;
   readonly redactor: Redactor;
   /** Somebody can be asked for a passphrase. */
   readonly canAsk: boolean;
@@ -17,6 +22,7 @@ export interface SecretKeeperOptions {
 
 export class SecretKeeper {
   readonly #options: SecretKeeperOptions;
+  #stores: Promise<SecretStores> | undefined;
   #chosen: Promise<ChosenStore> | undefined;
   #choice: SecretStoreChoice = 'auto';
 
@@ -26,8 +32,7 @@ export class SecretKeeper {
 
   /** Looks for the store anew. @throws AppError when the named one can't be used; the former stays. */
   async choose(choice: SecretStoreChoice): Promise<SecretStoreInfo> {
-    const { keychain, vault, canAsk } = this.#options;
-    const chosen = await chooseStore({ preference: choice, keychain, vault, canAsk });
+    const chosen = await this.#look(choice);
     this.#choice = choice;
     this.#chosen = Promise.resolve(chosen);
     return this.info();
@@ -36,7 +41,7 @@ export class SecretKeeper {
   async info(): Promise<SecretStoreInfo> {
     const { store, tried, needs } = await this.#current();
     const kind = store.kind === 'none' ? 'memory' : store.kind;
-    const locked = kind === 'vault' && this.#options.vault.locked;
+    const locked = kind === 'vault' && (await this.#opened()).vault.locked;
     return {
       kind,
       description: store.describe(),
@@ -48,8 +53,8 @@ export class SecretKeeper {
 
   /** Opens the vault, or makes it. The failure is part of the answer, so that the form can show it. */
   async unlock(passphrase: string): Promise<SecretStoreInfo> {
-    const { vault, redactor } = this.#options;
-    redactor.add(passphrase);
+    const { vault } = await this.#opened();
+    this.#options.redactor.add(passphrase);
     try {
       if (await vault.exists()) await vault.unlock(passphrase);
       else await vault.create(passphrase);
@@ -71,20 +76,33 @@ export class SecretKeeper {
     await (await this.#store()).delete(profileAccount(profile, field));
   }
 
-  close(): void {
-    this.#options.keychain.close();
-    this.#options.vault.lock();
+  async close(): Promise<void> {
+    const stores = await this.#stores;
+    stores?.keychain.close();
+    stores?.vault.lock();
+  }
+
+  #opened(): Promise<SecretStores> {
+    this.#stores ??= this.#options.openStores();
+    return this.#stores;
+  }
+
+  async #look(preference: SecretStoreChoice): Promise<ChosenStore> {
+    const [{ keychain, vault }, { chooseStore }] = await Promise.all([
+      this.#opened(),
+      import('./secrets/choose-store.ts'),
+    ]);
+    return chooseStore({ preference, keychain, vault, canAsk: this.#options.canAsk });
   }
 
   #current(): Promise<ChosenStore> {
-    const { keychain, vault, canAsk } = this.#options;
-    this.#chosen ??= chooseStore({ preference: this.#choice, keychain, vault, canAsk });
+    this.#chosen ??= this.#look(this.#choice);
     return this.#chosen;
   }
 
   async #store(): Promise<SecretStore> {
     const { store } = await this.#current();
-    if (store.kind === 'vault' && this.#options.vault.locked) {
+    if (store.kind === 'vault' && (await this.#opened()).vault.locked) {
       throw new AppError('auth', 'the vault is locked', {
         hint: 'unlock it on the Credentials screen, or give its passphrase with --vault-passphrase env:NAME',
       });

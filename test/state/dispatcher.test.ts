@@ -49,8 +49,10 @@ async function dispatcherWith(...plugins: EnvironmentPlugin[]) {
       redact: (text) => redactor.redact(text),
     }),
     secrets: new SecretKeeper({
-      keychain: new KeychainStore(),
-      vault: new VaultStore(join(home, 'vault.json')),
+      openStores: async () => ({
+        keychain: new KeychainStore(),
+        vault: new VaultStore(join(home, 'vault.json')),
+      }),
       redactor,
       canAsk: false,
     }),

@@ -26,7 +26,7 @@ async function dispatcherOn(folder: string) {
     preferences: new PreferencesStore(join(home, 'preferences.json'), () => undefined),
     profiles: new ProfileStore(join(home, 'profiles.json')),
     history: new History(join(home, 'runs'), { onFailure: () => undefined, redact: (text) => text }),
-    secrets: new SecretKeeper({ keychain, vault, redactor, canAsk: false }),
+    secrets: new SecretKeeper({ openStores: async () => ({ keychain, vault }), redactor, canAsk: false }),
     redactor,
     interactive: false,
     givenSecrets: new Map(),

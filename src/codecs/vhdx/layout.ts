@@ -8,7 +8,7 @@
  * Everything from 1 MiB on is placed at whole mebibytes.
  */
 import { randomBytes } from 'node:crypto';
-import { crc32c } from '@node-rs/crc32';
+import { crc32c } from '../../io/crc32c.ts';
 import { ascii, bits64, raw, struct, u16, u32, u64 } from '../../io/struct.ts';
 import { KiB, MiB, TiB } from '../../model/units.ts';
 

@@ -1,6 +1,5 @@
 /** Earlier conversions, from their journals. */
 
-import { parsePlan } from '../../convert/parse-plan.ts';
 import { AppError } from '../../model/errors.ts';
 import type { Effect } from '../dispatcher.ts';
 import type { HistorySummary, LogLine } from '../state.ts';
@@ -12,7 +11,7 @@ export const list: Effect<'history'> = async (_, { services, emit }) => {
 
 export const open: Effect<'history-open'> = async ({ id }, { services, emit }) => {
   const run = await services.history.get(id);
-  const plan = planOf(run.plan);
+  const plan = await planOf(run.plan);
   const { failure } = run.summary;
   emit({
     type: 'history-entry',
@@ -32,7 +31,7 @@ export const remove: Effect<'history-remove'> = async ({ id }, { services, emit,
 };
 
 export const rerun: Effect<'history-rerun'> = async ({ id }, { services, emit, perform }) => {
-  const plan = planOf((await services.history.get(id)).plan);
+  const plan = await planOf((await services.history.get(id)).plan);
   if (plan === undefined) {
     throw new AppError('corrupt', 'the journal of this run holds no plan that can be run again', {
       where: id,
@@ -42,7 +41,8 @@ export const rerun: Effect<'history-rerun'> = async ({ id }, { services, emit, p
   await perform({ type: 'run', plans: [plan] });
 };
 
-function planOf(data: unknown) {
+async function planOf(data: unknown) {
+  const { parsePlan } = await import('../../convert/parse-plan.ts');
   try {
     return parsePlan(data);
   } catch {

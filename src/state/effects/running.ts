@@ -42,10 +42,11 @@ export const run: Effect<'run'> = async ({ plans }, context) => {
   if (!signal.aborted) {
     await remember(plans, context);
     // The machine is where it should be: a list that can't be read doesn't change that.
-    await context.perform({ type: 'history' }).catch((error) => {
-      const text = `the history could not be read: ${toFailure(error).message}`;
-      emit({ type: 'notice', notice: { level: 'warning', text } });
-    });
+    if (context.services.interactive)
+      await context.perform({ type: 'history' }).catch((error) => {
+        const text = `the history could not be read: ${toFailure(error).message}`;
+        emit({ type: 'notice', notice: { level: 'warning', text } });
+      });
   }
   if (status === 'cancelled') throw new AppError('cancelled', 'cancelled');
   if (failed !== undefined) throw failureError(failed);

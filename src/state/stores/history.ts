@@ -4,8 +4,7 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError, toAppError } from '../../model/errors.ts';
 import { Journal, type JournalOptions } from './journal.ts';
-import { readEnds, readLines } from './journal-file.ts';
-import { type JournalLine, type RunSummary, startOf, summarize } from './journal-lines.ts';
+import type { JournalLine, RunSummary } from './journal-lines.ts';
 import { isAlive, ownMark } from './process-mark.ts';
 import { timeStamp } from './time-stamp.ts';
 
@@ -71,6 +70,7 @@ export class History {
     if (!summary) {
       throw new AppError('corrupt', 'the journal does not begin with the start of a run', { where: path });
     }
+    const { readLines } = await import('./journal-file.ts');
     const { lines, truncated, damagedLines } = await readLines(path);
     return {
       summary,
@@ -112,6 +112,11 @@ export class History {
 
   /** Undefined when there is no readable start. @throws AppError `not-found`, `auth`, `io`. */
   async #summary(id: string): Promise<RunSummary | undefined> {
+    // Loaded only to read: a run that writes its journal has no need of it.
+    const [{ readEnds }, { startOf, summarize }] = await Promise.all([
+      import('./journal-file.ts'),
+      import('./journal-lines.ts'),
+    ]);
     const { first, last } = await readEnds(this.#path(id));
     const start = startOf(first);
     return start && summarize({ ...start, id }, last, await isAlive(start));

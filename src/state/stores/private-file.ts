@@ -4,8 +4,6 @@
  */
 import { open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { lock } from 'proper-lockfile';
-import writeFileAtomic from 'write-file-atomic';
 import { AppError, toAppError } from '../../model/errors.ts';
 import { formatBytes, MiB } from '../../model/units.ts';
 import { ensurePrivateFolder } from './paths.ts';
@@ -51,6 +49,7 @@ export async function readPrivateFile(path: string): Promise<string | undefined>
 /** Replaces the file, mode 0600. A kill at any moment leaves the old or the new content. */
 export async function writePrivateFile(path: string, text: string): Promise<void> {
   try {
+    const { default: writeFileAtomic } = await import('write-file-atomic');
     await writeFileAtomic(path, text, { mode: 0o600 });
     await syncFolder(dirname(path));
   } catch (error) {
@@ -79,6 +78,7 @@ export async function withLock<T>(path: string, change: (stillOurs: () => void) 
   let release: () => Promise<void>;
   try {
     await ensurePrivateFolder(dirname(path));
+    const { lock } = await import('proper-lockfile');
     release = await lock(path, {
       realpath: false,
       stale: STALE_MS,

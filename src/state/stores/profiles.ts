@@ -1,22 +1,10 @@
 /** Saved connections, in `profiles.json`. Secrets are not here: only the names of the fields that have one. */
 import { randomUUID } from 'node:crypto';
-import * as z from 'zod';
 import { AppError } from '../../model/errors.ts';
 import { readPrivateFile, withLock, writePrivateFile } from './private-file.ts';
+import type { Profile } from './profile-file.ts';
 
-const profileSchema = z.object({
-  id: z.string().min(1),
-  name: z.string().min(1),
-  /** The plugin's id. */
-  environment: z.string().min(1),
-  settings: z.record(z.string(), z.string()),
-  /** Keys whose value is in the secret store, under `profile:<id>:<key>`. */
-  secretFields: z.array(z.string()),
-  createdAt: z.iso.datetime(),
-});
-const fileSchema = z.object({ version: z.literal(1), profiles: z.array(profileSchema) });
-
-export type Profile = Readonly<z.infer<typeof profileSchema>>;
+export type { Profile } from './profile-file.ts';
 
 /** What a user gives; without an id it is a new profile. */
 export interface ProfileDraft {
@@ -38,7 +26,8 @@ export class ProfileStore {
   async list(): Promise<Profile[]> {
     const text = await readPrivateFile(this.path);
     if (text === undefined) return [];
-    return parse(text, this.path).sort((a, b) => a.name.localeCompare(b.name));
+    const { parseProfiles } = await import('./profile-file.ts');
+    return parseProfiles(text, this.path).sort((a, b) => a.name.localeCompare(b.name));
   }
 
   /**
@@ -103,29 +92,4 @@ export class ProfileStore {
 /** Two names that look alike on the screen are the same. */
 function sameName(a: string, b: string): boolean {
   return a.normalize('NFKC').toLowerCase() === b.normalize('NFKC').toLowerCase();
-}
-
-/** Never mended by us: it is left as it is for the user to look at. */
-function parse(text: string, where: string): Profile[] {
-  const hint = 'mend the file, or move it away to start with none';
-  let data: unknown;
-  try {
-    data = JSON.parse(text);
-  } catch (cause) {
-    throw new AppError('corrupt', 'the profiles are not JSON', { where, hint, cause });
-  }
-  const version = z.object({ version: z.number().min(2) }).safeParse(data);
-  if (version.success) {
-    throw new AppError('unsupported', `the profiles are of version ${version.data.version}, 1 is known`, {
-      where,
-      hint: 'use the newer vmferry that wrote them',
-    });
-  }
-  const result = fileSchema.safeParse(data);
-  if (!result.success) {
-    const issue = result.error.issues[0];
-    const place = issue?.path.join('.') || 'the file';
-    throw new AppError('corrupt', `the profiles are broken at ${place}: ${issue?.message}`, { where, hint });
-  }
-  return result.data.profiles;
 }
