@@ -56,26 +56,31 @@ export async function inflateExactly(
   return target;
 }
 
+/** Room for what `length` bytes can become when they don't shrink, by any of the methods. */
+export const compressedRoom = (length: number): number => length + (length >> 3) + 1024;
+
 /**
- * The compressed bytes, however many. `level` is 1 to 9; 0 is the one that makes streams no larger than zlib's
- * own level 6, in the least time.
+ * The compressed bytes, in `target` or in a buffer of their own; `target` has `compressedRoom` bytes and is the
+ * caller's to use again when the result is no longer needed. `level` is 1 to 9; 0 is the one that makes streams
+ * about as small as zlib's own level 6, in the least time.
  */
-export function deflate(bytes: Uint8Array, kind: DeflateKind, level: number): Promise<Buffer> {
+export function deflate(
+  bytes: Uint8Array,
+  target: Buffer,
+  kind: DeflateKind,
+  level: number,
+): Promise<Buffer> {
   return inLane(async () => {
-    const room = bytes.length + (bytes.length >> 3) + 1024;
-    const library = libdeflate();
-    if (library !== undefined) {
-      const target = Buffer.allocUnsafe(room);
-      const size = await library.compress(bytes, target, kind, level === 0 ? 4 : level);
-      if (size > 0 && size <= room) return target.subarray(0, size);
-    }
-    return deflaters[kind](bytes, { level: level === 0 ? 6 : level, memLevel: 9, chunkSize: room });
+    const size = await libdeflate()?.compress(bytes, target, kind, level === 0 ? 4 : level);
+    if (size !== undefined && size > 0 && size <= target.length) return target.subarray(0, size);
+    return deflaters[kind](bytes, { level: level === 0 ? 6 : level, memLevel: 9, chunkSize: target.length });
   });
 }
 
 type OneShot = (bytes: Uint8Array, options?: object) => Promise<Buffer>;
 interface Zstd {
-  readonly compress: (bytes: Uint8Array, level: number) => Promise<Uint8Array>;
+  /** In `target`, or in a buffer of its own. */
+  readonly compress: (bytes: Uint8Array, target: Buffer, level: number) => Promise<Uint8Array>;
   /** Fills `target` from its start. @returns how many bytes came out. */
   readonly decompress: (frame: Uint8Array, target: Uint8Array) => Promise<number>;
 }
@@ -90,9 +95,7 @@ function systemZstd(): Promise<Zstd> | undefined {
   const library = libzstd();
   if (library === undefined) return undefined;
   return Promise.resolve({
-    async compress(bytes, level) {
-      // As ZSTD_COMPRESSBOUND, and some.
-      const target = Buffer.allocUnsafe(bytes.length + (bytes.length >> 7) + 1024);
+    async compress(bytes, target, level) {
       const size = await library.compress(bytes, target, level);
       if (size === undefined) throw new AppError('bug', `zstd can't compress ${bytes.length} bytes`);
       return target.subarray(0, size);
@@ -113,7 +116,7 @@ function nodeZstd(): Promise<Zstd> | undefined {
   const decompress = promisify(own.zstdDecompress as never) as OneShot;
   const levelKey = own.constants.ZSTD_c_compressionLevel!;
   return Promise.resolve({
-    compress: (bytes, level) =>
+    compress: (bytes, _target, level) =>
       compress(bytes, {
         chunkSize: bytes.length + 1024,
         // Told the size, zstd takes small tables; clearing large ones costs more than compressing.
@@ -133,7 +136,7 @@ async function wasmZstd(): Promise<Zstd> {
   const turn = () => new Promise((resolve) => setImmediate(resolve));
   return {
     // It works on this thread: let others have a turn between two calls.
-    async compress(bytes, level) {
+    async compress(bytes, _target, level) {
       await turn();
       return wasm.compress(bytes, level);
     },
@@ -165,10 +168,10 @@ export async function unzstdInto(bytes: Uint8Array, target: Uint8Array, where: s
   return size;
 }
 
-/** One zstd frame. Level 0 is the library's default. */
-export async function zstdCompress(bytes: Uint8Array, level = 0): Promise<Uint8Array> {
+/** One zstd frame; `target` as with `deflate`. Level 0 is the library's default. */
+export async function zstdCompress(bytes: Uint8Array, target: Buffer, level: number): Promise<Uint8Array> {
   const { compress } = await loadZstd();
-  return inLane(() => compress(bytes, level === 0 ? 3 : level));
+  return inLane(() => compress(bytes, target, level === 0 ? 3 : level));
 }
 
 /**

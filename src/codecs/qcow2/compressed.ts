@@ -2,6 +2,7 @@
 import { type ByteSource, readBytes } from '../../io/byte-source.ts';
 import { throwIfAborted } from '../../io/in-order.ts';
 import { KiB, MiB } from '../../model/units.ts';
+import { BufferPool } from '../buffer-pool.ts';
 import { exactly, inflateInto, unzstdInto } from '../compression.ts';
 import { ByteCache } from './byte-cache.ts';
 import type { Piece } from './cluster-map.ts';
@@ -17,11 +18,13 @@ export class CompressedClusters {
   readonly #source: ByteSource;
   readonly #header: Header;
   readonly #recent: ByteCache<number>;
+  readonly #buffers: BufferPool;
 
   constructor(source: ByteSource, header: Header) {
     this.#source = source;
     this.#header = header;
     this.#recent = new ByteCache(cacheBytes, header.clusterBytes);
+    this.#buffers = new BufferPool(Math.max(groupBytes, 2 * header.clusterBytes));
   }
 
   /** Fills the part of `target` (the guest's bytes from `offset` on) that these clusters cover. */
@@ -43,7 +46,24 @@ export class CompressedClusters {
   async #readGroup(group: readonly Piece[], target: Uint8Array, offset: number, signal?: AbortSignal) {
     const start = group[0]!.host;
     const end = Math.max(...group.map((p) => p.host + p.bytes));
-    const bytes = await readBytes(this.#source, start, end - start, signal);
+    const buffer = this.#buffers.take();
+    try {
+      const bytes = buffer.subarray(0, end - start);
+      await this.#source.read(bytes, start, signal);
+      await this.#unpackAll(group, bytes, start, target, offset, signal);
+    } finally {
+      this.#buffers.give(buffer);
+    }
+  }
+
+  async #unpackAll(
+    group: readonly Piece[],
+    bytes: Buffer,
+    start: number,
+    target: Uint8Array,
+    offset: number,
+    signal?: AbortSignal,
+  ): Promise<void> {
     await allOf(
       group.map(async (piece) => {
         throwIfAborted(signal);

@@ -6,7 +6,8 @@ import { inOrder } from '../../io/in-order.ts';
 import { AppError } from '../../model/errors.ts';
 import type { Options } from '../../model/options.ts';
 import { formatBytes } from '../../model/units.ts';
-import { deflate, zstdCompress } from '../compression.ts';
+import { BufferPool } from '../buffer-pool.ts';
+import { compressedRoom, deflate, zstdCompress } from '../compression.ts';
 import { ImageWriter } from './image-writer.ts';
 import { type EncodeSettings, encodeSettings, maximumBytes, representableBytes } from './options.ts';
 
@@ -48,18 +49,24 @@ async function* compressedChunks(
   const writer = new ImageWriter(representableBytes(disk.size), settings);
   const blocks = dataBlocks(disk, { grainBytes: clusterBytes, signal });
   const width = Math.max(8, compressingBytes / clusterBytes);
-  const pack = async (cluster: Cluster) => ({ ...cluster, packed: await compress(cluster.bytes, settings) });
-  for await (const { offset, bytes, release, packed } of inOrder(
+  const buffers = new BufferPool(compressedRoom(clusterBytes));
+  const pack = async (cluster: Cluster) => {
+    const buffer = buffers.take();
+    return { ...cluster, buffer, packed: await compress(cluster.bytes, buffer, settings) };
+  };
+  for await (const { offset, bytes, release, buffer, packed } of inOrder(
     clustersOf(blocks, clusterBytes),
     width,
     pack,
     signal,
   )) {
     // What does not become smaller is stored as it is.
-    if (packed.length >= clusterBytes) yield* writer.data(offset, bytes, release);
-    else {
+    if (packed.length >= clusterBytes) {
+      buffers.give(buffer);
+      yield* writer.data(offset, bytes, release);
+    } else {
       release();
-      yield* writer.compressed(offset, packed);
+      yield* writer.compressed(offset, packed, () => buffers.give(buffer));
     }
   }
   yield* writer.finish();
@@ -83,7 +90,7 @@ async function* clustersOf(blocks: AsyncIterable<DataBlock>, clusterBytes: numbe
   }
 }
 
-function compress(bytes: Uint8Array, settings: EncodeSettings): Promise<Uint8Array> {
+function compress(bytes: Uint8Array, target: Buffer, settings: EncodeSettings): Promise<Uint8Array> {
   const { clusterBytes, compression, level } = settings;
   let whole = bytes;
   if (bytes.length < clusterBytes) {
@@ -91,8 +98,8 @@ function compress(bytes: Uint8Array, settings: EncodeSettings): Promise<Uint8Arr
     whole = new Uint8Array(clusterBytes);
     whole.set(bytes);
   }
-  if (compression === 'zstd') return zstdCompress(whole, level);
+  if (compression === 'zstd') return zstdCompress(whole, target, level);
   // qemu's window for reading is 4 KiB, but it inflates whole clusters at once, where any distance is good:
   // block/qcow2-threads.c.
-  return deflate(whole, 'raw', level);
+  return deflate(whole, target, 'raw', level);
 }

@@ -68,7 +68,7 @@ export class ImageWriter {
   }
 
   /** The compressed bytes of one cluster, right behind what was written before them. */
-  *compressed(offset: number, bytes: Uint8Array): Generator<Chunk> {
+  *compressed(offset: number, bytes: Uint8Array, release: () => void): Generator<Chunk> {
     const { clusterBytes, clusterBits } = this.#settings;
     yield* this.#tableFor(offset);
     const place = this.#end;
@@ -77,7 +77,7 @@ export class ImageWriter {
     // Every host cluster that it touches counts it.
     const last = Math.floor((this.#end - 1) / clusterBytes);
     for (let cluster = Math.floor(place / clusterBytes); cluster <= last; cluster++) this.#share(cluster);
-    yield { offset: place, bytes };
+    yield { offset: place, bytes, release };
   }
 
   /** The last L2 table, the refcounts, and what was left open: L1 table and header. */

@@ -5,6 +5,7 @@
 import { type ByteSource, readBytes } from '../../io/byte-source.ts';
 import { AppError } from '../../model/errors.ts';
 import { MiB } from '../../model/units.ts';
+import { BufferPool } from '../buffer-pool.ts';
 import { inflateInto } from '../compression.ts';
 import type { GrainRun, GrainTables } from './grain-tables.ts';
 import { grainMarkerBytes, markerStruct, type SparseHeader, sectorBytes } from './layout.ts';
@@ -24,12 +25,15 @@ export class CompressedGrains {
   readonly #source: ByteSource;
   readonly #header: SparseHeader;
   readonly #tables: GrainTables;
+  readonly #buffers: BufferPool;
   readonly #kept = new Map<number, Promise<Buffer>>();
 
   constructor(source: ByteSource, header: SparseHeader, tables: GrainTables) {
     this.#source = source;
     this.#header = header;
     this.#tables = tables;
+    // A grain that is a span of its own may be longer: with its marker and what it did not shrink.
+    this.#buffers = new BufferPool(Math.max(spanBytes, 2 * header.grainBytes));
   }
 
   /** Fills the parts of `target` (which starts at `offset` on the disk) that `runs` cover, one run per grain. */
@@ -75,10 +79,27 @@ export class CompressedGrains {
     const first = span[0]!;
     const last = span.at(-1)!;
     const end = await this.#likelyEnd(last);
-    const bytes = await readBytes(this.#source, first.at, end - first.at, signal);
+    const buffer = this.#buffers.take();
+    try {
+      const bytes = buffer.subarray(0, end - first.at);
+      await this.#source.read(bytes, first.at, signal);
+      await this.#inflateSpan(span, bytes, signal, placeOf, done);
+    } finally {
+      this.#buffers.give(buffer);
+    }
+  }
+
+  async #inflateSpan(
+    span: readonly Wanted[],
+    bytes: Buffer,
+    signal: AbortSignal | undefined,
+    placeOf: (w: Wanted) => Buffer | undefined,
+    done: (w: Wanted, bytes: Buffer) => void,
+  ) {
+    const spanAt = span[0]!.at;
     const work = span.map(async (wanted) => {
       const whole = placeOf(wanted);
-      const inflating = this.#inflate(wanted, bytes, first.at, signal, whole);
+      const inflating = this.#inflate(wanted, bytes, spanAt, signal, whole);
       if (whole !== undefined) return void (await inflating);
       this.#keep(wanted.grain, inflating);
       done(wanted, await inflating);

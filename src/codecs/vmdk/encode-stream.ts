@@ -7,7 +7,8 @@ import type { Disk } from '../../io/disk.ts';
 import type { Chunk, EncodedFile } from '../../io/encoded-file.ts';
 import { inOrder } from '../../io/in-order.ts';
 import { AppError } from '../../model/errors.ts';
-import { deflate } from '../compression.ts';
+import { BufferPool } from '../buffer-pool.ts';
+import { compressedRoom, deflate } from '../compression.ts';
 import { descriptorSectors, embed, grainBytes, grainSectors, lineEndTest } from './encode-sparse.ts';
 import {
   entriesPerTable,
@@ -44,6 +45,8 @@ interface Grain {
 interface DeflatedGrain {
   readonly number: number;
   readonly data: Buffer;
+  /** In which it may lie. */
+  readonly buffer: Buffer;
 }
 
 export function streamFile(disk: Disk, name: string, plan: StreamPlan): EncodedFile {
@@ -59,15 +62,18 @@ async function* chunks(disk: Disk, plan: StreamPlan, signal: AbortSignal | undef
   packer.append(head);
 
   const directory = new Directory(capacitySectors);
+  const buffers = new BufferPool(compressedRoom(grainBytes));
   const compress = async (grain: Grain): Promise<DeflatedGrain> => {
-    const data = await deflate(grain.bytes, 'zlib', plan.level);
+    const buffer = buffers.take();
+    const data = await deflate(grain.bytes, buffer, 'zlib', plan.level);
     grain.release();
-    return { number: grain.number, data };
+    return { number: grain.number, data, buffer };
   };
-  for await (const { number, data } of inOrder(grainsOf(disk, signal), width, compress, signal)) {
+  for await (const { number, data, buffer } of inOrder(grainsOf(disk, signal), width, compress, signal)) {
     directory.flushUnless(number, packer);
     directory.set(number, packer.sector);
     appendGrain(packer, number, data);
+    buffers.give(buffer);
     yield* packer.full();
   }
   directory.flush(packer);
