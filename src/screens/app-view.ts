@@ -38,10 +38,15 @@ export function noticeLines(state: State, summary: KeySummary, columns: number):
     .map((text) => ({ level: notice.level, text }));
 }
 
-/** The run's own failure stands on its screen already, with what to do. */
-function isTold({ screen, run, notice }: State): boolean {
-  if (screen !== 'run' || run?.status !== 'failed') return false;
-  return run.items.some(({ failure }) => failure !== undefined && notice?.text.includes(failure.message));
+/** A failure that stands on the screen already, with what to do. */
+function isTold({ screen, run, connection, notice }: State): boolean {
+  const told =
+    screen === 'environment' && connection.status === 'failed'
+      ? [connection.failure]
+      : screen === 'run' && run?.status === 'failed'
+        ? run.items.map((item) => item.failure)
+        : [];
+  return told.some((failure) => failure !== undefined && notice?.text.includes(failure.message));
 }
 
 /** Lines left for the screen. */

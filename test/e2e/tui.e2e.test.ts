@@ -62,12 +62,9 @@ async function toConfiguration(terminal: Terminal, name: string, folder: string)
 }
 
 async function startRun(terminal: Terminal): Promise<void> {
-  // While a changed plan is being worked out the key only says so.
-  for (;;) {
-    await terminal.until('Ready to start');
+  // While a changed plan is being worked out the key only says so; the question does not hear it.
+  while (!(await terminal.until(/Ready to start|\[y\] start/)).includes('[y] start')) {
     await terminal.send('g');
-    const screen = await terminal.until(/\[y\] start|Not now/);
-    if (screen.includes('[y] start')) break;
   }
   await terminal.send('y');
 }

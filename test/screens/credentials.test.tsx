@@ -140,6 +140,17 @@ it('opens the vault before a secret goes there', async () => {
   });
 });
 
+it('says what to press, and puts the cursor on what was added', async () => {
+  const app = drawApp({ ...states.credentials!, profiles: profiles.slice(0, 1) });
+  await app.shows('Enter goes on: This computer');
+  app.port.dispatch = async () => app.port.emit({ type: 'profiles', profiles });
+  await app.press('a', keys.home, keys.enter);
+  await app.shows('Add: This computer');
+  await app.press('new', keys.enter);
+  await app.shows(`❯ ${profiles[1]!.name}`);
+  await app.shows('Enter uses it');
+});
+
 it('deletes only after a yes', async () => {
   const app = drawApp(states.credentials!);
   await app.press('d');

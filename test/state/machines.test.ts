@@ -9,6 +9,7 @@ import { SecretKeeper } from '../../src/state/secret-keeper.ts';
 import { KeychainStore } from '../../src/state/secrets/keychain-store.ts';
 import { Redactor } from '../../src/state/secrets/redact.ts';
 import { VaultStore } from '../../src/state/secrets/vault-store.ts';
+import { firmwareOf } from '../../src/state/state.ts';
 import { History } from '../../src/state/stores/history.ts';
 import { PreferencesStore } from '../../src/state/stores/preferences.ts';
 import { ProfileStore } from '../../src/state/stores/profiles.ts';
@@ -152,4 +153,22 @@ it('keeps what is chosen when the same environment is connected again, as long a
   const settings = { folders: folder, follow: 'yes' };
   await dispatcher.perform({ type: 'connect', environment: 'local', settings });
   expect(chosen()).toEqual(ids);
+});
+
+it('says what a machine starts by as the first of its disks that tells it', async () => {
+  const folder = await folderWith('web.raw');
+  const { dispatcher } = await dispatcherOn(folder);
+  const item = dispatcher.getState().machines.items[0]!;
+  const disk = item.machine.disks[0]!;
+  const report = item.reports[disk.id]!;
+  const two = { ...item.machine, disks: [disk, { ...disk, id: 'second' }] };
+  const by = (first: typeof report.firmware, second: typeof report.firmware) =>
+    firmwareOf({
+      ...item,
+      machine: two,
+      reports: { [disk.id]: { ...report, firmware: first }, second: { ...report, firmware: second } },
+    });
+  expect(by('unknown', 'uefi')).toBe('uefi');
+  expect(by('bios', 'uefi')).toBe('bios');
+  expect(by('both', 'unknown')).toBeUndefined();
 });

@@ -92,8 +92,8 @@ function screenKeys(keys: ConfigurationKeys): KeyBinding[] {
       run: switchPart,
     },
   ];
-  // They change fields, which the plan may hide.
-  if (part !== 'fields') return always;
+  // What changes fields stays away: the plan may hide them.
+  if (part !== 'fields') return [...always, { key: 'esc', label: 'fields', quiet: true, run: switchPart }];
   return [
     ...always,
     {

@@ -92,6 +92,15 @@ describe('80 x 24', () => {
     expect(frame).toContain('what to do: free some space');
   });
 
+  test('a failure that stands there is not said again below', async () => {
+    const { shows, port } = drawApp(runStates['run-failed']!);
+    port.emit({ type: 'notice', notice: { level: 'error', text: 'no space left (/srv/out)' } });
+    const frame = await shows('FAILED machine-002');
+    expect(frame).not.toContain('Error:');
+    port.emit({ type: 'notice', notice: { level: 'error', text: 'the history could not be read' } });
+    await shows('Error: the history could not be read');
+  });
+
   test('files in the way are replaced only after a yes', async () => {
     const before = runStates['run-failed']!;
     const message = '/srv/out/machine-002.qcow2 exists already';
