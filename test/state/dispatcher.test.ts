@@ -183,13 +183,14 @@ describe('a run', () => {
     const { planned } = dispatcher.getState();
     expect(planned).toMatchObject({ status: 'ready', bytes: 4096 });
     await dispatcher.perform({ type: 'run', plans: planned.plans });
-    const { run, history } = dispatcher.getState();
+    const { run } = dispatcher.getState();
     expect(run).toMatchObject({
       status: 'done',
       bytesDone: 4096,
       items: [{ places: [join(home, 'out', 'disk.raw')] }],
     });
-    expect(history).toMatchObject([{ outcome: 'done', bytes: 4096 }]);
+    await dispatcher.perform({ type: 'history' });
+    expect(dispatcher.getState().history).toMatchObject([{ outcome: 'done', bytes: 4096 }]);
     await expect(dispatcher.perform({ type: 'run', plans: [] })).rejects.toMatchObject({ kind: 'usage' });
     expect(events.filter((event) => event.type === 'run-status')).toMatchObject([{ status: 'done' }]);
     await dispatcher.perform({ type: 'another' });
