@@ -2,6 +2,7 @@
 import type { ByteSource } from '../io/byte-source.ts';
 import type { Disk } from '../io/disk.ts';
 import type { EncodedFile } from '../io/encoded-file.ts';
+import type { CheckReport } from '../model/check-report.ts';
 import type { ImageInfo } from '../model/image-info.ts';
 import type { OptionSpec, Options } from '../model/options.ts';
 
@@ -60,5 +61,12 @@ export interface Codec {
    * owns it and closes it.
    */
   open(source: ByteSource, context: OpenContext): Promise<OpenImage>;
+  /**
+   * Looks at this layer's tables as a whole, parents left out: what `open` would stop at, and what it has no need
+   * to look at (reference counts, overlaps, copies). The source, read at random, stays the caller's. Absent where
+   * opening and walking the extents tells all.
+   * @throws AppError `corrupt` where nothing else can be said, `unsupported`.
+   */
+  check?(source: ByteSource, context: OpenContext): Promise<CheckReport>;
   readonly encoder?: Encoder;
 }

@@ -13,6 +13,8 @@ export interface OpenImageOptions {
   readonly follow: boolean;
   /** Overrides probing for the first layer. */
   readonly format?: string | undefined;
+  /** Called for each layer before it is opened, the image first; what it asks the context for is its to close. */
+  readonly visit?: (codec: Codec, source: ByteSource, context: OpenContext) => Promise<void>;
 }
 
 /** No product makes chains this long; a longer one is a loop or hostile. */
@@ -41,6 +43,7 @@ async function openLayer(
       throw new AppError('corrupt', 'the chain of images leads back to itself', { where: source.name });
     }
     const codec = await chooseCodec(disk, format, options);
+    await options.visit?.(codec, source, contextFor(disk, options, chain, []));
     const image = await codec.open(source, contextFor(disk, options, chain, opened));
     return format === undefined && codec.id === 'raw' ? withGuess(image) : image;
   } catch (error) {

@@ -7,6 +7,7 @@ import { type Disk, sourceDisk } from '../../src/io/disk.ts';
 import { pour } from '../../src/io/encoded-file.ts';
 import { fileSink } from '../../src/io/file-sink.ts';
 import { fileSource } from '../../src/io/file-source.ts';
+import type { CheckReport } from '../../src/model/check-report.ts';
 import { type Options, resolveOptions } from '../../src/model/options.ts';
 import { KiB, MiB } from '../../src/model/units.ts';
 import { qemuImg, qemuIo } from '../oracles/qemu-img.ts';
@@ -160,6 +161,22 @@ export async function openFile(
   } catch (error) {
     await source.close();
     throw error;
+  }
+}
+
+/** What the codec's check says of this file's own structure. */
+export async function checkFile(codec: Codec, path: string): Promise<CheckReport> {
+  const source = await fileSource(path);
+  const context: OpenContext = {
+    sibling: (name) => fileSource(isAbsolute(name) ? name : join(dirname(path), name)),
+    neighbours: () => readdir(dirname(path)),
+    parent: () => Promise.reject(new Error('a check looks at one layer')),
+  };
+  try {
+    if (codec.check === undefined) throw new Error(`${codec.id} has no check`);
+    return await codec.check(source, context);
+  } finally {
+    await source.close();
   }
 }
 

@@ -6,7 +6,7 @@ import { type Disk, walkExtents } from '../../src/io/disk.ts';
 import type { Extent } from '../../src/io/extents.ts';
 import { fileSource } from '../../src/io/file-source.ts';
 import { MiB } from '../../src/model/units.ts';
-import { openFile } from './images.ts';
+import { checkFile, openFile } from './images.ts';
 import { randomNumbers } from './random.ts';
 
 export interface Sample {
@@ -16,6 +16,8 @@ export interface Sample {
   readonly expected: Uint8Array | string;
   /** Codecs of the images below it, apart from its own and raw. */
   readonly others?: readonly Codec[];
+  /** The file is damaged on purpose, in a way that reading gets over. */
+  readonly damaged?: true;
 }
 
 export interface NamedSample {
@@ -36,6 +38,9 @@ export async function checkSample(codec: Codec, sample: Sample): Promise<void> {
   const { image, others = [] } = sample;
   const open = typeof image === 'string' ? () => openFile(codec, image, others) : image;
   if (typeof image === 'string') await checkProbe(codec, image);
+  if (typeof image === 'string' && codec.check !== undefined && sample.damaged === undefined) {
+    expect((await checkFile(codec, image)).errors).toEqual([]);
+  }
   const expected =
     typeof sample.expected === 'string' ? await fileSource(sample.expected) : memorySource(sample.expected);
   const disk = await open();

@@ -1,5 +1,6 @@
 import { readBytes } from '../../io/byte-source.ts';
 import type { Codec } from '../codec.ts';
+import { checkQcow2 } from './check.ts';
 import { encodeQcow2 } from './encode.ts';
 import { magic } from './layout.ts';
 import { openQcow2 } from './open.ts';
@@ -16,6 +17,7 @@ export const qcow2Codec: Codec = {
     return start.readUInt32BE(0) === magic && start.readUInt32BE(4) >= 2 ? 'yes' : 'no';
   },
   open: openQcow2,
+  check: checkQcow2,
   encoder: {
     options: encodeOptions,
     maximumBytes,
