@@ -28,6 +28,7 @@ await build({
     'cpu-features',
     '@node-rs/crc32',
     '@bokuweb/zstd-wasm',
+    'lzma-native',
     'conf',
   ],
   define: { 'process.env.NODE_ENV': '"production"' },

@@ -8,6 +8,7 @@ import type { Plan } from '../model/plan.ts';
 import { formatBytes } from '../model/units.ts';
 import { diskFileNames, packageFileName } from './make-plan.ts';
 import { findingsOf } from './open-image.ts';
+import { outputName, wrapperFindings } from './wrapped-output.ts';
 
 export interface CheckedDisk {
   readonly id: string;
@@ -28,23 +29,34 @@ export async function checkPlan(
     findings.push(...findingsOf(image.info), ...sizeFindings(plan, name, image.size));
     bytes += await bytesNeeded(plan, image, request.signal);
   }
-  findings.push(...(await destination.check(request, await fileNames(plan, images), bytes)));
+  const files = await plannedFiles(plan, images);
+  findings.push(...files.findings, ...(await destination.check(request, files.names, bytes)));
   return findings;
 }
 
 /** Every file that the destination will get, as far as the disks are open: an extent in the way is one too. */
-async function fileNames(plan: Plan, images: readonly CheckedDisk[]): Promise<string[]> {
+async function plannedFiles(
+  plan: Plan,
+  images: readonly CheckedDisk[],
+): Promise<{ names: string[]; findings: Finding[] }> {
   const whole = packageFileName(plan);
-  if (plan.destination.container === 'ova') return [whole!];
+  const findings: Finding[] = [];
+  if (plan.destination.container === 'ova') return { names: [whole!], findings };
   const { format, options } = plan.destination;
   const encoder = codecById(format).encoder!;
   const names: string[] = whole === undefined ? [] : [whole, whole.replace(/\.ovf$/, '.mf')];
   for (const [i, name] of diskFileNames(plan).entries()) {
     const image = images.find(({ id }) => id === plan.machine.disks[i]!.id)?.image;
-    if (image === undefined || image.size > encoder.maximumBytes(options)) names.push(name);
-    else names.push(...(await encoder.encode(image, name, options)).map((file) => file.name));
+    if (image === undefined || image.size > encoder.maximumBytes(options)) {
+      names.push(name);
+      continue;
+    }
+    const output = outputName(name);
+    const files = await encoder.encode(image, output.inner, options);
+    names.push(...files.map((file) => output.wrapped(file.name)));
+    findings.push(...wrapperFindings(name, files));
   }
-  return names;
+  return { names, findings };
 }
 
 /** A plain guess from above: data plus tables; a preallocated file takes its whole size. */

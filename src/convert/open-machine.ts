@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import type { OpenImage } from '../codecs/codec.ts';
 import type { Session, SourceRole } from '../env-plugins/plugin.ts';
+import { detectWrapper, type Wrapper } from '../io/wrappers/wrapper.ts';
 import { AppError } from '../model/errors.ts';
 import type { Machine } from '../model/machine.ts';
 import type { PlanSource } from '../model/plan.ts';
@@ -22,10 +23,22 @@ export function sourceOf(session: Session): SourceRole {
   return session.source;
 }
 
-const packed = 'the disk is packed with gzip and has to be unpacked first';
+/** A disk that could not be opened only because it was not to be unpacked. */
+class PackedError extends AppError {
+  readonly wrapper: Wrapper;
 
-/** Whether a disk could not be opened only because it was not to be unpacked. */
-export const isPacked = (error: unknown): boolean => error instanceof AppError && error.message === packed;
+  constructor(wrapper: Wrapper, where: string) {
+    super('unsupported', `the disk is packed with ${wrapper} and has to be unpacked first`, {
+      where,
+      hint: 'a conversion does that by itself',
+    });
+    this.wrapper = wrapper;
+  }
+}
+
+/** What the disk is packed with, where that is all that kept it from being opened. */
+export const packedWith = (error: unknown): Wrapper | undefined =>
+  error instanceof PackedError ? error.wrapper : undefined;
 
 /** @throws AppError */
 export async function openMachineDisk(
@@ -37,17 +50,13 @@ export async function openMachineDisk(
 ): Promise<OpenImage> {
   const disk = await sourceOf(session).open({ ...machine, id: source.machine }, diskId, options.signal);
   const how = { signal: options.signal, follow: source.follow, format: source.format };
-  if (!disk.gzip) return openImage(disk, how);
   try {
-    if (options.spoolFolder === undefined) {
-      throw new AppError('unsupported', packed, {
-        where: disk.source.name,
-        hint: 'a conversion does that by itself',
-      });
-    }
+    const wrapper = disk.gzip ? 'gzip' : await detectWrapper(disk.source, options.signal);
+    if (wrapper === undefined) return await openImage(disk, how);
+    if (options.spoolFolder === undefined) throw new PackedError(wrapper, disk.source.name);
     options.report?.(`unpacking ${disk.source.name}`);
     const folder = await firstUsable([options.spoolFolder, tmpdir()]);
-    const plain = await unpacked(disk, folder, options.runId, options.signal);
+    const plain = await unpacked(disk, wrapper, folder, options.runId, options.signal);
     return await openImage(plain, how);
   } catch (error) {
     await disk.source.close();

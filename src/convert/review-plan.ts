@@ -5,7 +5,7 @@ import { toAppError } from '../model/errors.ts';
 import type { Finding } from '../model/finding.ts';
 import type { Plan } from '../model/plan.ts';
 import { checkPlan } from './check-plan.ts';
-import { isPacked, openMachineDisk } from './open-machine.ts';
+import { openMachineDisk, packedWith } from './open-machine.ts';
 import { destinationOf, requestOf } from './run-plan.ts';
 import type { Connector } from './sessions.ts';
 
@@ -35,7 +35,7 @@ export async function reviewPlan(plan: Plan, connect: Connector, signal: AbortSi
         bytes += await allocatedBytes(image, signal);
       } catch (error) {
         // A disk that is only packed will be unpacked by the run; any other reason stops it.
-        if (!isPacked(error)) findings.push(unopened(disk.name, error));
+        if (packedWith(error) === undefined) findings.push(unopened(disk.name, error));
       }
     }
     const request = requestOf(plan, images, 'review', signal);

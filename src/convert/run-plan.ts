@@ -18,6 +18,7 @@ import { openMachineDisk } from './open-machine.ts';
 import { packaged } from './package-delivery.ts';
 import { ProgressMeter, type ProgressReport } from './progress.ts';
 import type { Connector } from './sessions.ts';
+import { outputName, wrappedSink } from './wrapped-output.ts';
 
 export interface ConversionDisk {
   readonly id: string;
@@ -222,11 +223,13 @@ async function provide(
     for (const [i, { disk, image }] of disks.entries()) {
       context.emit({ type: 'disk', id: disk.id, status: 'running' });
       const source = counted(image, (bytes) => meter.add(disk.id, bytes), gate);
-      const files = await encoder.encode(source, names[i]!, plan.destination.options);
+      const name = outputName(names[i]!);
+      const files = await encoder.encode(source, name.inner, plan.destination.options);
       for (const file of files) {
-        context.emit({ type: 'step', text: `writing ${file.name}` });
-        const size = file.size === undefined ? {} : { size: file.size };
-        bytesWritten += await pour(file, await delivery.sink({ name: file.name, ...size }), context.signal);
+        context.emit({ type: 'step', text: `writing ${name.wrapped(file.name)}` });
+        const size = file.size === undefined || name.wrapper !== undefined ? {} : { size: file.size };
+        const sink = await delivery.sink({ name: name.wrapped(file.name), ...size });
+        bytesWritten += await pour(file, await wrappedSink(sink, name), context.signal);
         context.emit({
           type: 'log',
           level: 'info',

@@ -5,16 +5,18 @@ import type { OpenDisk } from '../env-plugins/plugin.ts';
 import { isZero } from '../io/blocks.ts';
 import { fileSink } from '../io/file-sink.ts';
 import { fileSource } from '../io/file-source.ts';
-import { gunzip } from '../packages/ovf/members.ts';
+import { unwrap } from '../io/wrappers/unwrap.ts';
+import type { Wrapper } from '../io/wrappers/wrapper.ts';
 
 const zeros = Buffer.alloc(64 * 1024);
 
 /**
- * The disk without its gzip, from a file in `folder` that is gone once the source is closed.
+ * The disk without its compression, from a file in `folder` that is gone once the source is closed.
  * Zeros become holes. @throws AppError `corrupt`, `no-space`.
  */
 export async function unpacked(
   disk: OpenDisk,
+  wrapper: Wrapper,
   folder: string,
   runId: string,
   signal: AbortSignal,
@@ -23,7 +25,8 @@ export async function unpacked(
   const sink = await fileSink(path, { mode: 0o600 });
   try {
     let at = 0;
-    for await (const bytes of gunzip(disk.source, signal)) {
+    for await (const piece of unwrap(disk.source, wrapper, signal)) {
+      const bytes = Buffer.from(piece.buffer, piece.byteOffset, piece.length);
       if (!isZero(bytes, 0, bytes.length, zeros)) await sink.write(bytes, at, signal);
       at += bytes.length;
     }

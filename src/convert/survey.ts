@@ -9,7 +9,7 @@ import type { GuestReport } from '../model/guest-report.ts';
 import type { Firmware, Machine, MachineDisk } from '../model/machine.ts';
 import type { PlanSource } from '../model/plan.ts';
 import { filesOf } from './open-image.ts';
-import { isPacked, openMachineDisk } from './open-machine.ts';
+import { openMachineDisk, packedWith } from './open-machine.ts';
 
 export interface Survey {
   /** The machine with what its disks told: system, formats, sizes, firmware. */
@@ -43,7 +43,8 @@ export async function surveyMachine(
       disks.push(found.disk);
     } catch (error) {
       if (toAppError(error).kind === 'cancelled') throw error;
-      if (isPacked(error)) findings.push(packedFinding(disk));
+      const wrapper = packedWith(error);
+      if (wrapper !== undefined) findings.push(packedFinding(disk, wrapper));
       else failure ??= toFailure(error);
       disks.push(disk);
     }
@@ -59,10 +60,10 @@ export async function surveyMachine(
   };
 }
 
-const packedFinding = (disk: MachineDisk): Finding => ({
+const packedFinding = (disk: MachineDisk, wrapper: string): Finding => ({
   rule: 'disk.packed',
   severity: 'note',
-  message: 'the disk is packed with gzip: a conversion unpacks it into a temporary file first',
+  message: `the disk is packed with ${wrapper}: a conversion unpacks it into a temporary file first`,
   evidence: disk.name,
 });
 

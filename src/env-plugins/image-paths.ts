@@ -1,5 +1,6 @@
 /** What a plain image file means in any environment that has files: its machine, and the names it may use. */
 import path, { type PlatformPath } from 'node:path';
+import { splitWrapperName } from '../io/wrappers/wrapper.ts';
 import { AppError } from '../model/errors.ts';
 import type { Machine } from '../model/machine.ts';
 
@@ -19,9 +20,10 @@ export function imageFileMachine(
   { paths } = thisComputer,
 ): Machine {
   const name = paths.basename(file);
+  const plain = splitWrapperName(name).inner;
   return {
     id: file,
-    name: paths.basename(file, paths.extname(file)) || name,
+    name: paths.basename(plain, paths.extname(plain)) || name,
     state: 'unknown',
     packaging: 'disk image',
     disks: [{ id: 'disk0', name, allocatedSizeBytes, files: [file], bootable: true }],

@@ -4,6 +4,7 @@ import { basename, dirname, extname, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { codecForExtension } from '../codecs/registry.ts';
 import type { Composed } from '../compose.ts';
+import { splitWrapperName } from '../io/wrappers/wrapper.ts';
 import { AppError, failureError, toAppError } from '../model/errors.ts';
 import { worst } from '../model/finding.ts';
 import type { OptionValue } from '../model/options.ts';
@@ -147,7 +148,7 @@ async function draftOf(options: ConvertOptions): Promise<DraftChange> {
       () => false,
     ));
   if (isFolder) return { ...given, folder: resolve(to), ...kindOf(options, undefined) };
-  const extension = extname(to).slice(1).toLowerCase();
+  const extension = extname(splitWrapperName(to).inner).slice(1).toLowerCase();
   return { ...given, folder: dirname(resolve(to)), file: basename(to), ...kindOf(options, extension) };
 }
 
@@ -207,8 +208,7 @@ function editOf(composed: Composed, id: string, options: ConvertOptions, change:
       hint: `there are: ${disks.map((d) => d.name).join(', ')}`,
     });
   });
-  const name =
-    options.name ?? (change.file === undefined ? undefined : basename(change.file, extname(change.file)));
+  const name = options.name ?? (change.file === undefined ? undefined : plainName(change.file));
   const cpus = options.cpus === undefined ? undefined : Number(options.cpus);
   if (cpus !== undefined && (!Number.isInteger(cpus) || cpus < 1 || cpus > 1024)) {
     throw new AppError('usage', `--cpus ${options.cpus}: it takes a whole number from 1 to 1024`);
@@ -224,6 +224,12 @@ function editOf(composed: Composed, id: string, options: ConvertOptions, change:
     ...(options.firmware === undefined ? {} : { firmware: { kind: options.firmware } }),
     ...(leaveOut.length === 0 ? {} : { leaveOut }),
   };
+}
+
+/** Without the extension, also that of packing: `disk` for `disk.raw.gz`. */
+function plainName(file: string): string {
+  const { inner } = splitWrapperName(file);
+  return basename(inner, extname(inner));
 }
 
 /** Blockers only where they are not the error that ends the command. */

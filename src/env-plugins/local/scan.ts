@@ -3,6 +3,7 @@ import type { Dirent } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { throwIfAborted } from '../../io/in-order.ts';
+import { splitWrapperName } from '../../io/wrappers/wrapper.ts';
 import { isBundle } from './bundle.ts';
 
 const maximumDepth = 4;
@@ -38,11 +39,18 @@ export async function* findFiles(
       const full = join(path, entry.name);
       if (entry.isDirectory() && depth < maximumDepth && !skipped.has(entry.name)) {
         queue.push({ path: full, depth: depth + 1 });
-      } else if ((entry.isFile() || entry.isSymbolicLink()) && extensions.has(extensionOf(entry.name))) {
+      } else if ((entry.isFile() || entry.isSymbolicLink()) && isWanted(entry.name, extensions)) {
         yield full;
       }
     }
   }
+}
+
+/** Also an image that is packed as a whole (`disk.raw.gz`); a package that is packed can't be read. */
+function isWanted(name: string, extensions: ReadonlySet<string>): boolean {
+  const { inner, wrapper } = splitWrapperName(name);
+  const extension = extensionOf(inner);
+  return extensions.has(extension) && (wrapper === undefined || !/^ov[af]$/.test(extension));
 }
 
 export const extensionOf = (path: string): string => extname(path).slice(1).toLowerCase();

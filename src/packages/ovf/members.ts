@@ -1,10 +1,7 @@
 /** A package's files as they are stored: whole, in chunks, or compressed with gzip. */
-import { pipeline, Readable } from 'node:stream';
-import { createGunzip } from 'node:zlib';
 import { type ByteSource, readBytes } from '../../io/byte-source.ts';
 import { concatenatedSource } from '../../io/concatenated-source.ts';
-import { AppError, toAppError } from '../../model/errors.ts';
-import { MiB } from '../../model/units.ts';
+import { AppError } from '../../model/errors.ts';
 import type { OvfFile } from './package.ts';
 
 const mostChunks = 1_000_000;
@@ -79,31 +76,4 @@ export async function isGzip(source: ByteSource, signal?: AbortSignal): Promise<
   if (source.size < 18) return false;
   const head = await readBytes(source, 0, 3, signal);
   return head[0] === 0x1f && head[1] === 0x8b && head[2] === 8;
-}
-
-/**
- * The bytes without their compression, to be spooled: the size is not known before the end. Memory stays constant.
- * @throws AppError `corrupt` for damaged data.
- */
-export async function* gunzip(source: ByteSource, signal?: AbortSignal): AsyncGenerator<Buffer> {
-  const stored = Readable.from(blocksOf(source, signal), { objectMode: false, highWaterMark: MiB });
-  const inflater = createGunzip({ chunkSize: MiB });
-  // What fails is thrown by the iteration below.
-  const pipe = pipeline(stored, inflater, () => undefined);
-  try {
-    for await (const bytes of pipe) yield bytes as Buffer;
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? '';
-    if (!code.startsWith('Z_')) throw toAppError(error);
-    throw new AppError('corrupt', 'the gzip data is damaged', { where: source.name, cause: error });
-  } finally {
-    stored.destroy();
-    inflater.destroy();
-  }
-}
-
-async function* blocksOf(source: ByteSource, signal: AbortSignal | undefined): AsyncGenerator<Buffer> {
-  for (let at = 0; at < source.size; at += MiB) {
-    yield await readBytes(source, at, Math.min(MiB, source.size - at), signal);
-  }
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { type ByteSink, memorySource, readBytes } from '../../../src/io/byte-source.ts';
+import { unwrap } from '../../../src/io/wrappers/unwrap.ts';
 import type { Machine } from '../../../src/model/machine.ts';
 import { type PackageDelivery, packAsOva, packAsOvf } from '../../../src/packages/ovf/delivery.ts';
 import { parseDescriptor } from '../../../src/packages/ovf/descriptor.ts';
@@ -11,7 +12,7 @@ import {
   uncoveredMembers,
   verifyManifest,
 } from '../../../src/packages/ovf/manifest.ts';
-import { gunzip, isGzip, openStored } from '../../../src/packages/ovf/members.ts';
+import { isGzip, openStored } from '../../../src/packages/ovf/members.ts';
 import { readTarIndex } from '../../../src/packages/ovf/tar.ts';
 
 const text = (s: string) => Buffer.from(s);
@@ -92,14 +93,14 @@ describe('stored members', () => {
     expect(await isGzip(source)).toBe(true);
     expect(await isGzip(memorySource(content))).toBe(false);
     const parts: Buffer[] = [];
-    for await (const bytes of gunzip(source)) parts.push(bytes);
+    for await (const bytes of unwrap(source, 'gzip')) parts.push(Buffer.from(bytes));
     expect(Buffer.concat(parts).equals(content)).toBe(true);
     const cut = memorySource(packed.subarray(0, packed.length - 20), 'd.gz');
     const drain = async () => {
-      for await (const bytes of gunzip(cut)) void bytes;
+      for await (const bytes of unwrap(cut, 'gzip')) void bytes;
     };
     await expect(drain()).rejects.toMatchObject({ name: 'AppError', kind: 'corrupt' });
-    for await (const bytes of gunzip(source)) if (bytes.length > 0) break; // an early end leaves nothing running
+    for await (const bytes of unwrap(source, 'gzip')) if (bytes.length > 0) break; // an early end leaves nothing running
   });
 });
 
