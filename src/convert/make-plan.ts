@@ -1,23 +1,15 @@
 /** From a machine and what is wanted of it to a plan: every default filled in, every option checked. Pure. */
 import { codecById, codecs } from '../codecs/registry.ts';
 import { AppError } from '../model/errors.ts';
-import type { Firmware, Machine, MachineDisk, Nic } from '../model/machine.ts';
+import type { Firmware, Machine, MachineDisk } from '../model/machine.ts';
 import { type Options, resolveOptions } from '../model/options.ts';
-import type { Container, Plan, PlanSource } from '../model/plan.ts';
+import type { Container, MachineEdit, Plan, PlanSource } from '../model/plan.ts';
 import { type Product, productById } from './products.ts';
 
 export interface PlanRequest {
   readonly source: PlanSource;
   readonly machine: Machine;
-  /** What the user changed of the machine. */
-  readonly edit?: {
-    readonly name?: string;
-    readonly processors?: number;
-    readonly memoryBytes?: number;
-    readonly firmware?: Firmware;
-    readonly nics?: readonly Nic[];
-    readonly leaveOut?: readonly string[];
-  };
+  readonly edit?: MachineEdit;
   /** From the guest's partitions, where they tell. */
   readonly firmwareHint?: Firmware['kind'];
   readonly product: string;

@@ -1,18 +1,10 @@
 /** The contract of an environment. See ARCHITECTURE.md, "An environment plugin". */
 import type { ByteSink, ByteSource } from '../io/byte-source.ts';
+import type { Field } from '../model/field.ts';
 import type { Finding } from '../model/finding.ts';
 import type { Machine } from '../model/machine.ts';
 
-/** One field of an environment's settings: the form as data. Screens draw it, the command line asks it. */
-export interface Field {
-  readonly key: string;
-  readonly label: string;
-  readonly help: string;
-  readonly kind: 'text' | 'secret' | 'number' | 'folder' | 'folders' | 'boolean' | 'choice';
-  readonly required: boolean;
-  readonly default?: string;
-  readonly choices?: readonly string[];
-}
+export type { Field };
 
 /** Values of all fields but the secret ones, as text; several folders are separated by `:`. */
 export type Settings = Readonly<Record<string, string>>;

@@ -1,5 +1,5 @@
 /** A conversion as data: built by a screen or a command line, printed, saved, checked, run, run again. */
-import type { Machine } from './machine.ts';
+import type { Firmware, Machine, Nic } from './machine.ts';
 import type { Options } from './options.ts';
 
 /** How the machine's disks and description are put together at the destination. */
@@ -41,4 +41,15 @@ export interface Plan {
   readonly force: boolean;
   /** Flush to the medium before the names become final. */
   readonly sync: boolean;
+}
+
+/** What the user has changed of one machine; absent means as it is. */
+export interface MachineEdit {
+  readonly name?: string;
+  readonly processors?: number;
+  readonly memoryBytes?: number;
+  readonly firmware?: Firmware;
+  readonly nics?: readonly Nic[];
+  /** Ids of the disks that stay behind. */
+  readonly leaveOut?: readonly string[];
 }

@@ -1,33 +1,25 @@
 /** Everything the screens show, as plain data: no socket, no handle, no secret. Changed by `reduce` alone. */
 import type { Failure } from '../model/errors.ts';
+import type { Field } from '../model/field.ts';
 import type { Finding } from '../model/finding.ts';
 import type { GuestReport } from '../model/guest-report.ts';
 import type { ImageInfo } from '../model/image-info.ts';
-import type { Firmware, Machine, Nic } from '../model/machine.ts';
+import type { Firmware, Machine } from '../model/machine.ts';
 import type { OptionSpec, Options } from '../model/options.ts';
-import type { Container, Plan } from '../model/plan.ts';
+import type { Container, MachineEdit, Plan } from '../model/plan.ts';
+
+export type { Field, MachineEdit };
 
 export const steps = ['credentials', 'environment', 'image', 'configuration', 'run'] as const;
 export type Step = (typeof steps)[number];
 export type ScreenId = Step | 'history';
-
-/** A field of an environment's form, see `env-plugins/plugin.ts`. */
-export interface FieldInfo {
-  readonly key: string;
-  readonly label: string;
-  readonly help: string;
-  readonly kind: 'text' | 'secret' | 'number' | 'folder' | 'folders' | 'boolean' | 'choice';
-  readonly required: boolean;
-  readonly default?: string;
-  readonly choices?: readonly string[];
-}
 
 export interface EnvironmentInfo {
   readonly id: string;
   readonly label: string;
   readonly summary: string;
   readonly roles: readonly ('source' | 'destination')[];
-  readonly fields: readonly FieldInfo[];
+  readonly fields: readonly Field[];
 }
 
 export interface Profile {
@@ -121,17 +113,6 @@ export interface Catalog {
   readonly formats: readonly FormatInfo[];
   /** A path of the sample machine that comes along. */
   readonly sample?: string;
-}
-
-/** What the user has changed of one machine; absent means as it is. */
-export interface MachineEdit {
-  readonly name?: string;
-  readonly processors?: number;
-  readonly memoryBytes?: number;
-  readonly firmware?: Firmware;
-  readonly nics?: readonly Nic[];
-  /** Ids of the disks that stay behind. */
-  readonly leaveOut?: readonly string[];
 }
 
 /** What the configuration screen edits. Absent fields follow the product's defaults. */

@@ -1,6 +1,6 @@
 /** Rows, lines and forms of the credentials screen: pure. */
 import type { Command } from '../../state/commands.ts';
-import type { EnvironmentInfo, FieldInfo, Profile, SecretStoreInfo, State } from '../../state/state.ts';
+import type { EnvironmentInfo, Field, Profile, SecretStoreInfo, State } from '../../state/state.ts';
 import type { ChoiceItem } from '../widgets/choice-dialog.tsx';
 import type { FormField, Values } from '../widgets/form-state.ts';
 import type { PaneLine } from '../widgets/text-pane-view.ts';
@@ -110,7 +110,7 @@ export function profileFields(environment: EnvironmentInfo, profile: Row, state:
 export const nameKey = 'profile name';
 
 export function formField(
-  field: FieldInfo,
+  field: Field,
   settings: Readonly<Record<string, string>> | undefined,
   profile?: Row,
 ): FormField {
