@@ -1,6 +1,7 @@
 /** `doctor`: what this computer has and lacks, and what follows from it. */
 import { createRequire } from 'node:module';
 import { availableParallelism, freemem, totalmem } from 'node:os';
+import { compressors } from '../codecs/compression.ts';
 import { compose } from '../compose.ts';
 import { canSeekData } from '../io/sparse.ts';
 import { toFailure } from '../model/errors.ts';
@@ -17,7 +18,7 @@ interface Check {
 
 export async function doctor(options: CommonOptions): Promise<number> {
   const output = terminalOutput({ json: options.json === true, quiet: false });
-  const checks = [node(), terminal(), sparseFiles(), sshCrypto(), await zstd(), await secrets()];
+  const checks = [node(), terminal(), sparseFiles(), sshCrypto(), compression(), await secrets()];
   if (output.json) output.value({ version: packageVersion(), checks });
   else {
     output.line(`vmferry ${packageVersion()}`);
@@ -81,11 +82,16 @@ function sshCrypto(): Check {
   }
 }
 
-async function zstd(): Promise<Check> {
-  const zlib = await import('node:zlib');
-  return 'zstdDecompress' in zlib
-    ? { name: 'zstd', status: 'ok', text: "Node's own" }
-    : { name: 'zstd', status: 'note', text: 'by WebAssembly; Node 22.15 and later have a faster one' };
+function compression(): Check {
+  const { deflate, zstd } = compressors();
+  const zstdBy = { libzstd: 'libzstd', node: "Node's own", wasm: 'WebAssembly, on one processor' }[zstd];
+  const text = `deflate by ${deflate}, zstd by ${zstdBy}`;
+  if (deflate === 'libdeflate' && zstd !== 'wasm') return { name: 'compression', status: 'ok', text };
+  const missing = [
+    ...(deflate === 'zlib' ? ['libdeflate (package libdeflate0), twice as fast'] : []),
+    ...(zstd === 'wasm' ? ['libzstd (package libzstd1), several times as fast'] : []),
+  ];
+  return { name: 'compression', status: 'note', text: `${text}; taken where found: ${missing.join(', ')}` };
 }
 
 async function secrets(): Promise<Check> {
