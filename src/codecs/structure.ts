@@ -62,6 +62,17 @@ export class CheckNotes {
     }
   }
 
+  /** As `attempt`, for a decoder that throws at an entry. */
+  entry<T>(decode: () => T): T | undefined {
+    try {
+      return decode();
+    } catch (error) {
+      if (!(error instanceof AppError) || error.kind !== 'corrupt') throw error;
+      this.error('entry', error.message, error.where);
+      return undefined;
+    }
+  }
+
   /** Also with a count of zero: the format can have leaks. */
   leaks(count: number, bytes: number): void {
     this.#leaks = { count: (this.#leaks?.count ?? 0) + count, bytes: (this.#leaks?.bytes ?? 0) + bytes };

@@ -1,5 +1,6 @@
 /** User Mode Linux's copy-on-write files: see `layout.ts` for the structures, `open.ts` for what is read. */
 import type { Codec } from '../codec.ts';
+import { checkCow } from './check.ts';
 import { cowEncoder } from './encode.ts';
 import { readMark } from './header.ts';
 import { openCow } from './open.ts';
@@ -13,5 +14,6 @@ export const cowCodec: Codec = {
     return mark !== undefined && mark.version >= 1 && mark.version <= 3 ? 'yes' : 'no';
   },
   open: openCow,
+  check: checkCow,
   encoder: cowEncoder,
 };

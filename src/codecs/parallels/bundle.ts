@@ -103,7 +103,7 @@ async function openLayer(
 }
 
 /** An absolute name is looked for beside the descriptor first: bundles are moved, and their names stay. */
-async function openFile(name: string, context: OpenContext): Promise<ByteSource> {
+export async function openFile(name: string, context: OpenContext): Promise<ByteSource> {
   const names = /^(?:[/\\]|[A-Za-z]:)/.test(name) ? [plainName(name), name] : [name];
   let failure: unknown;
   for (const candidate of names) {

@@ -19,13 +19,15 @@ import {
 } from './layout.ts';
 
 /** What is kept of a header, in bytes. */
-interface Shape {
+export interface Shape {
   readonly magic: string;
   readonly size: number;
   readonly clusterBytes: number;
   /** Bytes that a table entry counts. */
   readonly unitBytes: number;
   readonly entries: number;
+  /** Of what is beside the clusters (bitmaps), 0 for none. */
+  readonly extensionOffset: number;
   readonly findings: readonly Finding[];
 }
 
@@ -60,7 +62,7 @@ export async function readImage(source: ByteSource, signal?: AbortSignal): Promi
   };
 }
 
-async function readShape(source: ByteSource, signal?: AbortSignal): Promise<Shape> {
+export async function readShape(source: ByteSource, signal?: AbortSignal): Promise<Shape> {
   const refuse = (kind: 'corrupt' | 'unsupported', message: string) =>
     new AppError(kind, message, { where: source.name });
   if (!(await hasMagic(source, signal))) throw refuse('corrupt', 'no Parallels disk image');
@@ -100,6 +102,7 @@ async function readShape(source: ByteSource, signal?: AbortSignal): Promise<Shap
     clusterBytes,
     unitBytes: old ? sectorBytes : clusterBytes,
     entries,
+    extensionOffset: old ? 0 : h.extensionOffsetSectors * sectorBytes,
     findings: findingsOf(h.inUse, h.flags, source.name),
   };
 }

@@ -1,5 +1,6 @@
 /** Parallels' and ploop's format: see `layout.ts` for the structures, `open.ts` for what is read. */
 import type { Codec } from '../codec.ts';
+import { checkParallels } from './check.ts';
 import { isDescriptor } from './descriptor.ts';
 import { parallelsEncoder } from './encode.ts';
 import { hasMagic } from './image.ts';
@@ -13,5 +14,6 @@ export const parallelsCodec: Codec = {
     return (await hasMagic(source, signal)) || (await isDescriptor(source, signal)) ? 'yes' : 'no';
   },
   open: openParallels,
+  check: checkParallels,
   encoder: parallelsEncoder,
 };

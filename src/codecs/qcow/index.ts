@@ -1,5 +1,6 @@
 /** The first version of QEMU's qcow, read only: see `layout.ts` for the structures. */
 import type { Codec } from '../codec.ts';
+import { checkQcow } from './check.ts';
 import { hasMagic, openQcow } from './open.ts';
 
 export const qcowCodec: Codec = {
@@ -8,4 +9,5 @@ export const qcowCodec: Codec = {
   extensions: ['qcow'],
   probe: async (source, signal) => ((await hasMagic(source, signal)) ? 'yes' : 'no'),
   open: openQcow,
+  check: checkQcow,
 };

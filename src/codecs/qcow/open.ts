@@ -6,7 +6,7 @@ import { AppError } from '../../model/errors.ts';
 import type { ImageInfo, OpenContext, OpenImage } from '../codec.ts';
 import { inflateExactly } from '../compression.ts';
 import { mappedDisk } from '../mapped-disk.ts';
-import { type Place, twoLevelPieces } from '../two-level-map.ts';
+import { type Place, type TwoLevels, twoLevelPieces } from '../two-level-map.ts';
 import { decodeEntry, type Header, header, headerBytes, magic } from './layout.ts';
 
 const longestName = 1023;
@@ -22,29 +22,11 @@ export async function hasMagic(source: ByteSource, signal?: AbortSignal): Promis
 export async function openQcow(source: ByteSource, context: OpenContext): Promise<OpenImage> {
   const h = await readHeader(source, context.signal);
   const backing = await backingName(source, h, context.signal);
-  const unpack = unpacker(source, 2 ** h.clusterBits);
   const disk = mappedDisk({
     source,
     size: h.size,
     absent: backing === undefined ? 'zero' : 'hole',
-    pieces: twoLevelPieces({
-      source,
-      clusterBytes: 2 ** h.clusterBits,
-      l1Offset: h.l1TableOffset,
-      l2Entries: 2 ** h.l2Bits,
-      tableOf: (bytes, at) => safeNumber(bytes.readBigUInt64BE(at)),
-      placeOf(bytes, at, start): Place {
-        const entry = decodeEntry(bytes.readBigUInt64BE(at), h.clusterBits);
-        if (entry.kind === 'absent') return { kind: 'hole' };
-        if (entry.host < headerBytes || entry.host >= source.size) {
-          throw new AppError('corrupt', `the cluster at ${start} lies at ${entry.host}`, {
-            where: source.name,
-          });
-        }
-        if (entry.kind === 'data') return { kind: 'data', host: entry.host };
-        return { kind: 'data', host: entry.host, load: unpack(start, entry.host, entry.bytes) };
-      },
-    }),
+    pieces: twoLevelPieces(mapOf(source, h)),
   });
   const info = infoOf(source, h, backing);
   if (backing === undefined) return { ...disk, info };
@@ -52,8 +34,30 @@ export async function openQcow(source: ByteSource, context: OpenContext): Promis
   return { ...overlay(disk, parent), info: { ...info, parent: parent.info } };
 }
 
+export function mapOf(source: ByteSource, h: Header): TwoLevels {
+  const unpack = unpacker(source, 2 ** h.clusterBits);
+  return {
+    source,
+    clusterBytes: 2 ** h.clusterBits,
+    l1Offset: h.l1TableOffset,
+    l2Entries: 2 ** h.l2Bits,
+    tableOf: (bytes, at) => safeNumber(bytes.readBigUInt64BE(at)),
+    placeOf(bytes, at, start): Place {
+      const entry = decodeEntry(bytes.readBigUInt64BE(at), h.clusterBits);
+      if (entry.kind === 'absent') return { kind: 'hole' };
+      if (entry.host < headerBytes || entry.host >= source.size) {
+        throw new AppError('corrupt', `the cluster at ${start} lies at ${entry.host}`, {
+          where: source.name,
+        });
+      }
+      if (entry.kind === 'data') return { kind: 'data', host: entry.host };
+      return { kind: 'data', host: entry.host, load: unpack(start, entry.host, entry.bytes) };
+    },
+  };
+}
+
 /** @throws AppError `corrupt`, `unsupported`. */
-async function readHeader(source: ByteSource, signal?: AbortSignal): Promise<Header> {
+export async function readHeader(source: ByteSource, signal?: AbortSignal): Promise<Header> {
   const refuse = (kind: 'corrupt' | 'unsupported', message: string, hint?: string) =>
     new AppError(kind, message, { where: source.name, ...(hint === undefined ? {} : { hint }) });
   if (!(await hasMagic(source, signal))) throw refuse('corrupt', 'no qcow image of version 1');

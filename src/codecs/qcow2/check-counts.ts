@@ -1,7 +1,7 @@
 /** The counts of the file beside what was counted, and the flags that depend on them. */
 import { isZero } from '../../io/blocks.ts';
 import { throwIfAborted } from '../../io/in-order.ts';
-import { type CheckState, eachTable, noted } from './check-tables.ts';
+import { type CheckState, eachTable } from './check-tables.ts';
 import { l2Entry } from './layout.ts';
 
 /** More wrong counts than these are not kept; the flags are then not looked at. */
@@ -90,7 +90,7 @@ export async function checkCopied(state: CheckState, wrong: ReadonlyMap<number, 
     if (header.externalDataFile !== undefined) continue;
     for (let at = 0; at < table.length; at += entryBytes) {
       if (table.readUInt32BE(at) === 0 && table.readUInt32BE(at + 4) === 0) continue;
-      const entry = noted(quiet, () => l2Entry(table, at, clusterBits, source.name));
+      const entry = quiet.entry(() => l2Entry(table, at, clusterBits, source.name));
       if (entry?.kind !== 'standard' || entry.host === 0 || entry.host % clusterBytes !== 0) continue;
       if (entry.host < state.clusters * clusterBytes) check('the cluster', entry.host, entry.copied);
     }

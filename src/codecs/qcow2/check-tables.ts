@@ -1,7 +1,6 @@
 /** What the L1 and L2 tables refer to. Each L2 table is read once, however many L1 tables share it. */
 import { type ByteSource, readBytes } from '../../io/byte-source.ts';
 import { throwIfAborted } from '../../io/in-order.ts';
-import { AppError } from '../../model/errors.ts';
 import { MiB } from '../../model/units.ts';
 import type { CheckNotes } from '../structure.ts';
 import type { Header } from './header.ts';
@@ -69,7 +68,7 @@ export async function countTables(state: CheckState, l1: L1): Promise<void> {
   if (offset + entries * 8 > source.size) return notes.error('outside', `${what} is cut short`);
   const table = await readBytes(source, offset, entries * 8, signal);
   for (let i = 0; i < entries; i++) {
-    const at = noted(notes, () => l1Entry(table, i, source.name));
+    const at = notes.entry(() => l1Entry(table, i, source.name));
     if (at === undefined || at === 0) continue;
     if (at % header.clusterBytes !== 0) {
       notes.error('unaligned', `the L2 table at ${at}, of entry ${i} of the ${what}, is not aligned`);
@@ -83,17 +82,6 @@ export async function countTables(state: CheckState, l1: L1): Promise<void> {
       use.copied = table[i * 8]! >>> 7 === 1;
     }
     state.tables.set(at, use);
-  }
-}
-
-/** What broken content throws becomes a note. */
-export function noted<T>(notes: CheckNotes, work: () => T): T | undefined {
-  try {
-    return work();
-  } catch (error) {
-    if (!(error instanceof AppError) || error.kind !== 'corrupt') throw error;
-    notes.error('entry', error.message, error.where);
-    return undefined;
   }
 }
 
@@ -134,7 +122,7 @@ function walkTable(state: CheckState, table: Buffer, offset: number, use: TableU
   let next = 0;
   for (let at = 0; at < table.length; at += entryBytes) {
     if (table.readUInt32BE(at) === 0 && table.readUInt32BE(at + 4) === 0 && !header.extendedL2) continue;
-    const entry = noted(notes, () => l2Entry(table, at, header.clusterBits, where));
+    const entry = notes.entry(() => l2Entry(table, at, header.clusterBits, where));
     if (entry === undefined) continue;
     const what = `the cluster of entry ${at / entryBytes} of the L2 table at ${offset}`;
     if (entry.kind === 'compressed') {

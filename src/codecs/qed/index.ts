@@ -1,5 +1,6 @@
 /** QEMU's QED format, read only: see `layout.ts` for the structures. */
 import type { Codec } from '../codec.ts';
+import { checkQed } from './check.ts';
 import { hasMagic, openQed } from './open.ts';
 
 export const qedCodec: Codec = {
@@ -8,4 +9,5 @@ export const qedCodec: Codec = {
   extensions: ['qed'],
   probe: async (source, signal) => ((await hasMagic(source, signal)) ? 'yes' : 'no'),
   open: openQed,
+  check: checkQed,
 };

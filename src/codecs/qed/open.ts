@@ -6,7 +6,7 @@ import { AppError } from '../../model/errors.ts';
 import { KiB, MiB } from '../../model/units.ts';
 import type { ImageInfo, OpenContext, OpenImage } from '../codec.ts';
 import { mappedDisk } from '../mapped-disk.ts';
-import { twoLevelPieces } from '../two-level-map.ts';
+import { type TwoLevels, twoLevelPieces } from '../two-level-map.ts';
 import { absentEntry, features, type Header, header, headerBytes, magic, zeroEntry } from './layout.ts';
 
 const longestName = 4096;
@@ -19,28 +19,11 @@ export async function hasMagic(source: ByteSource, signal?: AbortSignal): Promis
 export async function openQed(source: ByteSource, context: OpenContext): Promise<OpenImage> {
   const h = await readHeader(source, context.signal);
   const backing = await backingName(source, h, context.signal);
-  const entry = (bytes: Buffer, at: number): number => safeNumber(bytes.readBigUInt64LE(at));
-  const aligned = (offset: number, what: string): number => {
-    if (offset % h.clusterBytes === 0) return offset;
-    throw new AppError('corrupt', `a QED ${what} at ${offset}, which is no cluster`, { where: source.name });
-  };
   const disk = mappedDisk({
     source,
     size: h.imageSize,
     absent: backing === undefined ? 'zero' : 'hole',
-    pieces: twoLevelPieces({
-      source,
-      clusterBytes: h.clusterBytes,
-      l1Offset: h.l1TableOffset,
-      l2Entries: tableEntries(h),
-      tableOf: (bytes, at) => aligned(entry(bytes, at), 'table'),
-      placeOf(bytes, at) {
-        const value = entry(bytes, at);
-        if (value === absentEntry) return { kind: 'hole' };
-        if (value === zeroEntry) return { kind: 'zero' };
-        return { kind: 'data', host: aligned(value, 'cluster') };
-      },
-    }),
+    pieces: twoLevelPieces(mapOf(source, h)),
   });
   const info = infoOf(source, h, backing);
   if (backing === undefined) return { ...disk, info };
@@ -48,12 +31,33 @@ export async function openQed(source: ByteSource, context: OpenContext): Promise
   return { ...overlay(disk, parent), info: { ...info, parent: parent.info } };
 }
 
+export function mapOf(source: ByteSource, h: Header): TwoLevels {
+  const entry = (bytes: Buffer, at: number): number => safeNumber(bytes.readBigUInt64LE(at));
+  const aligned = (offset: number, what: string): number => {
+    if (offset % h.clusterBytes === 0) return offset;
+    throw new AppError('corrupt', `a QED ${what} at ${offset}, which is no cluster`, { where: source.name });
+  };
+  return {
+    source,
+    clusterBytes: h.clusterBytes,
+    l1Offset: h.l1TableOffset,
+    l2Entries: tableEntries(h),
+    tableOf: (bytes, at) => aligned(entry(bytes, at), 'table'),
+    placeOf(bytes, at) {
+      const value = entry(bytes, at);
+      if (value === absentEntry) return { kind: 'hole' };
+      if (value === zeroEntry) return { kind: 'zero' };
+      return { kind: 'data', host: aligned(value, 'cluster') };
+    },
+  };
+}
+
 const isSet = (h: Header, bit: bigint): boolean => (h.features & bit) !== 0n;
 const tableEntries = (h: Header): number => (h.tableClusters * h.clusterBytes) / 8;
 const isPowerOf2 = (value: number): boolean => Number.isInteger(Math.log2(value));
 
 /** @throws AppError `corrupt`, `unsupported`. */
-async function readHeader(source: ByteSource, signal?: AbortSignal): Promise<Header> {
+export async function readHeader(source: ByteSource, signal?: AbortSignal): Promise<Header> {
   const refuse = (kind: 'corrupt' | 'unsupported', message: string) =>
     new AppError(kind, message, { where: source.name });
   if (!(await hasMagic(source, signal))) throw refuse('corrupt', 'no QED image');

@@ -1,5 +1,6 @@
 /** VirtualBox's format: see `layout.ts` for the structures, `open.ts` for what is read. */
 import type { Codec } from '../codec.ts';
+import { checkVdi } from './check.ts';
 import { vdiEncoder } from './encode.ts';
 import { hasSignature } from './header.ts';
 import { openVdi } from './open.ts';
@@ -10,5 +11,6 @@ export const vdiCodec: Codec = {
   extensions: ['vdi'],
   probe: async (source, signal) => ((await hasSignature(source, signal)) ? 'yes' : 'no'),
   open: openVdi,
+  check: checkVdi,
   encoder: vdiEncoder,
 };

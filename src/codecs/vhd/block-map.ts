@@ -21,18 +21,8 @@ export interface BlockMap {
 export const coversSize = (header: DynamicHeader, size: number): boolean =>
   Math.ceil(size / header.blockSize) <= header.maxTableEntries;
 
-/**
- * The table, every entry checked: inside the file, clear of the structures and of one another.
- * @throws AppError `corrupt`, `unsupported`.
- */
-export async function readBlockMap(
-  source: ByteSource,
-  header: DynamicHeader,
-  headerOffset: number,
-  size: number,
-  dataEnd: number,
-  signal?: AbortSignal,
-): Promise<BlockMap> {
+/** Bytes of the entries that the disk needs. @throws AppError `corrupt`, `unsupported`. */
+export function tableBytesOf(source: ByteSource, header: DynamicHeader, size: number): number {
   const { blockSize, tableOffset, maxTableEntries } = header;
   const where = source.name;
   if (blockSize < 4 * KiB || blockSize > 256 * MiB || !Number.isInteger(Math.log2(blockSize))) {
@@ -47,8 +37,7 @@ export async function readBlockMap(
       where,
     });
   }
-  const entries = Math.ceil(size / blockSize);
-  const tableBytes = entries * 4;
+  const tableBytes = Math.ceil(size / blockSize) * 4;
   if (tableBytes > largestTableBytes) {
     throw new AppError(
       'unsupported',
@@ -59,6 +48,25 @@ export async function readBlockMap(
   if (tableOffset > source.size - tableBytes) {
     throw new AppError('corrupt', `VHD table at ${tableOffset} goes past the end`, { where });
   }
+  return tableBytes;
+}
+
+/**
+ * The table, every entry checked: inside the file, clear of the structures and of one another.
+ * @throws AppError `corrupt`, `unsupported`.
+ */
+export async function readBlockMap(
+  source: ByteSource,
+  header: DynamicHeader,
+  headerOffset: number,
+  size: number,
+  dataEnd: number,
+  signal?: AbortSignal,
+): Promise<BlockMap> {
+  const { blockSize, tableOffset } = header;
+  const where = source.name;
+  const tableBytes = tableBytesOf(source, header, size);
+  const entries = tableBytes / 4;
   const bytes = await readBytes(source, tableOffset, tableBytes, signal);
   const table = new Uint32Array(entries);
   for (let i = 0; i < entries; i++) table[i] = bytes.readUInt32BE(i * 4);

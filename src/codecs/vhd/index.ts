@@ -1,6 +1,7 @@
 /** Virtual PC's and Hyper-V's older format: see `layout.ts` for the structures, `open.ts` for what is read. */
 import { readBytes } from '../../io/byte-source.ts';
 import type { Codec } from '../codec.ts';
+import { checkVhd } from './check.ts';
 import { vhdEncoder } from './encode.ts';
 import { hasCookie } from './footer.ts';
 import { footerBytes } from './layout.ts';
@@ -18,5 +19,6 @@ export const vhdCodec: Codec = {
     return hasCookie(await readBytes(source, 0, 8, signal)) ? 'yes' : 'no';
   },
   open: openVhd,
+  check: checkVhd,
   encoder: vhdEncoder,
 };

@@ -98,7 +98,7 @@ function withoutParent(blocks: Disk): Disk {
   };
 }
 
-async function readHeader(
+export async function readHeader(
   source: ByteSource,
   found: FoundFooter,
   signal: AbortSignal | undefined,

@@ -1,6 +1,7 @@
 /** Hyper-V's format: see `layout.ts` for the structures, `open.ts` for what is read. */
 import { readBytes } from '../../io/byte-source.ts';
 import type { Codec } from '../codec.ts';
+import { checkVhdx } from './check.ts';
 import { vhdxEncoder } from './encode.ts';
 import { fileSignature } from './layout.ts';
 import { openVhdx } from './open.ts';
@@ -15,5 +16,6 @@ export const vhdxCodec: Codec = {
     return head.toString('latin1') === fileSignature ? 'yes' : 'no';
   },
   open: openVhdx,
+  check: checkVhdx,
   encoder: vhdxEncoder,
 };

@@ -20,6 +20,19 @@ export async function openVhdx(file: ByteSource, context: OpenContext): Promise<
       hint: 'store it in a file first',
     });
   }
+  const { source, table, metadata, ...found } = await openStructure(file, signal);
+  const layer = blockDisk(source, table, metadata);
+  const info = infoOf(source, { metadata, ...found }, [
+    ...found.findings,
+    ...sectorFindings(source, metadata),
+  ]);
+  if (metadata.parent === undefined) return { ...layer, info };
+  const parent = await openParent(metadata.parent, source.name, context);
+  return { ...overlay(layer, parent), info: { ...info, parent: parent.info } };
+}
+
+/** All but the data: each structure checked, the log replayed. @throws AppError `corrupt`, `unsupported`. */
+export async function openStructure(file: ByteSource, signal?: AbortSignal) {
   const creator = await readCreator(file, signal);
   const { header, findings } = await readHeader(file, signal);
   const replayed = await replayLog(file, header, signal);
@@ -28,16 +41,10 @@ export async function openVhdx(file: ByteSource, context: OpenContext): Promise<
   const metadata = await readMetadata(source, regions.metadata, signal);
   const structures = [{ offset: 0, length: frontBytes }, ...logRange(header, source), ...regions.all];
   const table = await openTable({ source, region: regions.bat, metadata, structures }, signal);
-  const layer = blockDisk(source, table, metadata);
-  const info = infoOf(source, { creator, header, metadata, logEntries: replayed.entries }, [
-    ...findings,
-    ...replayed.findings,
-    ...regions.findings,
-    ...sectorFindings(source, metadata),
-  ]);
-  if (metadata.parent === undefined) return { ...layer, info };
-  const parent = await openParent(metadata.parent, source.name, context);
-  return { ...overlay(layer, parent), info: { ...info, parent: parent.info } };
+  return {
+    ...{ source, creator, header, metadata, table, logEntries: replayed.entries },
+    findings: [...findings, ...replayed.findings, ...regions.findings],
+  };
 }
 
 /** The log's place, where it has a proper one: an empty log need not be there. */
