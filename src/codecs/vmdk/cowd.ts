@@ -31,6 +31,16 @@ const inconsistent = 4;
 
 /** @throws AppError `corrupt`, `unsupported`. The source stays the caller's then. */
 export async function openCowd(source: ByteSource, findings: Finding[], signal?: AbortSignal): Promise<Disk> {
+  const layout = await readCowd(source, findings, signal);
+  return tabledDisk(source, layout, await GrainTables.open(source, layout, signal));
+}
+
+/** The header, checked: where the tables are. */
+export async function readCowd(
+  source: ByteSource,
+  findings: Finding[],
+  signal?: AbortSignal,
+): Promise<TableLayout> {
   const where = source.name;
   const corrupt = (message: string) =>
     new AppError('corrupt', `COWD header: ${message}`, {
@@ -62,8 +72,7 @@ export async function openCowd(source: ByteSource, findings: Finding[], signal?:
       evidence: where,
     });
   }
-  const layout = layoutOf(h.numSectors, grainSize, h.gdOffset);
-  return tabledDisk(source, layout, await GrainTables.open(source, layout, signal));
+  return layoutOf(h.numSectors, grainSize, h.gdOffset);
 }
 
 function layoutOf(capacitySectors: number, grainSectors: number, directorySector: number): TableLayout {

@@ -1,6 +1,7 @@
 /** VMware's disk format: see `layout.ts` for the structures, `open.ts` for what is read, `encode.ts` for what is written. */
 import { readBytes } from '../../io/byte-source.ts';
 import type { Codec } from '../codec.ts';
+import { checkVmdk } from './check.ts';
 import { looksLikeDescriptor } from './descriptor.ts';
 import { vmdkEncoder } from './encode.ts';
 import { cowdMagic, hostedMagic, sectorBytes } from './layout.ts';
@@ -19,5 +20,6 @@ export const vmdkCodec: Codec = {
     return extent || looksLikeDescriptor(head) ? 'yes' : 'no';
   },
   open: openVmdk,
+  check: checkVmdk,
   encoder: vmdkEncoder,
 };

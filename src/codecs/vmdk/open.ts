@@ -113,7 +113,7 @@ async function hostedDisk(
 }
 
 /** The descriptor's bytes; absent where there is no room for one, or it is empty as in the extents of a split disk. */
-async function readEmbedded(
+export async function readEmbedded(
   source: ByteSource,
   header: SparseHeader,
   context: OpenContext,

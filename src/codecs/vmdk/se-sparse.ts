@@ -55,6 +55,12 @@ export function isSeSparse(head: Buffer): boolean {
 
 /** @throws AppError `corrupt`, `unsupported`. The source stays the caller's then. */
 export async function openSeSparse(source: ByteSource, signal?: AbortSignal): Promise<Disk> {
+  const layout = await readSeSparse(source, signal);
+  return tabledDisk(source, layout, await GrainTables.open(source, layout, signal));
+}
+
+/** The headers, checked: where the tables are. */
+export async function readSeSparse(source: ByteSource, signal?: AbortSignal): Promise<TableLayout> {
   const where = source.name;
   const refuse = (kind: 'corrupt' | 'unsupported', message: string, hint?: string) =>
     new AppError(kind, `seSparse header: ${message}`, { where, ...(hint === undefined ? {} : { hint }) });
@@ -78,8 +84,7 @@ export async function openSeSparse(source: ByteSource, signal?: AbortSignal): Pr
       'start and shut down the machine there once, or remove its snapshots, then copy the disk again',
     );
   }
-  const layout = layoutOf(h);
-  return tabledDisk(source, layout, await GrainTables.open(source, layout, signal));
+  return layoutOf(h);
 }
 
 function checkPlaces(h: Header, fileBytes: number, corrupt: (message: string) => AppError): void {

@@ -61,7 +61,7 @@ async function openTables(
   }
 }
 
-function hostedLayout(header: SparseHeader, directorySector: number | undefined): TableLayout {
+export function hostedLayout(header: SparseHeader, directorySector: number | undefined): TableLayout {
   const { capacitySectors, grainSectors, grainBytes, compressed, zeroedGrain } = header;
   return {
     ...{ capacitySectors, grainSectors, grainBytes, directorySector, entriesPerTable },
@@ -127,7 +127,7 @@ export async function settled(work: readonly Promise<unknown>[]): Promise<void> 
 }
 
 /** [VDF] "Stream-Optimized Compressed Sparse Extents": the last three sectors are marker, footer, end of stream. */
-async function readFooter(
+export async function readFooter(
   source: ByteSource,
   head: SparseHeader,
   signal?: AbortSignal,
