@@ -11,6 +11,7 @@ oracles=(
   mcopy=mtools mke2fs=e2fsprogs vmdkinfo=libvmdk-utils vhdiinfo=libvhdi-utils xmllint=libxml2-utils
   dbus-run-session=dbus gnome-keyring-daemon=gnome-keyring secret-tool=libsecret-tools sshd=openssh-server
   ssh-keygen=openssh-client virt-v2v=virt-v2v mkfs.xfs=xfsprogs mkfs.btrfs=btrfs-progs xz=xz-utils gzip=gzip
+  bzip2=bzip2 zstd=zstd lz4=lz4 7zz=7zip
   ploop=ploop uml_mkcow=uml-utilities uml_moo=uml-utilities
 )
 PATH=$PATH:/usr/sbin:/sbin

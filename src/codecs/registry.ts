@@ -3,6 +3,7 @@ import type { ByteSource } from '../io/byte-source.ts';
 import { AppError } from '../model/errors.ts';
 import type { Codec } from './codec.ts';
 import { cowCodec } from './cow/index.ts';
+import { dmgCodec } from './dmg/index.ts';
 import { parallelsCodec } from './parallels/index.ts';
 import { qcowCodec } from './qcow/index.ts';
 import { qcow2Codec } from './qcow2/index.ts';
@@ -23,6 +24,7 @@ export const codecs: readonly Codec[] = [
   cowCodec,
   qedCodec,
   qcowCodec,
+  dmgCodec,
   rawCodec,
 ];
 
