@@ -20,6 +20,13 @@ export interface OpenImage extends Disk {
 export interface OpenContext {
   readonly signal?: AbortSignal;
   /**
+   * A secret that the image needs, such as `passphrase`; absent where there is none to be had.
+   * @throws AppError `auth` when it was not given.
+   */
+  secret?(what: string): Promise<string>;
+  /** The internal snapshot to open instead of the current state: its id or name. */
+  readonly snapshot?: string;
+  /**
    * A file named inside the image, as the image writes it (relative to the image, or absolute).
    * @throws AppError `not-found`, or `unsupported` when the place may not be opened (another host, a URL).
    */

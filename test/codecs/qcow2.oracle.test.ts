@@ -200,17 +200,6 @@ describeWith(['qemu-img', 'qemu-io'], 'qcow2 features', () => {
       });
     }
   });
-
-  it('refuses encryption', async () => {
-    const image = join(await tempFolder(), 'disk.qcow2');
-    const secret = ['--object', 'secret,id=s,data=harbour'];
-    const options = 'encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10';
-    await qemuImg('create', '-q', '-f', 'qcow2', ...secret, '-o', options, image, '1M');
-    await expect(openFile(qcow2Codec, image)).rejects.toMatchObject({
-      kind: 'unsupported',
-      message: expect.stringContaining('LUKS'),
-    });
-  });
 });
 
 describeWith(['qemu-img'], 'qcow2 by us, judged by qemu-img', () => {

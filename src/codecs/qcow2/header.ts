@@ -34,6 +34,8 @@ export interface Header {
   readonly snapshots: { readonly count: number; readonly offset: number };
   readonly backing?: { readonly name: string; readonly format?: string };
   readonly externalDataFile?: string;
+  /** Where the LUKS header of an encrypted image lies, bytes. */
+  readonly luks?: { readonly offset: number; readonly bytes: number };
 }
 
 type Fields = ReturnType<typeof headerV3.decode>;
@@ -66,13 +68,7 @@ export async function readHeader(source: ByteSource, signal: AbortSignal | undef
   }
   const extensions = readExtensions(cluster, fields, corrupt);
   checkFeatures(fields, extensions.featureNames, where);
-  if (fields.cryptMethod !== 0) {
-    const name = { 1: 'AES', 2: 'LUKS' }[fields.cryptMethod] ?? `method ${fields.cryptMethod}`;
-    throw new AppError('unsupported', `the image is encrypted (${name})`, {
-      where,
-      hint: 'decrypt it first: qemu-img convert with the key writes a plain copy',
-    });
-  }
+  const luks = readEncryption(fields, extensions.encryptionHeader, where);
   if (fields.refcountOrder > 6)
     throw corrupt(`refcount order is ${fields.refcountOrder}; at most 6 expected`);
   if (fields.nbSnapshots > maximumSnapshots) throw corrupt(`${fields.nbSnapshots} snapshots in the header`);
@@ -95,6 +91,7 @@ export async function readHeader(source: ByteSource, signal: AbortSignal | undef
     l1Entries: checkL1(source, fields, extendedL2, corrupt),
     snapshots: { count: fields.nbSnapshots, offset: fields.snapshotsOffset },
     ...(backing === undefined ? {} : { backing }),
+    ...(luks === undefined ? {} : { luks }),
     ...readExternalDataFile(fields, extensions.externalDataFile, where),
   };
 }
@@ -122,6 +119,7 @@ function decodeFields(first: Buffer, where: string): Fields {
 interface Extensions {
   backingFormat?: string;
   externalDataFile?: string;
+  encryptionHeader?: Buffer;
   featureNames: Map<number, string>;
 }
 
@@ -139,6 +137,7 @@ function readExtensions(cluster: Buffer, fields: Fields, corrupt: (message: stri
     const data = cluster.subarray(at + 8, at + 8 + length);
     if (type === extensionType.backingFormat) found.backingFormat = data.toString('utf8');
     if (type === extensionType.externalDataFile) found.externalDataFile = data.toString('utf8');
+    if (type === extensionType.encryptionHeader) found.encryptionHeader = data;
     if (type === extensionType.featureNames) readFeatureNames(data, found.featureNames);
     at += 8 + Math.ceil(length / 8) * 8;
   }
@@ -177,6 +176,29 @@ function checkFeatures(fields: Fields, names: Map<number, string>, where: string
       hint: 'convert it with the qemu-img that made it: qemu-img convert -O qcow2',
     },
   );
+}
+
+/** @throws AppError `unsupported` for the old AES, which keeps few secrets and has no mark of a wrong passphrase. */
+function readEncryption(fields: Fields, place: Buffer | undefined, where: string): Header['luks'] {
+  const { cryptMethod } = fields;
+  if (cryptMethod === 0) return undefined;
+  if (cryptMethod !== 2) {
+    const name = cryptMethod === 1 ? 'the AES of old qemu' : `method ${cryptMethod}`;
+    throw new AppError('unsupported', `the image is encrypted (${name})`, {
+      where,
+      hint: 'decrypt it first: qemu-img convert with the key writes a plain copy',
+    });
+  }
+  if (place === undefined || place.length < 16) {
+    throw new AppError('corrupt', 'the image is encrypted (LUKS) and does not say where its key is', {
+      where,
+    });
+  }
+  const [offset, bytes] = [place.readBigUInt64BE(0), place.readBigUInt64BE(8)];
+  if (offset > 2n ** 52n || bytes > 2n ** 52n) {
+    throw new AppError('corrupt', `LUKS header of ${bytes} bytes at ${offset}`, { where });
+  }
+  return { offset: Number(offset), bytes: Number(bytes) };
 }
 
 function readCompressionType(cluster: Buffer, fields: Fields, where: string): 'zlib' | 'zstd' {

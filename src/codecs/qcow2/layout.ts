@@ -56,6 +56,8 @@ export const extensionType = {
   backingFormat: 0xe2792aca,
   featureNames: 0x6803f857,
   externalDataFile: 0x44415441,
+  /** Offset and length of the LUKS header, 8 bytes each. */
+  encryptionHeader: 0x0537be77,
 } as const;
 
 /** Limits of qemu that keep every table in bounds: `block/qcow2.h`. */

@@ -9,7 +9,8 @@ import type { ImageInfo, OpenContext, OpenImage } from '../codec.ts';
 import { ClusterMap, type Piece, push } from './cluster-map.ts';
 import { allOf, CompressedClusters } from './compressed.ts';
 import { type Header, readHeader } from './header.ts';
-import { snapshotNames } from './snapshots.ts';
+import { decrypted, unlock } from './luks.ts';
+import { headerAt, readSnapshots, type Snapshot } from './snapshots.ts';
 
 export async function openQcow2(source: ByteSource, context: OpenContext): Promise<OpenImage> {
   const { signal } = context;
@@ -19,16 +20,24 @@ export async function openQcow2(source: ByteSource, context: OpenContext): Promi
       hint: 'store it in a file first',
     });
   }
-  const header = await readHeader(source, signal);
+  const current = await readHeader(source, signal);
+  const snapshots = await readSnapshots(source, current, signal);
+  const { snapshot } = context;
+  const header = snapshot === undefined ? current : headerAt(current, snapshots, snapshot, source.name);
   const l1Bytes = header.l1Entries * 8;
   const l1 = l1Bytes === 0 ? Buffer.alloc(0) : await readBytes(source, header.l1TableOffset, l1Bytes, signal);
-  const snapshots = await snapshotNames(source, header, signal);
+  const decrypt =
+    header.luks === undefined ? undefined : await unlock(source, header.luks, context.secret, signal);
   const data = await openDataFile(source, header, context);
   try {
     const parent = await openParent(source, header, context);
-    const layer = layerDisk(source, data, header, l1, parent !== undefined);
+    const contents = decrypt === undefined ? data : decrypted(data, decrypt);
+    const layer = layerDisk(source, { data, contents }, header, l1, parent !== undefined);
     const disk = parent === undefined ? layer : overlay(layer, parent);
-    return { ...disk, info: describe(source, data, header, snapshots, parent?.info) };
+    return {
+      ...disk,
+      info: describe(source, data, header, { all: snapshots, chosen: snapshot }, parent?.info),
+    };
   } catch (error) {
     if (data !== source) await data.close();
     throw error;
@@ -63,10 +72,16 @@ function localName(name: string, what: string, source: ByteSource): string {
   });
 }
 
+/** Where data clusters lie, and how their bytes are read: decrypted where they have to be. */
+interface Data {
+  readonly data: ByteSource;
+  readonly contents: Pick<ByteSource, 'read'>;
+}
+
 /** This layer alone. Without a layer below, what is not allocated is zero. */
 function layerDisk(
   source: ByteSource,
-  data: ByteSource,
+  { data, contents }: Data,
   header: Header,
   l1: Buffer,
   hasParent: boolean,
@@ -88,11 +103,12 @@ function layerDisk(
         }
       }
       const packed = pieces.filter((p) => p.kind === 'compressed');
+      if (packed.length > 0 && contents !== data) throw compressedAndEncrypted(source);
       const plain = pieces.filter((p) => p.kind !== 'compressed');
       await allOf([
         ...plain.map(async (p) => {
           const part = target.subarray(p.offset - offset, p.offset - offset + p.length);
-          if (p.kind === 'data') await data.read(part, p.host, signal);
+          if (p.kind === 'data') await contents.read(part, p.host, signal);
           else part.fill(0);
         }),
         ...(packed.length > 0 ? [compressed.read(packed, target, offset, signal)] : []),
@@ -116,11 +132,21 @@ function layerDisk(
   };
 }
 
+/** No product writes both: qemu refuses to. */
+const compressedAndEncrypted = (source: ByteSource) =>
+  new AppError('unsupported', 'a cluster of an encrypted image is compressed', { where: source.name });
+
+interface Snapshots {
+  readonly all: readonly Snapshot[];
+  /** The one that is open, as it was asked for. */
+  readonly chosen: string | undefined;
+}
+
 function describe(
   source: ByteSource,
   data: ByteSource,
   header: Header,
-  snapshots: readonly string[],
+  snapshots: Snapshots,
   parent: ImageInfo | undefined,
 ): ImageInfo {
   const { backing } = header;
@@ -134,9 +160,10 @@ function describe(
       lazyRefcounts: header.lazyRefcounts,
       refcountBits: header.refcountBits,
       extendedL2: header.extendedL2,
-      encryption: 'none',
+      encryption: header.luks === undefined ? 'none' : 'luks',
       snapshots: header.snapshots.count,
-      ...(snapshots.length > 0 ? { snapshotNames: snapshots.join(', ') } : {}),
+      ...(snapshots.all.length > 0 ? { snapshotNames: snapshots.all.map((s) => s.name).join(', ') } : {}),
+      ...(snapshots.chosen === undefined ? {} : { snapshot: snapshots.chosen }),
       ...(backing === undefined ? {} : { backingFile: backing.name }),
       ...(backing?.format === undefined ? {} : { backingFormat: backing.format }),
       ...(header.externalDataFile === undefined ? {} : { externalDataFile: header.externalDataFile }),
@@ -144,11 +171,11 @@ function describe(
     virtualSizeBytes: header.size,
     files: data === source ? [source.name] : [source.name, data.name],
     ...(parent === undefined ? {} : { parent }),
-    findings: findings(header),
+    findings: findings(header, snapshots.chosen),
   };
 }
 
-function findings(header: Header): Finding[] {
+function findings(header: Header, snapshot: string | undefined): Finding[] {
   const out: Finding[] = [];
   if (header.dirty) {
     out.push({
@@ -159,11 +186,12 @@ function findings(header: Header): Finding[] {
       remedy: 'make sure that no machine is running on it',
     });
   }
-  if (header.snapshots.count > 0) {
+  if (header.snapshots.count > 0 && snapshot === undefined) {
     out.push({
       rule: 'qcow2.snapshots',
       severity: 'warning',
       message: `only the current state is converted, not its ${header.snapshots.count} internal snapshots`,
+      remedy: 'choose one with --snapshot to convert that instead',
     });
   }
   return out;
