@@ -5,7 +5,7 @@ import { formatBytes } from '../model/units.ts';
 import type { MachineItem } from '../state/state.ts';
 import { findingLine, table, terminalOutput } from './output.ts';
 import type { CommonOptions } from './program.ts';
-import { addImage, type Trust, withDispatcher } from './session.ts';
+import { addImage, connectTo, type Trust, withDispatcher } from './session.ts';
 
 export async function inspect(image: string, options: CommonOptions & Trust): Promise<number> {
   const output = terminalOutput({ json: options.json === true, quiet: false });
@@ -15,6 +15,22 @@ export async function inspect(image: string, options: CommonOptions & Trust): Pr
     const item = machines.items.find((i) => i.machine.id === id)!;
     if (output.json) output.value({ machine: item.machine, images: item.images, reports: item.reports });
     else for (const line of describeItem(item)) output.line(line);
+    return 0;
+  });
+}
+
+/** The extents of all disks, one JSON value a line; nothing of it is kept. */
+export async function printMap(image: string, options: CommonOptions & Trust): Promise<number> {
+  const output = terminalOutput({ json: true, quiet: false });
+  return withDispatcher(options, async (composed) => {
+    const { dispatcher } = composed;
+    dispatcher.watch((event) => {
+      if (event.type !== 'machine-extents') return;
+      const { disk } = event;
+      for (const { offset, length, kind } of event.extents) output.value({ disk, offset, length, kind });
+    });
+    const id = await connectTo(composed, image, options);
+    await dispatcher.perform({ type: 'map-machine', id });
     return 0;
   });
 }

@@ -57,6 +57,7 @@ export function makeProgram(done: (code: number) => void): Command {
 
   addList(program, done);
   addInspect(program, done);
+  addCheck(program, done);
   addConvert(program, done);
   addRun(program, done);
   addHistory(program, done);
@@ -79,6 +80,7 @@ Examples:
   vmferry                                        open the full-screen program
   vmferry convert --sample                       convert the sample machine that comes along
   vmferry inspect disk.vmdk                      what it is and what is inside
+  vmferry check disk.qcow2                       whether its structure is sound
   vmferry convert disk.vmdk --to disk.qcow2      to a disk for QEMU
   vmferry convert machine.ova --to /srv/images   into a folder
   vmferry convert disk.qcow2 --to machine.ova    to a package for VMware or VirtualBox
@@ -117,9 +119,24 @@ function addInspect(program: Command, done: Done): void {
     .option('--from <format>', 'what the image is, where its marks do not say')
     .option('--follow', 'trust names in the image that lead out of its folder')
     .option('--json', 'one JSON value')
-    .action(async (image: string, options: CommonOptions & { follow?: boolean; from?: string }) =>
-      done(await (await import('./inspect.ts')).inspect(image, options)),
+    .option('--map', 'the extents of its disks instead, one JSON value a line')
+    .action(
+      async (image: string, options: CommonOptions & { follow?: boolean; from?: string; map?: boolean }) => {
+        const { inspect, printMap } = await import('./inspect.ts');
+        done(await (options.map === true ? printMap : inspect)(image, options));
+      },
     );
+}
+
+function addCheck(program: Command, done: Done): void {
+  withSecrets(program.command('check'))
+    .argument('<image>', 'a path, or PROFILE:MACHINE')
+    .description('verify the structure of its files: tables, reference counts, overlaps, checksums, chains')
+    .option('--deep', 'read all data as well, so that what is compressed is unpacked')
+    .option('--from <format>', 'what the image is, where its marks do not say')
+    .option('--follow', 'trust names in the image that lead out of its folder')
+    .option('--json', 'one JSON value')
+    .action(async (image: string, options) => done(await (await import('./check.ts')).check(image, options)));
 }
 
 function withConversion(command: Command): Command {

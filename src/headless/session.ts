@@ -94,8 +94,8 @@ function knownFormat(format: string): string {
   });
 }
 
-/** Connects and adds the machine; resolves to its id. Nothing is selected yet. @throws AppError */
-export async function addImage(composed: Composed, image: string, trust: Trust): Promise<string> {
+/** Connects to where the image is; resolves to the machine's name there. @throws AppError */
+export async function connectTo(composed: Composed, image: string, trust: Trust): Promise<string> {
   const { dispatcher } = composed;
   const { environment, profile, machine } = await resolveImage(composed, image);
   await dispatcher.perform({
@@ -107,6 +107,13 @@ export async function addImage(composed: Composed, image: string, trust: Trust):
       ...(trust.from === undefined ? {} : { from: knownFormat(trust.from) }),
     },
   });
-  await dispatcher.perform({ type: 'add-machine', id: machine, select: false });
+  return machine;
+}
+
+/** Connects and adds the machine; resolves to its id. Nothing is selected yet. @throws AppError */
+export async function addImage(composed: Composed, image: string, trust: Trust): Promise<string> {
+  const { dispatcher } = composed;
+  const id = await connectTo(composed, image, trust);
+  await dispatcher.perform({ type: 'add-machine', id, select: false });
   return dispatcher.getState().machines.items.at(-1)!.machine.id;
 }

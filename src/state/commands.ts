@@ -40,6 +40,11 @@ export type Command =
   | { readonly type: 'stop-list' }
   /** Adds one machine by its id; on this computer a path. */
   | { readonly type: 'add-machine'; readonly id: string; readonly select: boolean }
+  /** Verifies the structure of its images; with `deep` all data is read as well. Need not be in the list. */
+  | { readonly type: 'check-machine'; readonly id: string; readonly deep: boolean }
+  | { readonly type: 'stop-check' }
+  /** Tells the extents of its disks, as `machine-extents` events. */
+  | { readonly type: 'map-machine'; readonly id: string }
   | { readonly type: 'select'; readonly ids: readonly string[] }
   // Configuration
   | { readonly type: 'draft'; readonly change: DraftChange }

@@ -1,4 +1,5 @@
 /** Facts. `reduce` makes the next state of them; the journal and `--json` print some. Never a secret. */
+import type { MachineCheck } from '../model/check-report.ts';
 import type { Failure } from '../model/errors.ts';
 import type { GuestReport } from '../model/guest-report.ts';
 import type { ImageInfo } from '../model/image-info.ts';
@@ -61,6 +62,21 @@ export type Event =
       readonly images: Readonly<Record<string, ImageInfo>>;
       readonly reports: Readonly<Record<string, GuestReport>>;
       readonly failure?: Failure;
+    }
+  /** What a check is doing, and how much of that is done (0 to 1). */
+  | { readonly type: 'machine-check'; readonly id: string; readonly step: string; readonly share?: number }
+  /** Without a result: it was given up. */
+  | { readonly type: 'machine-checked'; readonly id: string; readonly result?: MachineCheck }
+  /** A piece of a map: not kept. */
+  | {
+      readonly type: 'machine-extents';
+      readonly machine: string;
+      readonly disk: string;
+      readonly extents: readonly {
+        readonly kind: 'data' | 'zero' | 'hole';
+        readonly offset: number;
+        readonly length: number;
+      }[];
     }
   /** These belong to other machines in the list (extents, parents). */
   | { readonly type: 'machines-merged'; readonly ids: readonly string[] }

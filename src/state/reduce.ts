@@ -56,6 +56,14 @@ export function reduce(state: State, event: Event): State {
     case 'machine-survey':
     case 'machine-surveyed':
       return withItems(state, reduceItems(state.machines.items, event));
+    case 'machine-check':
+    case 'machine-checked':
+      return withItems(
+        state,
+        state.machines.items.map((item) => withCheck(item, event)),
+      );
+    case 'machine-extents':
+      return state;
     case 'machines-merged':
     case 'machines-gone': {
       const gone = new Set(event.ids);
@@ -137,6 +145,18 @@ function reduceConnection(state: State, event: ConnectionEvent): State {
     case 'connect-failed':
       return { ...state, connection: { ...of, status: 'failed', failure: event.failure } };
   }
+}
+
+type CheckEvent = Extract<Event, { type: 'machine-check' | 'machine-checked' }>;
+
+function withCheck(item: MachineItem, event: CheckEvent): MachineItem {
+  if (item.machine.id !== event.id) return item;
+  const { check: _, ...rest } = item;
+  if (event.type === 'machine-check') {
+    const { step, share } = event;
+    return { ...rest, check: { status: 'busy', step, ...(share === undefined ? {} : { share }) } };
+  }
+  return event.result === undefined ? rest : { ...rest, check: { status: 'done', result: event.result } };
 }
 
 type MachineEvent = Extract<Event, { type: 'machine-found' | 'machine-survey' | 'machine-surveyed' }>;

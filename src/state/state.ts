@@ -1,4 +1,5 @@
 /** Everything the screens show, as plain data: no socket, no handle, no secret. Changed by `reduce` alone. */
+import type { MachineCheck } from '../model/check-report.ts';
 import type { Failure } from '../model/errors.ts';
 import type { Field } from '../model/field.ts';
 import type { Finding } from '../model/finding.ts';
@@ -78,7 +79,13 @@ export interface MachineItem {
   /** By disk id: what the image is, and what is inside it. */
   readonly images: Readonly<Record<string, ImageInfo>>;
   readonly reports: Readonly<Record<string, GuestReport>>;
+  /** What a check of its images is doing, or has found. */
+  readonly check?: MachineItemCheck;
 }
+
+export type MachineItemCheck =
+  | { readonly status: 'busy'; readonly step: string; readonly share?: number }
+  | { readonly status: 'done'; readonly result: MachineCheck };
 
 /** What the machine starts by, as far as its disks tell; the first one that does decides. */
 export const firmwareOf = ({ machine, reports }: MachineItem): Firmware['kind'] | undefined =>

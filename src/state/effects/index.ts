@@ -4,6 +4,7 @@ import type { Effect, Lane } from '../dispatcher.ts';
 import * as credentials from './credentials.ts';
 import * as environment from './environment.ts';
 import * as history from './history.ts';
+import * as looking from './looking.ts';
 import * as machines from './machines.ts';
 import * as planning from './planning.ts';
 import * as running from './running.ts';
@@ -29,6 +30,9 @@ export const effects: { readonly [T in Exclude<Command['type'], 'terminate'>]: E
   list: { run: machines.list, lane: 'list' },
   'stop-list': { run: machines.stopList },
   'add-machine': { run: machines.addMachine },
+  'check-machine': { run: looking.check, lane: 'check' },
+  'stop-check': { run: (_, { abort }) => abort('check') },
+  'map-machine': { run: looking.map },
   select: { run: planning.select, lane: 'plan' },
   draft: { run: planning.draft, lane: 'plan' },
   'edit-machine': { run: planning.editMachine, lane: 'plan' },

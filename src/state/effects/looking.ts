@@ -1,0 +1,49 @@
+/** Looking closely at one machine: whether its images are sound, and what its disks consist of. */
+import { checkMachine } from '../../convert/check-machine.ts';
+import { mapMachine } from '../../convert/map-machine.ts';
+import { sourceOf } from '../../convert/open-machine.ts';
+import { AppError } from '../../model/errors.ts';
+import type { Effect, EffectContext } from '../dispatcher.ts';
+import { trustOf } from './connection.ts';
+
+/** Milliseconds between two events that only say how far it is. */
+const eventEvery = 100;
+
+function sessionOf({ live }: EffectContext) {
+  if (live.session !== undefined) return live.session;
+  throw new AppError('usage', 'no environment is connected', {
+    hint: 'choose one on the Environment screen',
+  });
+}
+
+export const check: Effect<'check-machine'> = async ({ id, deep }, context) => {
+  const { emit, signal, services } = context;
+  const { session, settings } = sessionOf(context);
+  let told = 0;
+  let before = '';
+  const report = (step: string, share?: number) => {
+    const now = Date.now();
+    if (step === before && now - told < eventEvery) return;
+    told = now;
+    before = step;
+    emit({ type: 'machine-check', id, step, ...(share === undefined ? {} : { share }) });
+  };
+  try {
+    report('looking at its disks');
+    const machine = await sourceOf(session).inspect(id, signal);
+    const result = await checkMachine(session, machine, { ...trustOf(settings), signal, deep, report });
+    emit({ type: 'machine-checked', id, result: services.redactor.redactData(result) });
+  } catch (error) {
+    emit({ type: 'machine-checked', id });
+    throw error;
+  }
+};
+
+export const map: Effect<'map-machine'> = async ({ id }, context) => {
+  const { emit, signal } = context;
+  const { session, settings } = sessionOf(context);
+  const machine = await sourceOf(session).inspect(id, signal);
+  for await (const found of mapMachine(session, machine, trustOf(settings), signal)) {
+    emit({ type: 'machine-extents', machine: id, disk: found.disk, extents: found.extents });
+  }
+};
