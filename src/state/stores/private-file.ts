@@ -78,8 +78,8 @@ export async function withLock<T>(path: string, change: (stillOurs: () => void) 
   let release: () => Promise<void>;
   try {
     await ensurePrivateFolder(dirname(path));
-    const { lock } = await import('proper-lockfile');
-    release = await lock(path, {
+    const { default: lockfile } = await import('proper-lockfile');
+    release = await lockfile.lock(path, {
       realpath: false,
       stale: STALE_MS,
       retries: RETRIES,
