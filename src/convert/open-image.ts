@@ -14,6 +14,10 @@ export interface OpenImageOptions {
   readonly follow: boolean;
   /** Overrides probing for the first layer. */
   readonly format?: string | undefined;
+  /** Of the first layer: its internal snapshot to open instead of the current state. */
+  readonly snapshot?: string | undefined;
+  /** See `OpenContext.secret`. */
+  readonly secret?: ((what: string) => Promise<string>) | undefined;
   /** Called for each layer before it is opened, the image first; what it asks the context for is its to close. */
   readonly visit?: (codec: Codec, source: ByteSource, context: OpenContext) => Promise<void>;
 }
@@ -46,11 +50,21 @@ async function openLayer(
     const codec = await chooseCodec(disk, format, options);
     await options.visit?.(codec, source, contextFor(disk, options, chain, []));
     const image = await codec.open(source, contextFor(disk, options, chain, opened));
+    if (above.length === 0) checkSnapshot(image, options.snapshot);
     return format === undefined && codec.id === 'raw' ? withGuess(image) : image;
   } catch (error) {
     await Promise.all(opened.map((s) => s.close()));
     throw error;
   }
+}
+
+/** @throws AppError `unsupported` when another state than the one that is wanted was opened. */
+function checkSnapshot(image: OpenImage, wanted: string | undefined): void {
+  if (wanted === undefined || image.info.details.snapshot === wanted) return;
+  throw new AppError('unsupported', `${image.info.format} has no internal snapshots`, {
+    where: image.info.files[0] ?? '',
+    hint: 'leave out --snapshot',
+  });
 }
 
 async function chooseCodec(
@@ -115,6 +129,8 @@ function contextFor(
   const neighbours = disk.neighbours?.bind(disk);
   return {
     ...(options.signal === undefined ? {} : { signal: options.signal }),
+    ...(options.secret === undefined ? {} : { secret: options.secret }),
+    ...(options.snapshot === undefined || chain.length > 1 ? {} : { snapshot: options.snapshot }),
     async sibling(name) {
       const found = await disk.sibling(name);
       opened.push(found.source);

@@ -43,13 +43,14 @@ export const packedWith = (error: unknown): Wrapper | undefined =>
 /** @throws AppError */
 export async function openMachineDisk(
   session: Session,
-  source: Pick<PlanSource, 'machine' | 'follow' | 'format'>,
+  source: Pick<PlanSource, 'machine' | 'follow' | 'format' | 'snapshot'>,
   machine: Machine,
   diskId: string,
   options: OpenMachineOptions,
 ): Promise<OpenImage> {
   const disk = await sourceOf(session).open({ ...machine, id: source.machine }, diskId, options.signal);
-  const how = { signal: options.signal, follow: source.follow, format: source.format };
+  const { follow, format, snapshot } = source;
+  const how = { signal: options.signal, follow, format, snapshot, secret: session.secret?.bind(session) };
   try {
     const wrapper = disk.gzip ? 'gzip' : await detectWrapper(disk.source, options.signal);
     if (wrapper === undefined) return await openImage(disk, how);

@@ -66,6 +66,7 @@ const schema = z.object({
     machine: text,
     follow: z.boolean(),
     format: text.optional(),
+    snapshot: text.optional(),
   }),
   machine,
   destination: z.object({

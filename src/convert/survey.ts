@@ -21,7 +21,7 @@ export interface Survey {
 }
 
 /** As in the source of a plan. */
-export type SurveyOptions = Pick<PlanSource, 'follow' | 'format'>;
+export type SurveyOptions = Pick<PlanSource, 'follow' | 'format' | 'snapshot'>;
 
 /** @throws AppError `cancelled` only; what goes wrong with a disk is in the answer. */
 export async function surveyMachine(

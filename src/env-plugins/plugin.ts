@@ -97,6 +97,8 @@ export interface DestinationRole {
 export interface Session {
   readonly source?: SourceRole;
   readonly destination?: DestinationRole;
+  /** A secret that an image asks for (`passphrase`), set by who opened the session. @throws AppError `auth`. */
+  secret?(key: string): Promise<string>;
   close(): Promise<void>;
 }
 

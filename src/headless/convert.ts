@@ -30,6 +30,7 @@ export interface ConvertOptions extends CommonOptions {
   readonly without?: readonly string[];
   readonly follow?: boolean;
   readonly from?: string;
+  readonly snapshot?: string;
   readonly force?: boolean;
   readonly sync?: boolean;
   readonly dryRun?: boolean;

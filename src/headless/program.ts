@@ -4,6 +4,7 @@ import { toAppError, toFailure } from '../model/errors.ts';
 import { packageVersion } from '../package-root.ts';
 import { exitCode } from './exit-codes.ts';
 import { terminalOutput } from './output.ts';
+import type { Trust } from './session.ts';
 
 /** Options that every command has. */
 export interface CommonOptions {
@@ -117,15 +118,14 @@ function addInspect(program: Command, done: Done): void {
     .argument('<image>', 'a path, or PROFILE:MACHINE')
     .description('what it is: format, sizes, layers, partitions, systems')
     .option('--from <format>', 'what the image is, where its marks do not say')
+    .option('--snapshot <name>', 'its internal snapshot of this name or id, not the current state')
     .option('--follow', 'trust names in the image that lead out of its folder')
     .option('--json', 'one JSON value')
     .option('--map', 'the extents of its disks instead, one JSON value a line')
-    .action(
-      async (image: string, options: CommonOptions & { follow?: boolean; from?: string; map?: boolean }) => {
-        const { inspect, printMap } = await import('./inspect.ts');
-        done(await (options.map === true ? printMap : inspect)(image, options));
-      },
-    );
+    .action(async (image: string, options: CommonOptions & Trust & { map?: boolean }) => {
+      const { inspect, printMap } = await import('./inspect.ts');
+      done(await (options.map === true ? printMap : inspect)(image, options));
+    });
 }
 
 function addCheck(program: Command, done: Done): void {
@@ -158,6 +158,7 @@ function withConversion(command: Command): Command {
     .addOption(new Option('--firmware <kind>', 'firmware').choices(['bios', 'uefi']))
     .option('--without <disk>', 'leave a disk behind (its name or id); several times', collect)
     .option('--from <format>', 'what the image is, where its marks do not say')
+    .option('--snapshot <name>', 'its internal snapshot of this name or id, not the current state')
     .option('--follow', 'trust names in the image that lead out of its folder')
     .option('--force', 'replace files of the same name')
     .option('--sync', 'flush to the medium before the names become final')

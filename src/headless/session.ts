@@ -84,6 +84,7 @@ export async function resolveImage({ services }: Composed, image: string): Promi
 export interface Trust {
   readonly follow?: boolean;
   readonly from?: string;
+  readonly snapshot?: string;
 }
 
 function knownFormat(format: string): string {
@@ -105,6 +106,7 @@ export async function connectTo(composed: Composed, image: string, trust: Trust)
     settings: {
       ...(trust.follow === true ? { follow: 'yes' } : {}),
       ...(trust.from === undefined ? {} : { from: knownFormat(trust.from) }),
+      ...(trust.snapshot === undefined ? {} : { snapshot: trust.snapshot }),
     },
   });
   return machine;

@@ -17,6 +17,8 @@ export interface PlanSource {
   readonly follow: boolean;
   /** The format of the disks where their marks don't say it, or say it wrong; probed otherwise. */
   readonly format?: string;
+  /** The internal snapshot of the disks that is wanted instead of their current state: an id or a name. */
+  readonly snapshot?: string;
 }
 
 export interface PlanDestination {

@@ -19,9 +19,10 @@ export async function settingsFor(
 }
 
 /** How the session's images are to be opened: what the user said with the settings. */
-export const trustOf = (settings: Settings): Pick<PlanSource, 'follow' | 'format'> => ({
+export const trustOf = (settings: Settings): Pick<PlanSource, 'follow' | 'format' | 'snapshot'> => ({
   follow: settings.follow === 'yes',
   ...(settings.from === undefined || settings.from === '' ? {} : { format: settings.from }),
+  ...(settings.snapshot === undefined || settings.snapshot === '' ? {} : { snapshot: settings.snapshot }),
 });
 
 export async function openSession(
@@ -43,7 +44,8 @@ export async function openSession(
     secret: (key) => secretFor(context, request.profile, key),
     confirm: (question) => ask(context, services.redactor.redact(question), signal),
   };
-  return plugin.connect(request.settings, pluginContext);
+  const session = await plugin.connect(request.settings, pluginContext);
+  return Object.assign(session, { secret: pluginContext.secret });
 }
 
 /** A connector for runs: each opens sessions of its own. */
