@@ -107,17 +107,11 @@ export class SpaceMap {
   readonly #unit: number;
   readonly #pages = new Map<number, Page | typeof full>();
   #partial = 0;
-  #taken = 0;
 
   constructor(source: Pick<ByteSource, 'name' | 'size'>, unitBytes: number, notes: CheckNotes) {
     this.#source = source;
     this.#unit = unitBytes;
     this.#notes = notes;
-  }
-
-  /** Units taken so far. */
-  get taken(): number {
-    return this.#taken;
   }
 
   /**
@@ -158,26 +152,25 @@ export class SpaceMap {
     return free;
   }
 
-  /** Whether none of the units was taken before. */
+  /**
+   * Whether none of the units was taken before. Ends at the first one that was: else a table of many entries on one
+   * place would cost the file's size for each.
+   */
   #mark(first: number, end: number): boolean {
-    let fresh = true;
     for (let at = first; at < end; ) {
       const index = Math.floor(at / pageUnits);
       const stop = Math.min(end, (index + 1) * pageUnits);
       const page = this.#pages.get(index) ?? this.#page(index);
-      if (page === full) fresh = false;
-      else {
-        const set = page.set(at - index * pageUnits, stop - index * pageUnits);
-        this.#taken += set;
-        if (set < stop - at) fresh = false;
-        if (page.count === pageUnits) {
-          this.#pages.set(index, full);
-          this.#partial--;
-        }
+      if (page === full) return false;
+      const set = page.set(at - index * pageUnits, stop - index * pageUnits);
+      if (page.count === pageUnits) {
+        this.#pages.set(index, full);
+        this.#partial--;
       }
+      if (set < stop - at) return false;
       at = stop;
     }
-    return fresh;
+    return true;
   }
 
   #page(index: number): Page {
@@ -200,7 +193,7 @@ class Page {
     return ((this.#bits[unit >> 3]! >> (unit & 7)) & 1) === 1;
   }
 
-  /** Sets [from, to); resolves to how many were not set. */
+  /** Sets [from, to) up to the first that is set already; resolves to how many. */
   set(from: number, to: number): number {
     const before = this.count;
     for (let unit = from; unit < to; ) {
@@ -211,10 +204,9 @@ class Page {
         unit += 8;
         continue;
       }
-      if (!this.has(unit)) {
-        this.#bits[byte]! |= 1 << (unit & 7);
-        this.count++;
-      }
+      if (this.has(unit)) break;
+      this.#bits[byte]! |= 1 << (unit & 7);
+      this.count++;
       unit++;
     }
     return this.count - before;

@@ -57,6 +57,9 @@ export async function survive(
     },
   };
   await codec.probe(source);
+  await codec.check?.(source, context).catch((error) => {
+    if (!(error instanceof AppError) || error.kind === 'bug') throw error;
+  });
   try {
     const disk = await codec.open(source, context);
     const target = Buffer.alloc(MiB);

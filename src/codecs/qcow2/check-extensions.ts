@@ -3,7 +3,7 @@ import { checkRange, readBytes } from '../../io/byte-source.ts';
 import { safeNumber } from '../../io/struct.ts';
 import { AppError } from '../../model/errors.ts';
 import { MiB } from '../../model/units.ts';
-import { type CheckState, referAligned } from './check-tables.ts';
+import { type CheckState, isAffordable, referAligned } from './check-tables.ts';
 import { headerV3 } from './layout.ts';
 
 const bitmapsType = 0x23852875;
@@ -62,6 +62,7 @@ async function referBitmaps(state: CheckState, data: Buffer): Promise<void> {
 async function referBitmap(state: CheckState, what: string, offset: number, entries: number): Promise<void> {
   const { source, header, notes, signal } = state;
   if (entries > mostTableEntries) return notes.error('bitmaps', `${what} has a table of ${entries} entries`);
+  if (!isAffordable(state, entries * 8)) return;
   if (!referAligned(state, `the table of ${what}`, offset, entries * 8)) return;
   checkRange(source, offset, entries * 8);
   for (let from = 0; from < entries; from += MiB / 8) {

@@ -24,6 +24,8 @@ export interface CheckState {
   readonly clusters: number;
   readonly counts: ReferenceCounts;
   readonly tables: Map<number, TableUse>;
+  /** Of tables read so far: more than the file has bytes can only be tables on one another. */
+  tableBytes: number;
   readonly facts: { allocated: number; compressed: number; fragmented: number };
 }
 
@@ -61,10 +63,19 @@ interface L1 {
   readonly active: boolean;
 }
 
+/** Whether a table may be read, by what was read before. */
+export function isAffordable(state: CheckState, bytes: number): boolean {
+  state.tableBytes += bytes;
+  if (state.tableBytes <= state.source.size) return true;
+  state.notes.error('overlap', 'there are more tables than the file has room for');
+  return false;
+}
+
 export async function countTables(state: CheckState, l1: L1): Promise<void> {
   const { source, notes, header, signal } = state;
   const { what, offset, entries, active } = l1;
-  if (entries === 0 || !referAligned(state, what, offset, entries * 8)) return;
+  if (entries === 0 || !isAffordable(state, entries * 8) || !referAligned(state, what, offset, entries * 8))
+    return;
   if (offset + entries * 8 > source.size) return notes.error('outside', `${what} is cut short`);
   const table = await readBytes(source, offset, entries * 8, signal);
   for (let i = 0; i < entries; i++) {

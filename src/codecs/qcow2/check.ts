@@ -25,6 +25,7 @@ export async function checkQcow2(source: ByteSource, context: OpenContext): Prom
     clusters: Math.ceil(source.size / header.clusterBytes),
     counts: new ReferenceCounts(),
     tables: new Map(),
+    tableBytes: 0,
     facts: { allocated: 0, compressed: 0, fragmented: 0 },
   };
   referTables(state, 'header', 0, header.clusterBytes);
