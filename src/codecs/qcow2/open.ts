@@ -23,7 +23,7 @@ export async function openQcow2(source: ByteSource, context: OpenContext): Promi
   const current = await readHeader(source, signal);
   const snapshots = await readSnapshots(source, current, signal);
   const { snapshot } = context;
-  const header = snapshot === undefined ? current : headerAt(current, snapshots, snapshot, source.name);
+  const header = snapshot === undefined ? current : headerAt(current, snapshots, snapshot, source);
   const l1Bytes = header.l1Entries * 8;
   const l1 = l1Bytes === 0 ? Buffer.alloc(0) : await readBytes(source, header.l1TableOffset, l1Bytes, signal);
   const decrypt =

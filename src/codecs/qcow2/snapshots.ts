@@ -81,8 +81,9 @@ export function headerAt(
   header: Header,
   snapshots: readonly Snapshot[],
   wanted: string,
-  where: string,
+  source: ByteSource,
 ): Header {
+  const where = source.name;
   const snapshot = snapshots.find((s) => s.id === wanted) ?? snapshots.find((s) => s.name === wanted);
   if (snapshot === undefined) {
     const names = snapshots.map((s) => s.name || s.id);
@@ -94,7 +95,8 @@ export function headerAt(
   const { l1TableOffset, l1Size, size = header.size } = snapshot;
   const entryBytes = header.extendedL2 ? 16 : 8;
   const l1Entries = Math.ceil(size / ((header.clusterBytes / entryBytes) * header.clusterBytes));
-  if (l1Entries > l1Size || l1Size * 8 > maximumL1Bytes || l1TableOffset % header.clusterBytes !== 0) {
+  const misplaced = l1TableOffset % header.clusterBytes !== 0 || l1TableOffset > source.size - l1Entries * 8;
+  if (l1Entries > l1Size || l1Size * 8 > maximumL1Bytes || misplaced) {
     const message = `snapshot "${snapshot.name}": L1 table of ${l1Size} entries at ${l1TableOffset}, for ${formatBytes(size)}`;
     throw new AppError('corrupt', message, { where });
   }
