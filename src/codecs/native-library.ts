@@ -39,6 +39,7 @@ export function loadLibrary(names: Partial<Record<NodeJS.Platform, readonly stri
 export function callAsync(native: Native, ...args: unknown[]): Promise<number> {
   return new Promise((resolve, reject) => {
     native.async(...args, (error: unknown, result: number | bigint) => {
+      args.length = 0; // until here they are held: the collector must not take a buffer that is being written to
       if (error === null || error === undefined) resolve(Number(result));
       else reject(error);
     });
