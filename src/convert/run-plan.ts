@@ -3,7 +3,6 @@ import type { OpenImage } from '../codecs/codec.ts';
 import { codecById } from '../codecs/registry.ts';
 import type { Delivery, DeliveryRequest, Session } from '../env-plugins/plugin.ts';
 import { allocatedBytes, counted } from '../io/disk.ts';
-import { pour } from '../io/encoded-file.ts';
 import { throwIfAborted } from '../io/in-order.ts';
 import { AppError } from '../model/errors.ts';
 import { findingText, worst } from '../model/finding.ts';
@@ -18,7 +17,7 @@ import { openMachineDisk } from './open-machine.ts';
 import { packaged } from './package-delivery.ts';
 import { ProgressMeter, type ProgressReport } from './progress.ts';
 import type { Connector } from './sessions.ts';
-import { outputName, wrappedSink } from './wrapped-output.ts';
+import { outputName, pourWrapped } from './wrapped-output.ts';
 
 export interface ConversionDisk {
   readonly id: string;
@@ -229,7 +228,7 @@ async function provide(
         context.emit({ type: 'step', text: `writing ${name.wrapped(file.name)}` });
         const size = file.size === undefined || name.wrapper !== undefined ? {} : { size: file.size };
         const sink = await delivery.sink({ name: name.wrapped(file.name), ...size });
-        bytesWritten += await pour(file, await wrappedSink(sink, name), context.signal);
+        bytesWritten += await pourWrapped(file, sink, name, context.signal);
         context.emit({
           type: 'log',
           level: 'info',

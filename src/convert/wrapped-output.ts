@@ -1,7 +1,7 @@
 /** A disk written compressed as a whole, as its name says: `disk.raw.gz`, `.zst`, `.xz`. */
 import { compressedRoom, zstdCompress } from '../codecs/compression.ts';
 import type { ByteSink } from '../io/byte-source.ts';
-import type { EncodedFile } from '../io/encoded-file.ts';
+import { type EncodedFile, pour } from '../io/encoded-file.ts';
 import { packedSink } from '../io/wrappers/packed-sink.ts';
 import { canPack, type PackedWrapper, packerFor } from '../io/wrappers/packers.ts';
 import { splitWrapperName } from '../io/wrappers/wrapper.ts';
@@ -48,9 +48,23 @@ export function wrapperFindings(name: string, files: readonly EncodedFile[]): Fi
   ];
 }
 
-/** The destination's sink with the compression in front of it. */
-export async function wrappedSink(sink: ByteSink, { wrapper }: OutputName): Promise<ByteSink> {
-  if (wrapper === undefined) return sink;
+/** `pour`, with the compression in front of the destination's sink. @returns the size of what was written there. */
+export async function pourWrapped(
+  file: EncodedFile,
+  sink: ByteSink,
+  { wrapper }: OutputName,
+  signal: AbortSignal,
+): Promise<number> {
+  if (wrapper === undefined) return pour(file, sink, signal);
+  let written = 0;
+  const inner: ByteSink = {
+    ...sink,
+    finish(size, modifiedAt) {
+      written = size;
+      return sink.finish(size, modifiedAt);
+    },
+  };
   const zstd = (block: Buffer) => zstdCompress(block, Buffer.allocUnsafe(compressedRoom(block.length)), 0);
-  return packedSink(sink, await packerFor(wrapper, zstd));
+  await pour(file, packedSink(inner, await packerFor(wrapper, zstd)), signal);
+  return written;
 }

@@ -153,13 +153,18 @@ export function concatenated(parts: readonly Disk[]): Disk {
     starts.push(size);
     size += part.size;
   }
-  const pieces = (from: number, to: number) =>
-    parts.flatMap((part, i) => {
+  const pieces = (from: number, to: number) => {
+    const out: { part: Disk; at: number; offset: number; length: number }[] = [];
+    // There may be thousands of parts.
+    for (let i = lastStartingBy(starts, from); i < parts.length && starts[i]! < to; i++) {
+      const part = parts[i]!;
       const start = starts[i]!;
       const a = Math.max(from, start);
       const b = Math.min(to, start + part.size);
-      return a < b ? [{ part, at: a - start, offset: a, length: b - a }] : [];
-    });
+      if (a < b) out.push({ part, at: a - start, offset: a, length: b - a });
+    }
+    return out;
+  };
   return {
     size,
     sectorSize: parts[0]?.sectorSize ?? 512,
@@ -182,6 +187,18 @@ export function concatenated(parts: readonly Disk[]): Disk {
       await Promise.all(parts.map((part) => part.close()));
     },
   };
+}
+
+/** The last of the ascending `starts` that is not behind `offset`. */
+function lastStartingBy(starts: readonly number[], offset: number): number {
+  let low = 0;
+  let high = starts.length - 1;
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (starts[middle]! <= offset) low = middle;
+    else high = middle - 1;
+  }
+  return Math.max(0, low);
 }
 
 /** The disk with `onRead(bytes)` called after each finished read. The one place where progress is counted. */

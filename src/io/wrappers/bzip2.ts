@@ -70,6 +70,13 @@ class Bits {
     if (this.at - ((this.#count - count) >> 3) > this.#bytes.length) throw damaged('it is cut short');
   }
 
+  /** Takes all that is left. */
+  restIsZero(): boolean {
+    const rest = this.#bytes.subarray(this.at);
+    this.at = this.#bytes.length;
+    return rest.every((byte) => byte === 0);
+  }
+
   toByte(): void {
     this.#count -= this.#count & 7;
     // Whole bytes that were looked at go back.
@@ -115,10 +122,12 @@ export class Bunzip2 {
     if (last && this.#streams === 0) throw damaged('no stream in it');
   }
 
-  /** @returns false for what follows the last stream and is no stream: it is ignored, as bzip2 does. */
+  /** @returns false for zeros behind the last stream. Anything else may be a stream that was damaged. */
   #header(): boolean {
     if (this.#bits.left < 4) return this.#notStream();
-    if (this.#bits.read(24) !== 0x425a68) return this.#notStream();
+    const mark = this.#bits.read(24);
+    if (mark === 0) return this.#notStream();
+    if (mark !== 0x425a68) throw damaged('no stream where one was expected');
     const level = this.#bits.read(8) - 0x30;
     if (level < 1 || level > 9) throw damaged(`block size ${level}`);
     this.#level = level;
@@ -130,7 +139,7 @@ export class Bunzip2 {
   #notStream(): false {
     if (this.#streams === 0) throw damaged('no stream in it');
     this.#bits.toByte();
-    this.#bits.at += this.#bits.left;
+    if (!this.#bits.restIsZero()) throw damaged('what follows the stream is no stream');
     return false;
   }
 

@@ -20,7 +20,10 @@ export async function* unwrap(
   signal?: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
   try {
-    yield* unwrappers[wrapper](source, signal);
+    for await (const bytes of unwrappers[wrapper](source, signal)) {
+      throwIfAborted(signal);
+      yield bytes;
+    }
   } catch (error) {
     throw told(error, source.name, wrapper);
   }
@@ -65,12 +68,10 @@ async function* unxz(source: ByteSource, signal: AbortSignal | undefined): Async
 }
 
 async function* bunzip2(source: ByteSource, signal: AbortSignal | undefined): AsyncGenerator<Buffer> {
+  if (source.size === 0) throw new AppError('corrupt', 'bzip2: no stream in it');
   const decoder = new Bunzip2();
   for await (const { bytes, last } of piecesOf(source, MiB, signal)) {
-    for (const out of decoder.push(bytes, last)) {
-      throwIfAborted(signal);
-      yield out;
-    }
+    yield* decoder.push(bytes, last);
     await new Promise((resolve) => setImmediate(resolve)); // a block takes long: others have their turn
   }
 }
@@ -101,6 +102,7 @@ interface Piece {
 
 async function* piecesOf(source: ByteSource, size: number, signal?: AbortSignal): AsyncGenerator<Piece> {
   for (let at = 0; at < source.size; at += size) {
+    throwIfAborted(signal);
     const length = Math.min(size, source.size - at);
     yield { bytes: await readBytes(source, at, length, signal), last: at + length === source.size };
   }
