@@ -41,6 +41,7 @@ npm run --silent build || { echo '0 passed, 1 failed'; exit 1; }
 fail=0
 npx tsc -p . || fail=1
 npx biome check . || fail=1
+npx tsx scripts/fuzz.ts --seconds 20 --seed $((RANDOM * 100)) || fail=1
 report=$(mktemp)
 npx vitest run --reporter=default --reporter=json --outputFile.json="$report" || fail=1
 node -e '
