@@ -76,7 +76,7 @@ function layerLines({ format, files, errors, errorCount, leaks, warnings, facts 
     ...(leaks === undefined || leaks.count === 0
       ? []
       : [
-          `  remark: ${leaks.count} clusters (${formatBytes(leaks.bytes)}) leaked: they are in no use, and do no harm`,
+          `  remark: ${leaks.count} ${leaks.count === 1 ? 'cluster' : 'clusters'} (${formatBytes(leaks.bytes)}) leaked: in no use, which does no harm`,
         ]),
     ...warnings.map((finding) => `  ${findingLine(finding)}`),
   ];

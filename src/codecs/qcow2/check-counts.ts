@@ -40,7 +40,7 @@ export async function compareCounts(state: CheckState, blocks: Float64Array): Pr
       else {
         notes.error(
           'refcount',
-          `the cluster at ${cluster * clusterBytes} has a count of ${found}, and ${expected} references`,
+          `the cluster at ${cluster * clusterBytes} has a reference count of ${found}, ${expected} expected`,
         );
       }
     }

@@ -1,5 +1,6 @@
 /** One machine in full, as lines: pure. The most useful lines come first, for a pane that shows only some. */
 import { describeFailure } from '../../model/errors.ts';
+import { findingText } from '../../model/finding.ts';
 import type { GuestPartition, GuestReport } from '../../model/guest-report.ts';
 import type { ImageInfo } from '../../model/image-info.ts';
 import type { Machine, MachineDisk } from '../../model/machine.ts';
@@ -21,6 +22,7 @@ export function detailLines(item: MachineItem): Line[] {
   ];
   return [
     ...failureLines(item),
+    ...checkLines(item),
     machine.id,
     ...(machine.system === undefined ? [] : [`System: ${systemInWords(machine)}`]),
     `Machine: ${hardwareInWords(machine)}`,
@@ -33,6 +35,28 @@ export function detailLines(item: MachineItem): Line[] {
 
 function failureLines({ failure }: MachineItem): PaneLine[] {
   return failure === undefined ? [] : [{ text: `ERROR: ${describeFailure(failure)}`, tone: 'error' }];
+}
+
+function checkLines({ check }: MachineItem): Line[] {
+  if (check === undefined) return [];
+  if (check.status === 'busy') {
+    const share = check.share === undefined ? '' : `, ${Math.floor(check.share * 100)} %`;
+    return [`Check: ${check.step}${share}`];
+  }
+  const { disks, manifest } = check.result;
+  const failures = [...disks.map((disk) => disk.failure), manifest?.failure].filter((f) => f !== undefined);
+  const layers = disks.flatMap((disk) => disk.layers);
+  const count = layers.reduce((sum, layer) => sum + layer.errorCount, failures.length);
+  const leaks = layers.reduce((sum, layer) => sum + (layer.leaks?.bytes ?? 0), 0);
+  if (count === 0) {
+    return [`Check: no errors${leaks === 0 ? '' : `; ${formatBytes(leaks)} leaked, which does no harm`}`];
+  }
+  const error = (text: string): PaneLine => ({ text, tone: 'error' });
+  return [
+    error(`Check: ${count} ${count === 1 ? 'error' : 'errors'}`),
+    ...failures.map((failure) => error(`  ${describeFailure(failure)}`)),
+    ...layers.flatMap((layer) => layer.errors.map((found) => error(`  ${findingText(found)}`))),
+  ];
 }
 
 function systemInWords({ system }: Machine): string {

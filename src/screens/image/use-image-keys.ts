@@ -1,3 +1,4 @@
+import type { Command } from '../../state/commands.ts';
 import type { DispatcherPort } from '../../state/port.ts';
 import type { State } from '../../state/state.ts';
 import { type KeyBinding, useKeys } from '../screen.ts';
@@ -37,6 +38,7 @@ function listKeys({ port, state, row, sort, setMode, turnSort }: ImageKeys): Key
   const offline = state.connection.status === 'connected' ? undefined : 'no environment is open; press 2';
   const fields = environmentFields(state);
   const listing = state.machines.status === 'listing';
+  const checking = state.machines.items.some((item) => item.check?.status === 'busy');
   return [
     {
       key: 'enter',
@@ -68,6 +70,14 @@ function listKeys({ port, state, row, sort, setMode, turnSort }: ImageKeys): Key
     },
     { key: 's', label: 'sort', help: `sort otherwise; by ${sort} now`, quiet: true, run: turnSort },
     {
+      key: 'v',
+      label: checking ? 'stop verifying' : 'verify',
+      help: checking ? 'stop the check' : 'check the structure of its files; what is found is in the details',
+      quiet: true,
+      reason: offline ?? (row === undefined ? 'the list is empty' : undefined),
+      run: () => void port.dispatch(checkCommand(checking, row)),
+    },
+    {
       key: 'r',
       label: listing ? 'stop' : 'refresh',
       help: listing ? 'stop looking for machines' : 'look for machines again',
@@ -77,6 +87,9 @@ function listKeys({ port, state, row, sort, setMode, turnSort }: ImageKeys): Key
     },
   ];
 }
+
+const checkCommand = (checking: boolean, row: MachineRow | undefined): Command =>
+  checking || row === undefined ? { type: 'stop-check' } : { type: 'check-machine', id: row.id, deep: false };
 
 async function goOn(port: DispatcherPort, state: State, row: MachineRow | undefined): Promise<void> {
   if (state.selected.length === 0 && row !== undefined) void port.dispatch({ type: 'select', ids: [row.id] });
