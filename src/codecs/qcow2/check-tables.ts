@@ -135,13 +135,13 @@ function walkTable(state: CheckState, table: Buffer, offset: number, use: TableU
     if (table.readUInt32BE(at) === 0 && table.readUInt32BE(at + 4) === 0 && !header.extendedL2) continue;
     const entry = notes.entry(() => l2Entry(table, at, header.clusterBits, where));
     if (entry === undefined) continue;
-    const what = `the cluster of entry ${at / entryBytes} of the L2 table at ${offset}`;
+    const what = () => `the cluster of entry ${at / entryBytes} of the L2 table at ${offset}`;
     if (entry.kind === 'compressed') {
       if (header.externalDataFile !== undefined) {
-        notes.error('compressed', `${what} is compressed, with an external data file`);
+        notes.error('compressed', `${what()} is compressed, with an external data file`);
         continue;
       }
-      referTables(state, what, entry.host, entry.bytes, use.times);
+      referTables(state, what(), entry.host, entry.bytes, use.times);
       if (use.active) facts.allocated++;
       if (use.active) facts.compressed++;
       if (use.active) facts.fragmented++; // by its nature, as qemu counts it
@@ -149,7 +149,7 @@ function walkTable(state: CheckState, table: Buffer, offset: number, use: TableU
     }
     if (header.extendedL2) checkParts(notes, table, at, what, entry.host !== 0);
     if (entry.zero && header.version === 2) {
-      notes.error('zero-flag', `${what} has a zero flag, which version 2 does not have`);
+      notes.error('zero-flag', `${what()} has a zero flag, which version 2 does not have`);
     }
     // In an external data file the first cluster is at 0.
     if (entry.host === 0 && !(entry.copied && header.externalDataFile !== undefined)) continue;
@@ -157,19 +157,21 @@ function walkTable(state: CheckState, table: Buffer, offset: number, use: TableU
     if (use.active && next !== 0 && entry.host !== next) facts.fragmented++;
     next = entry.host + header.clusterBytes;
     if (entry.host % header.clusterBytes !== 0) {
-      notes.error('unaligned', `${what} lies at ${entry.host}, not aligned`);
+      notes.error('unaligned', `${what()} lies at ${entry.host}, not aligned`);
     } else if (header.externalDataFile === undefined) {
-      referTables(state, what, entry.host, header.clusterBytes, use.times);
+      const cluster = entry.host / header.clusterBytes;
+      if (cluster < state.clusters) state.counts.add(cluster, use.times);
+      else referTables(state, what(), entry.host, header.clusterBytes);
     }
   }
 }
 
 /** The 32 parts of a cluster: none is data and zero at once, and none is data in a cluster that is nowhere. */
-function checkParts(notes: CheckNotes, table: Buffer, at: number, what: string, placed: boolean): void {
+function checkParts(notes: CheckNotes, table: Buffer, at: number, what: () => string, placed: boolean): void {
   const zeros = table.readUInt32BE(at + 8);
   const allocated = table.readUInt32BE(at + 12);
-  if ((zeros & allocated) !== 0) notes.error('parts', `${what} has parts that are both data and zero`);
+  if ((zeros & allocated) !== 0) notes.error('parts', `${what()} has parts that are both data and zero`);
   else if (allocated !== 0 && !placed && table[at]! >>> 7 === 0) {
-    notes.error('parts', `${what} has parts that are nowhere`);
+    notes.error('parts', `${what()} has parts that are nowhere`);
   }
 }
