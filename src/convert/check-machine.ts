@@ -25,7 +25,7 @@ export async function checkMachine(
   for (const { id, name } of machine.disks) {
     const { failure, done } = await attempt(async () => {
       const disk = await source.open(machine, id, options.signal);
-      if (!disk.gzip) return checkImage(disk, options);
+      if (!disk.gzip) return checkImage(disk, { ...options, secret: session.secret?.bind(session) });
       await disk.source.close();
       return { layers: [], failure: packedFailure(name) };
     });
