@@ -5,6 +5,7 @@ import { type Failure, toAppError, toFailure } from '../model/errors.ts';
 import type { Machine } from '../model/machine.ts';
 import type { PlanSource } from '../model/plan.ts';
 import { checkImage } from './check-image.ts';
+import { joinParts } from './join-parts.ts';
 import { sourceOf } from './open-machine.ts';
 
 export interface CheckMachineOptions extends Pick<PlanSource, 'follow' | 'format'> {
@@ -25,9 +26,15 @@ export async function checkMachine(
   for (const { id, name } of machine.disks) {
     const { failure, done } = await attempt(async () => {
       const disk = await source.open(machine, id, options.signal);
-      if (!disk.gzip) return checkImage(disk, { ...options, secret: session.secret?.bind(session) });
-      await disk.source.close();
-      return { layers: [], failure: packedFailure(name) };
+      if (disk.gzip) {
+        await disk.source.close();
+        return { layers: [], failure: packedFailure(name) };
+      }
+      const joined = await joinParts(disk, options).catch(async (error) => {
+        await disk.source.close();
+        throw error;
+      });
+      return checkImage(joined.disk, { ...options, secret: session.secret?.bind(session) });
     });
     disks.push({ id, name, layers: [], ...(failure === undefined ? {} : { failure }), ...done });
   }

@@ -21,6 +21,11 @@ export function describePlan(plan: Plan): string[] {
   for (const [i, disk] of machine.disks.entries()) {
     lines.push(`  ${disk.name}${from(disk.format)}${size(disk.virtualSizeBytes)} becomes ${names[i]}`);
   }
+  const { window, partition } = source;
+  if (window !== undefined) {
+    lines.push(`  of it only ${window.length} bytes from byte ${window.offset} on`);
+  }
+  if (partition !== undefined) lines.push(`  of it only partition ${partition}`);
   const codec = codecById(destination.format);
   const options = optionsInWords(codec.encoder?.options ?? [], destination.options);
   lines.push(`as ${codec.label}${options === '' ? '' : `: ${options}`}`);

@@ -3,7 +3,7 @@ import type { Session } from '../env-plugins/plugin.ts';
 import { walkExtents } from '../io/disk.ts';
 import type { Extent } from '../io/extents.ts';
 import type { Machine } from '../model/machine.ts';
-import type { PlanSource } from '../model/plan.ts';
+import type { Opening } from '../model/plan.ts';
 import { openMachineDisk } from './open-machine.ts';
 
 export interface DiskExtents {
@@ -20,7 +20,7 @@ const batch = 1024;
 export async function* mapMachine(
   session: Session,
   machine: Machine,
-  how: Pick<PlanSource, 'follow' | 'format'>,
+  how: Opening,
   signal: AbortSignal,
 ): AsyncGenerator<DiskExtents> {
   for (const { id, name } of machine.disks) {

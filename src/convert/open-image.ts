@@ -4,6 +4,7 @@ import type { Codec, ImageInfo, OpenContext, OpenImage } from '../codecs/codec.t
 import { codecById, codecForExtension, probeFormat } from '../codecs/registry.ts';
 import type { OpenDisk } from '../env-plugins/plugin.ts';
 import type { ByteSource } from '../io/byte-source.ts';
+import { splitPartName } from '../io/part-names.ts';
 import { splitWrapperName } from '../io/wrappers/wrapper.ts';
 import { AppError } from '../model/errors.ts';
 import type { Finding } from '../model/finding.ts';
@@ -89,8 +90,11 @@ async function chooseCodec(
   return probed!.codec;
 }
 
-/** Also of what is packed: `qcow2` for `disk.qcow2.gz`. */
-const extensionOf = (name: string): string => extname(splitWrapperName(name).inner).slice(1).toLowerCase();
+/** Also of what is packed or cut into parts: `qcow2` for `disk.qcow2.gz` and `disk.qcow2.001`. */
+const extensionOf = (name: string): string =>
+  extname(splitWrapperName(splitPartName(name).inner).inner)
+    .slice(1)
+    .toLowerCase();
 
 /** Raw has no mark: what has no other's is taken for it, and where the name doesn't say so either, that is told. */
 function withGuess(image: OpenImage): OpenImage {

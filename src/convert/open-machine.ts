@@ -2,11 +2,13 @@
 import { stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import type { OpenImage } from '../codecs/codec.ts';
-import type { Session, SourceRole } from '../env-plugins/plugin.ts';
+import type { OpenDisk, Session, SourceRole } from '../env-plugins/plugin.ts';
 import { detectWrapper, type Wrapper } from '../io/wrappers/wrapper.ts';
 import { AppError } from '../model/errors.ts';
 import type { Machine } from '../model/machine.ts';
-import type { PlanSource } from '../model/plan.ts';
+import type { Opening } from '../model/plan.ts';
+import { joinParts } from './join-parts.ts';
+import { narrowed, refuseSeveral } from './narrow-disk.ts';
 import { openImage } from './open-image.ts';
 import { unpacked } from './spool.ts';
 
@@ -43,26 +45,37 @@ export const packedWith = (error: unknown): Wrapper | undefined =>
 /** @throws AppError */
 export async function openMachineDisk(
   session: Session,
-  source: Pick<PlanSource, 'machine' | 'follow' | 'format' | 'snapshot'>,
+  source: Opening & { readonly machine: string },
   machine: Machine,
   diskId: string,
   options: OpenMachineOptions,
 ): Promise<OpenImage> {
-  const disk = await sourceOf(session).open({ ...machine, id: source.machine }, diskId, options.signal);
+  refuseSeveral(source, machine);
+  let disk = await sourceOf(session).open({ ...machine, id: source.machine }, diskId, options.signal);
   const { follow, format, snapshot } = source;
   const how = { signal: options.signal, follow, format, snapshot, secret: session.secret?.bind(session) };
   try {
+    const whole = await joinParts(disk, how);
+    disk = whole.disk;
+    const open = async (plain: OpenDisk) =>
+      narrowed(withFiles(await openImage(plain, how), whole.parts), source, options.signal);
     const wrapper = disk.gzip ? 'gzip' : await detectWrapper(disk.source, options.signal);
-    if (wrapper === undefined) return await openImage(disk, how);
+    if (wrapper === undefined) return await open(disk);
     if (options.spoolFolder === undefined) throw new PackedError(wrapper, disk.source.name);
     options.report?.(`unpacking ${disk.source.name}`);
     const folder = await firstUsable([options.spoolFolder, tmpdir()]);
     const plain = await unpacked(disk, wrapper, folder, options.runId, options.signal);
-    return await openImage(plain, how);
+    return await open(plain);
   } catch (error) {
     await disk.source.close();
     throw error;
   }
+}
+
+/** An image that was joined has all its parts for files. */
+function withFiles(image: OpenImage, parts: readonly string[]): OpenImage {
+  if (parts.length === 0) return image;
+  return { ...image, info: { ...image.info, files: [...parts, ...image.info.files.slice(1)] } };
 }
 
 /** The first folder that exists: the destination's own may still have to be made. */

@@ -67,6 +67,8 @@ const schema = z.object({
     follow: z.boolean(),
     format: text.optional(),
     snapshot: text.optional(),
+    window: z.object({ offset: count, length: count.min(1) }).optional(),
+    partition: count.min(1).optional(),
   }),
   machine,
   destination: z.object({

@@ -7,7 +7,7 @@ import { AppError, type Failure, toAppError, toFailure } from '../model/errors.t
 import type { Finding } from '../model/finding.ts';
 import type { GuestReport } from '../model/guest-report.ts';
 import type { Firmware, Machine, MachineDisk } from '../model/machine.ts';
-import type { PlanSource } from '../model/plan.ts';
+import type { Opening } from '../model/plan.ts';
 import { filesOf } from './open-image.ts';
 import { openMachineDisk, packedWith } from './open-machine.ts';
 
@@ -21,7 +21,7 @@ export interface Survey {
 }
 
 /** As in the source of a plan. */
-export type SurveyOptions = Pick<PlanSource, 'follow' | 'format' | 'snapshot'>;
+export type SurveyOptions = Opening;
 
 /** @throws AppError `cancelled` only; what goes wrong with a disk is in the answer. */
 export async function surveyMachine(

@@ -31,6 +31,8 @@ export interface ConvertOptions extends CommonOptions {
   readonly follow?: boolean;
   readonly from?: string;
   readonly snapshot?: string;
+  readonly window?: string;
+  readonly partition?: string;
   readonly force?: boolean;
   readonly sync?: boolean;
   readonly dryRun?: boolean;

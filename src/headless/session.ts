@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { codecs } from '../codecs/registry.ts';
 import { type Composed, compose } from '../compose.ts';
 import { AppError } from '../model/errors.ts';
+import { parsePartition, parseWindow } from '../model/window.ts';
 import type { CommonOptions } from './program.ts';
 
 /** Runs `work` with a dispatcher that is terminated afterwards; signals cancel what runs. */
@@ -85,6 +86,8 @@ export interface Trust {
   readonly follow?: boolean;
   readonly from?: string;
   readonly snapshot?: string;
+  readonly window?: string;
+  readonly partition?: string;
 }
 
 function knownFormat(format: string): string {
@@ -95,9 +98,17 @@ function knownFormat(format: string): string {
   });
 }
 
+function refuseBadRange({ window, partition }: Trust): void {
+  if (window !== undefined) parseWindow(window);
+  if (partition !== undefined) parsePartition(partition);
+  if (window !== undefined && partition !== undefined)
+    throw new AppError('usage', '--window and --partition can not both be given');
+}
+
 /** Connects to where the image is; resolves to the machine's name there. @throws AppError */
 export async function connectTo(composed: Composed, image: string, trust: Trust): Promise<string> {
   const { dispatcher } = composed;
+  refuseBadRange(trust);
   const { environment, profile, machine } = await resolveImage(composed, image);
   await dispatcher.perform({
     type: 'connect',
@@ -107,6 +118,8 @@ export async function connectTo(composed: Composed, image: string, trust: Trust)
       ...(trust.follow === true ? { follow: 'yes' } : {}),
       ...(trust.from === undefined ? {} : { from: knownFormat(trust.from) }),
       ...(trust.snapshot === undefined ? {} : { snapshot: trust.snapshot }),
+      ...(trust.window === undefined ? {} : { window: trust.window }),
+      ...(trust.partition === undefined ? {} : { partition: trust.partition }),
     },
   });
   return machine;

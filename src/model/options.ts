@@ -24,6 +24,8 @@ export type OptionSpec = OptionBase &
         readonly max: number;
         readonly default: number;
         readonly choices?: readonly number[];
+        /** What 0 means, in words. */
+        readonly zero?: string;
       }
   );
 
@@ -44,6 +46,7 @@ export function optionsInWords(specs: readonly OptionSpec[], given: Options): st
 }
 
 export function optionText(spec: OptionSpec, value: OptionValue): string {
+  if (spec.kind === 'bytes' && Number(value) === 0 && spec.zero !== undefined) return spec.zero;
   if (spec.kind === 'bytes') return formatBytes(Number(value));
   if (spec.kind === 'boolean') return value === true ? 'yes' : 'no';
   return String(value);

@@ -1,6 +1,7 @@
 /** A conversion as data: built by a screen or a command line, printed, saved, checked, run, run again. */
 import type { Firmware, Machine, Nic } from './machine.ts';
 import type { Options } from './options.ts';
+import type { ByteWindow } from './window.ts';
 
 /** How the machine's disks and description are put together at the destination. */
 export type Container = 'disks' | 'ovf' | 'ova';
@@ -19,7 +20,14 @@ export interface PlanSource {
   readonly format?: string;
   /** The internal snapshot of the disks that is wanted instead of their current state: an id or a name. */
   readonly snapshot?: string;
+  /** Of the one disk, these bytes are the disk that is wanted. */
+  readonly window?: ByteWindow;
+  /** Of the one disk, this partition is the disk that is wanted: its number in the table. */
+  readonly partition?: number;
 }
+
+/** How the disks are to be opened. */
+export type Opening = Pick<PlanSource, 'follow' | 'format' | 'snapshot' | 'window' | 'partition'>;
 
 export interface PlanDestination {
   readonly environment: string;

@@ -4,9 +4,10 @@
  */
 import { type Disk, sourceDisk } from '../../io/disk.ts';
 import type { EncodedFile } from '../../io/encoded-file.ts';
+import { mostParts } from '../../io/part-names.ts';
 import type { OptionSpec, Options } from '../../model/options.ts';
 import type { Codec, OpenImage } from '../codec.ts';
-import { rawChunks } from './encode.ts';
+import { rawFile, rawParts } from './encode.ts';
 
 const options: readonly OptionSpec[] = [
   {
@@ -16,6 +17,16 @@ const options: readonly OptionSpec[] = [
     kind: 'choice',
     choices: ['off', 'full'],
     default: 'off',
+  },
+  {
+    key: 'splitSize',
+    label: 'Part size',
+    help: 'cuts the disk into files of this size (.001, .002 …), for media that hold no larger ones; 0 for one file',
+    kind: 'bytes',
+    min: 0,
+    max: Number.MAX_SAFE_INTEGER,
+    default: 0,
+    zero: 'one file',
   },
 ];
 
@@ -40,18 +51,16 @@ export const rawCodec: Codec = {
   },
   encoder: {
     options,
-    maximumBytes: () => Number.MAX_SAFE_INTEGER,
+    maximumBytes({ splitSize }) {
+      return Number(splitSize) === 0
+        ? Number.MAX_SAFE_INTEGER
+        : Math.min(Number(splitSize) * mostParts, Number.MAX_SAFE_INTEGER);
+    },
     representableBytes: (size) => size,
     async encode(disk: Disk, name: string, given: Options): Promise<EncodedFile[]> {
       const full = given.preallocation === 'full';
-      return [
-        {
-          name,
-          size: disk.size,
-          late: false,
-          chunks: (signal) => rawChunks(disk, full, signal),
-        },
-      ];
+      const splitSize = Number(given.splitSize ?? 0);
+      return splitSize === 0 ? [rawFile(disk, name, full)] : rawParts(disk, name, splitSize, full);
     },
   },
 };

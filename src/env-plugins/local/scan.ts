@@ -3,6 +3,7 @@ import type { Dirent } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { throwIfAborted } from '../../io/in-order.ts';
+import { partName, splitPartName } from '../../io/part-names.ts';
 import { splitWrapperName } from '../../io/wrappers/wrapper.ts';
 import { isBundle } from './bundle.ts';
 
@@ -33,24 +34,33 @@ export async function* findFiles(
       continue;
     }
     listing.sort((a, b) => (a.name < b.name ? -1 : 1));
+    const names = new Set(listing.map((entry) => entry.name));
     for (const entry of listing) {
       if (++entries > maximumEntries) return;
       if (entry.name.startsWith('.')) continue;
       const full = join(path, entry.name);
       if (entry.isDirectory() && depth < maximumDepth && !skipped.has(entry.name)) {
         queue.push({ path: full, depth: depth + 1 });
-      } else if ((entry.isFile() || entry.isSymbolicLink()) && isWanted(entry.name, extensions)) {
+      } else if ((entry.isFile() || entry.isSymbolicLink()) && isWanted(entry.name, extensions, names)) {
         yield full;
       }
     }
   }
 }
 
-/** Also an image that is packed as a whole (`disk.raw.gz`); a package that is packed can't be read. */
-function isWanted(name: string, extensions: ReadonlySet<string>): boolean {
-  const { inner, wrapper } = splitWrapperName(name);
+/**
+ * Also an image that is packed as a whole (`disk.raw.gz`), or the first part of one that was cut (`disk.raw.001`);
+ * a package that is packed can't be read.
+ */
+function isWanted(name: string, extensions: ReadonlySet<string>, beside: ReadonlySet<string>): boolean {
+  const { inner: whole, part } = splitPartName(name);
+  if (part !== undefined && !(part === 0 || (part === 1 && !beside.has(partName(whole, 0))))) return false;
+  const { inner, wrapper } = splitWrapperName(whole);
   const extension = extensionOf(inner);
-  return extensions.has(extension) && (wrapper === undefined || !/^ov[af]$/.test(extension));
+  return (
+    extensions.has(extension) &&
+    ((wrapper === undefined && part === undefined) || !/^ov[af]$/.test(extension))
+  );
 }
 
 export const extensionOf = (path: string): string => extname(path).slice(1).toLowerCase();

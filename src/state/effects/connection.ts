@@ -2,7 +2,8 @@
 import { type Connector, type ConnectRequest, pluginById } from '../../convert/sessions.ts';
 import type { PluginContext, Session, Settings } from '../../env-plugins/plugin.ts';
 import { AppError } from '../../model/errors.ts';
-import type { PlanSource } from '../../model/plan.ts';
+import type { Opening } from '../../model/plan.ts';
+import { parsePartition, parseWindow } from '../../model/window.ts';
 import type { EffectContext } from '../dispatcher.ts';
 
 /** The profile's settings with the given ones over them. @throws AppError `not-found`. */
@@ -19,10 +20,12 @@ export async function settingsFor(
 }
 
 /** How the session's images are to be opened: what the user said with the settings. */
-export const trustOf = (settings: Settings): Pick<PlanSource, 'follow' | 'format' | 'snapshot'> => ({
+export const trustOf = (settings: Settings): Opening => ({
   follow: settings.follow === 'yes',
   ...(settings.from === undefined || settings.from === '' ? {} : { format: settings.from }),
   ...(settings.snapshot === undefined || settings.snapshot === '' ? {} : { snapshot: settings.snapshot }),
+  ...((settings.window ?? '') === '' ? {} : { window: parseWindow(settings.window!) }),
+  ...((settings.partition ?? '') === '' ? {} : { partition: parsePartition(settings.partition!) }),
 });
 
 export async function openSession(
