@@ -182,7 +182,8 @@ describeWith(['tmux', 'script', ...sshdTools], 'a host without a keychain', () =
       await terminal.send('y');
       await terminal.until('DONE mail');
       await terminal.send('h');
-      await terminal.until('mail to qcow2');
+      // The run's own log has these words as well.
+      await terminal.until(/done +mail to qcow2/);
       await terminal.send('Enter');
       await terminal.until('Plan');
       await quit(terminal);

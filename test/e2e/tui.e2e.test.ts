@@ -86,7 +86,7 @@ describeWith(['tmux', 'qemu-img'], 'the TUI in a terminal', () => {
     await compareImages(join(folder, 'web.qcow2'), 'qcow2', join(out, 'web.qcow2'), 'qcow2');
     expect(await left(out)).toEqual(['web.qcow2']);
     await terminal.send('h');
-    await terminal.until('web to qcow2');
+    await terminal.until(/done +web to qcow2/);
     await terminal.send('q');
     const after = await terminal.until('ended with 0');
     expect(after).not.toContain('Credentials');
