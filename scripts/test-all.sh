@@ -12,6 +12,7 @@ oracles=(
   dbus-run-session=dbus gnome-keyring-daemon=gnome-keyring secret-tool=libsecret-tools sshd=openssh-server
   ssh-keygen=openssh-client virt-v2v=virt-v2v mkfs.xfs=xfsprogs mkfs.btrfs=btrfs-progs xz=xz-utils gzip=gzip
   bzip2=bzip2 zstd=zstd lz4=lz4 7zz=7zip
+  age=age age-keygen=age script=bsdutils
   ploop=ploop uml_mkcow=uml-utilities uml_moo=uml-utilities
 )
 PATH=$PATH:/usr/sbin:/sbin

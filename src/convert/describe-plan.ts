@@ -7,6 +7,7 @@ import { formatBytes } from '../model/units.ts';
 import { hardwareInWords } from './check-plan.ts';
 import { diskFileNames, packageFileName } from './make-plan.ts';
 import { productById } from './products.ts';
+import { isSealed } from './wrapped-output.ts';
 
 export function describePlan(plan: Plan): string[] {
   const { machine, destination, source } = plan;
@@ -29,6 +30,9 @@ export function describePlan(plan: Plan): string[] {
   const codec = codecById(destination.format);
   const options = optionsInWords(codec.encoder?.options ?? [], destination.options);
   lines.push(`as ${codec.label}${options === '' ? '' : `: ${options}`}`);
+  if (names.some(isSealed)) {
+    lines.push(`encrypted with age, for ${destination.recipients?.join(', ') ?? 'a passphrase'}`);
+  }
   if (plan.force) lines.push('replacing files of the same name');
   if (plan.sync) lines.push('flushed to the medium at the end');
   return lines;

@@ -1,5 +1,6 @@
 /** From a machine and what is wanted of it to a plan: every default filled in, every option checked. Pure. */
 import { codecById, codecs } from '../codecs/registry.ts';
+import { splitWrapperName } from '../io/wrappers/wrapper.ts';
 import { AppError } from '../model/errors.ts';
 import type { Firmware, Machine, MachineDisk } from '../model/machine.ts';
 import { type Options, resolveOptions } from '../model/options.ts';
@@ -19,6 +20,8 @@ export interface PlanRequest {
   readonly container?: Container;
   readonly format?: string;
   readonly options: Options;
+  /** See `PlanDestination`. */
+  readonly recipients?: readonly string[];
   readonly force: boolean;
   readonly sync: boolean;
 }
@@ -34,7 +37,8 @@ export function makePlan(request: PlanRequest): Plan {
     throw new AppError('usage', `${format} can be read but not written`, { hint: 'choose another format' });
   }
   const options = resolveOptions(specs, { ...product.options[format], ...request.options, ...forced });
-  return {
+  const { recipients = [] } = request;
+  const plan: Plan = {
     version: 1,
     source: request.source,
     machine: machineAtDestination(request, product),
@@ -45,10 +49,18 @@ export function makePlan(request: PlanRequest): Plan {
       container,
       format,
       options,
+      ...(recipients.length === 0 ? {} : { recipients }),
     },
     force: request.force,
     sync: request.sync,
   };
+  // Whoever names a recipient takes it for granted that nobody else can read it.
+  if (recipients.length > 0 && diskFileNames(plan).some((name) => splitWrapperName(name).wrapper !== 'age')) {
+    throw new AppError('usage', 'a recipient is named, and the image would not be encrypted', {
+      hint: 'name a file that ends with .age, such as --to disk.raw.age',
+    });
+  }
+  return plan;
 }
 
 function chooseFormat(request: PlanRequest, product: Product, container: Container): string {

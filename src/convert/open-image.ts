@@ -5,7 +5,7 @@ import { codecById, codecForExtension, probeFormat } from '../codecs/registry.ts
 import type { OpenDisk } from '../env-plugins/plugin.ts';
 import type { ByteSource } from '../io/byte-source.ts';
 import { splitPartName } from '../io/part-names.ts';
-import { splitWrapperName } from '../io/wrappers/wrapper.ts';
+import { withoutWrappers } from '../io/wrappers/wrapper.ts';
 import { AppError } from '../model/errors.ts';
 import type { Finding } from '../model/finding.ts';
 
@@ -92,7 +92,7 @@ async function chooseCodec(
 
 /** Also of what is packed or cut into parts: `qcow2` for `disk.qcow2.gz` and `disk.qcow2.001`. */
 const extensionOf = (name: string): string =>
-  extname(splitWrapperName(splitPartName(name).inner).inner)
+  extname(withoutWrappers(splitPartName(name).inner))
     .slice(1)
     .toLowerCase();
 

@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import type { OpenImage } from '../codecs/codec.ts';
 import type { OpenDisk, Session, SourceRole } from '../env-plugins/plugin.ts';
+import type { Secret } from '../io/wrappers/age.ts';
 import { detectWrapper, type Wrapper } from '../io/wrappers/wrapper.ts';
 import { AppError } from '../model/errors.ts';
 import type { Machine } from '../model/machine.ts';
@@ -25,12 +26,17 @@ export function sourceOf(session: Session): SourceRole {
   return session.source;
 }
 
+const inWords = (wrapper: Wrapper): string =>
+  wrapper === 'age'
+    ? 'encrypted with age and has to be decrypted'
+    : `packed with ${wrapper} and has to be unpacked`;
+
 /** A disk that could not be opened only because it was not to be unpacked. */
 class PackedError extends AppError {
   readonly wrapper: Wrapper;
 
   constructor(wrapper: Wrapper, where: string) {
-    super('unsupported', `the disk is packed with ${wrapper} and has to be unpacked first`, {
+    super('unsupported', `the disk is ${inWords(wrapper)} first`, {
       where,
       hint: 'a conversion does that by itself',
     });
@@ -57,19 +63,32 @@ export async function openMachineDisk(
   try {
     const whole = await joinParts(disk, how);
     disk = whole.disk;
-    const open = async (plain: OpenDisk) =>
-      narrowed(withFiles(await openImage(plain, how), whole.parts), source, options.signal);
-    const wrapper = disk.gzip ? 'gzip' : await detectWrapper(disk.source, options.signal);
-    if (wrapper === undefined) return await open(disk);
-    if (options.spoolFolder === undefined) throw new PackedError(wrapper, disk.source.name);
-    options.report?.(`unpacking ${disk.source.name}`);
-    const folder = await firstUsable([options.spoolFolder, tmpdir()]);
-    const plain = await unpacked(disk, wrapper, folder, options.runId, options.signal);
-    return await open(plain);
+    for (let layers = 0; ; layers++) {
+      const wrapper = disk.gzip ? 'gzip' : await detectWrapper(disk.source, options.signal);
+      if (wrapper === undefined) break;
+      if (layers === mostWrappers)
+        throw new AppError('unsupported', 'packed too many times', { where: disk.source.name });
+      disk = await unwrapped(disk, wrapper, how.secret, options);
+    }
+    return await narrowed(withFiles(await openImage(disk, how), whole.parts), source, options.signal);
   } catch (error) {
     await disk.source.close();
     throw error;
   }
+}
+
+/** Compressed and then encrypted is usual; more is a joke. */
+const mostWrappers = 3;
+
+async function unwrapped(
+  disk: OpenDisk,
+  wrapper: Wrapper,
+  secret: Secret | undefined,
+  { signal, runId, spoolFolder, report }: OpenMachineOptions,
+): Promise<OpenDisk> {
+  if (spoolFolder === undefined) throw new PackedError(wrapper, disk.source.name);
+  report?.(`${wrapper === 'age' ? 'decrypting' : 'unpacking'} ${disk.source.name}`);
+  return unpacked(disk, wrapper, await firstUsable([spoolFolder, tmpdir()]), runId, signal, secret);
 }
 
 /** An image that was joined has all its parts for files. */

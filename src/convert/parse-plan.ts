@@ -79,6 +79,7 @@ const schema = z.object({
     container: z.enum(['disks', 'ovf', 'ova']),
     format: text,
     options: z.record(text, z.union([z.string(), z.number(), z.boolean()])),
+    recipients: z.array(text).max(100).optional(),
   }),
   force: z.boolean(),
   sync: z.boolean(),

@@ -4,6 +4,7 @@ import { codecById } from '../codecs/registry.ts';
 import type { Delivery, DeliveryRequest, Session } from '../env-plugins/plugin.ts';
 import { allocatedBytes, counted } from '../io/disk.ts';
 import { throwIfAborted } from '../io/in-order.ts';
+import type { Seal } from '../io/wrappers/age.ts';
 import { AppError } from '../model/errors.ts';
 import { findingText, worst } from '../model/finding.ts';
 import type { MachineDisk } from '../model/machine.ts';
@@ -17,7 +18,7 @@ import { openMachineDisk } from './open-machine.ts';
 import { packaged } from './package-delivery.ts';
 import { ProgressMeter, type ProgressReport } from './progress.ts';
 import type { Connector } from './sessions.ts';
-import { outputName, pourWrapped } from './wrapped-output.ts';
+import { outputName, pourWrapped, sealFor } from './wrapped-output.ts';
 
 export interface ConversionDisk {
   readonly id: string;
@@ -77,6 +78,7 @@ export async function runPlan(given: Plan, context: RunContext): Promise<Outcome
     const disks = await extract(plan, source, { ...context, signal }, keep);
     const request = requestOf(plan, disks, context.runId, signal);
     await refuseBlocked(plan, disks, destination, request, context);
+    const seal = await sealFor(plan, destination);
 
     const inner = await destinationOf(destination).begin(request);
     delivery = inner;
@@ -86,11 +88,13 @@ export async function runPlan(given: Plan, context: RunContext): Promise<Outcome
       throw error;
     });
     verifying.catch(() => undefined); // awaited below; the abort is what ends the rest
-    const written = await provide(plan, disks, delivery, { ...context, signal }).catch(async (error) => {
-      // When the check of the source ended us, its error is the one to tell.
-      if (!context.signal.aborted && ended.signal.aborted) await verifying;
-      throw error;
-    });
+    const written = await provide(plan, disks, delivery, { ...context, signal }, seal).catch(
+      async (error) => {
+        // When the check of the source ended us, its error is the one to tell.
+        if (!context.signal.aborted && ended.signal.aborted) await verifying;
+        throw error;
+      },
+    );
     context.emit({ type: 'step', text: 'finishing' });
     await verifying;
     throwIfAborted(signal);
@@ -206,6 +210,7 @@ async function provide(
   disks: readonly ExtractedDisk[],
   delivery: Delivery,
   context: RunContext,
+  seal: Seal | undefined,
 ): Promise<{ bytes: number; bytesWritten: number }> {
   const meter = new ProgressMeter(new Map(disks.map(({ disk, bytesTotal }) => [disk.id, bytesTotal])));
   const report = () => context.emit({ type: 'progress', ...meter.report() });
@@ -228,7 +233,7 @@ async function provide(
         context.emit({ type: 'step', text: `writing ${name.wrapped(file.name)}` });
         const size = file.size === undefined || name.wrapper !== undefined ? {} : { size: file.size };
         const sink = await delivery.sink({ name: name.wrapped(file.name), ...size });
-        bytesWritten += await pourWrapped(file, sink, name, context.signal);
+        bytesWritten += await pourWrapped(file, sink, name, context.signal, seal);
         context.emit({
           type: 'log',
           level: 'info',

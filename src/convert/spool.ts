@@ -1,10 +1,11 @@
-/** Unpacking what can only be read forward into a temporary file, so that a codec can read it at random. */
+/** Unpacking and decrypting what can only be read forward into a temporary file, so that a codec can read it at random. */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { OpenDisk } from '../env-plugins/plugin.ts';
 import { isZero } from '../io/blocks.ts';
 import { fileSink } from '../io/file-sink.ts';
 import { fileSource } from '../io/file-source.ts';
+import type { Secret } from '../io/wrappers/age.ts';
 import { unwrap } from '../io/wrappers/unwrap.ts';
 import type { Wrapper } from '../io/wrappers/wrapper.ts';
 
@@ -12,7 +13,7 @@ const zeros = Buffer.alloc(64 * 1024);
 
 /**
  * The disk without its compression, from a file in `folder` that is gone once the source is closed.
- * Zeros become holes. @throws AppError `corrupt`, `no-space`.
+ * Zeros become holes. @throws AppError `corrupt`, `no-space`, `auth`.
  */
 export async function unpacked(
   disk: OpenDisk,
@@ -20,12 +21,13 @@ export async function unpacked(
   folder: string,
   runId: string,
   signal: AbortSignal,
+  secret?: Secret,
 ): Promise<OpenDisk> {
   const path = join(folder, `.vmferry-${runId}-${process.hrtime.bigint()}.spool`);
   const sink = await fileSink(path, { mode: 0o600 });
   try {
     let at = 0;
-    for await (const piece of unwrap(disk.source, wrapper, signal)) {
+    for await (const piece of unwrap(disk.source, wrapper, signal, secret)) {
       const bytes = Buffer.from(piece.buffer, piece.byteOffset, piece.length);
       if (!isZero(bytes, 0, bytes.length, zeros)) await sink.write(bytes, at, signal);
       at += bytes.length;

@@ -63,7 +63,10 @@ export async function surveyMachine(
 const packedFinding = (disk: MachineDisk, wrapper: string): Finding => ({
   rule: 'disk.packed',
   severity: 'note',
-  message: `the disk is packed with ${wrapper}: a conversion unpacks it into a temporary file first`,
+  message:
+    wrapper === 'age'
+      ? 'the disk is encrypted with age: a conversion decrypts it into a temporary file first'
+      : `the disk is packed with ${wrapper}: a conversion unpacks it into a temporary file first`,
   evidence: disk.name,
 });
 

@@ -1,17 +1,21 @@
-/** A disk written compressed as a whole, as its name says: `disk.raw.gz`, `.zst`, `.xz`. */
+/** A disk written compressed or encrypted as a whole, as its name says: `disk.raw.gz`, `.zst`, `.xz`, `.age`. */
 import { compressedRoom, zstdCompress } from '../codecs/compression.ts';
+import type { Session } from '../env-plugins/plugin.ts';
 import type { ByteSink } from '../io/byte-source.ts';
 import { type EncodedFile, pour } from '../io/encoded-file.ts';
+import { agePacker, type Seal } from '../io/wrappers/age.ts';
 import { packedSink } from '../io/wrappers/packed-sink.ts';
 import { canPack, type PackedWrapper, packerFor } from '../io/wrappers/packers.ts';
 import { splitWrapperName } from '../io/wrappers/wrapper.ts';
-import { AppError } from '../model/errors.ts';
+import { AppError, toAppError } from '../model/errors.ts';
 import type { Finding } from '../model/finding.ts';
+import type { Plan } from '../model/plan.ts';
+import { diskFileNames } from './make-plan.ts';
 
 export interface OutputName {
   /** What the encoder is told: the name without the wrapper's extension. */
   readonly inner: string;
-  readonly wrapper?: PackedWrapper;
+  readonly wrapper?: PackedWrapper | 'age';
   /** The file's name at the destination. */
   wrapped(file: string): string;
 }
@@ -20,13 +24,48 @@ export interface OutputName {
 export function outputName(name: string): OutputName {
   const { inner, wrapper } = splitWrapperName(name);
   if (wrapper === undefined) return { inner: name, wrapped: (file) => file };
-  if (!canPack(wrapper)) {
+  if (splitWrapperName(inner).wrapper !== undefined) {
+    throw new AppError('usage', `${name}: only one packing can be written`, {
+      hint: 'leave one of them out',
+    });
+  }
+  if (wrapper !== 'age' && !canPack(wrapper)) {
     throw new AppError('usage', `${wrapper} can be read but not written`, {
-      hint: 'choose .gz, .zst or .xz',
+      hint: 'choose .gz, .zst, .xz or .age',
     });
   }
   const extension = name.slice(inner.length);
   return { inner, wrapper, wrapped: (file) => file + extension };
+}
+
+export const isSealed = (name: string): boolean => splitWrapperName(name).wrapper === 'age';
+
+/** For whom the disks are encrypted; absent where none is. @throws AppError `auth`, `usage`. */
+export async function sealFor(plan: Plan, destination: Session): Promise<Seal | undefined> {
+  if (!diskFileNames(plan).some(isSealed)) return undefined;
+  const { recipients = [] } = plan.destination;
+  if (recipients.length === 0) return { passphrase: await newPassphrase(destination) };
+  await agePacker({ recipients }); // before a byte moves
+  return { recipients };
+}
+
+async function newPassphrase(destination: Session): Promise<string> {
+  const passphrase = await destination.secret?.(newPassphraseKey).catch((error) => {
+    if (toAppError(error).kind !== 'auth') throw error;
+    return undefined;
+  });
+  if (passphrase !== undefined) return passphrase;
+  throw new AppError('auth', 'nobody is named for whom the image is encrypted', {
+    hint: `give --recipient age1…, or a passphrase with --secret ${newPassphraseKey}=env:NAME`,
+  });
+}
+
+/** Not the one of the source, which may be encrypted as well. */
+const newPassphraseKey = 'new-passphrase';
+
+function sealGiven(seal: Seal | undefined): Seal {
+  if (seal === undefined) throw new AppError('bug', 'encrypted for nobody');
+  return seal;
 }
 
 /** What is compressed is written from its start to its end, into one file: not every layout can be. */
@@ -54,6 +93,7 @@ export async function pourWrapped(
   sink: ByteSink,
   { wrapper }: OutputName,
   signal: AbortSignal,
+  seal?: Seal,
 ): Promise<number> {
   if (wrapper === undefined) return pour(file, sink, signal);
   let written = 0;
@@ -65,6 +105,7 @@ export async function pourWrapped(
     },
   };
   const zstd = (block: Buffer) => zstdCompress(block, Buffer.allocUnsafe(compressedRoom(block.length)), 0);
-  await pour(file, packedSink(inner, await packerFor(wrapper, zstd)), signal);
+  const packer = wrapper === 'age' ? await agePacker(sealGiven(seal)) : await packerFor(wrapper, zstd);
+  await pour(file, packedSink(inner, packer), signal);
   return written;
 }

@@ -1,7 +1,7 @@
 /** What a plain image file means in any environment that has files: its machine, and the names it may use. */
 import path, { type PlatformPath } from 'node:path';
 import { splitPartName } from '../io/part-names.ts';
-import { splitWrapperName } from '../io/wrappers/wrapper.ts';
+import { withoutWrappers } from '../io/wrappers/wrapper.ts';
 import { AppError } from '../model/errors.ts';
 import type { Machine } from '../model/machine.ts';
 
@@ -21,7 +21,7 @@ export function imageFileMachine(
   { paths } = thisComputer,
 ): Machine {
   const name = paths.basename(file);
-  const plain = splitWrapperName(splitPartName(name).inner).inner;
+  const plain = withoutWrappers(splitPartName(name).inner);
   return {
     id: file,
     name: paths.basename(plain, paths.extname(plain)) || name,

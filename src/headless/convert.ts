@@ -31,6 +31,7 @@ export interface ConvertOptions extends CommonOptions {
   readonly follow?: boolean;
   readonly from?: string;
   readonly snapshot?: string;
+  readonly recipient?: readonly string[];
   readonly window?: string;
   readonly partition?: string;
   readonly force?: boolean;
@@ -143,6 +144,7 @@ async function draftOf(options: ConvertOptions): Promise<DraftChange> {
     options: optionValues(options.set ?? []),
     force: options.force === true,
     sync: options.sync === true,
+    ...(options.recipient === undefined ? {} : { recipients: options.recipient }),
   };
   const isFolder =
     to.endsWith('/') ||

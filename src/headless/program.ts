@@ -12,6 +12,8 @@ export interface CommonOptions {
   readonly quiet?: boolean;
   readonly secret?: readonly string[];
   readonly vaultPassphrase?: string;
+  /** A file with the identity that opens what is encrypted with age. */
+  readonly identity?: string;
 }
 
 const collect = (value: string, before: readonly string[] = []): string[] => [...before, value];
@@ -154,6 +156,12 @@ function withConversion(command: Command): Command {
       'an option of the format, such as subformat=streamOptimized; several times',
       collect,
     )
+    .option(
+      '--recipient <key>',
+      'who can decrypt an output that ends with .age (age1…); several times',
+      collect,
+    )
+    .option('--identity <file>', 'the file of the identity (age) that opens the image')
     .option('--name <name>', "the machine's name at the destination")
     .option('--cpus <number>', 'processors')
     .option('--memory <size>', 'memory, such as 4G')
@@ -188,6 +196,7 @@ function addRun(program: Command, done: Done): void {
   withSecrets(program.command('run'))
     .argument('<plan>', 'a plan file, or - for standard input')
     .description('run a plan')
+    .option('--identity <file>', 'the file of the identity (age) that opens the image')
     .option('--force', 'replace files of the same name')
     .option('--json', 'one event a line')
     .option('-q, --quiet', 'no progress, no remarks')

@@ -14,7 +14,10 @@ export async function withDispatcher<T>(
   const composed = await compose({
     canAsk: false,
     say: (text) => void process.stderr.write(`vmferry: ${text}\n`),
-    secretReferences: secretReferences(options.secret ?? []),
+    secretReferences: secretReferences([
+      ...(options.identity === undefined ? [] : [`identity=file:${options.identity}`]),
+      ...(options.secret ?? []),
+    ]),
     vaultPassphrase: options.vaultPassphrase,
   });
   const { dispatcher } = composed;

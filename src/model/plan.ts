@@ -39,6 +39,8 @@ export interface PlanDestination {
   /** The codec's id. */
   readonly format: string;
   readonly options: Options;
+  /** For whom an image is encrypted with age: public keys. */
+  readonly recipients?: readonly string[];
 }
 
 export interface Plan {

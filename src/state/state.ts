@@ -131,6 +131,8 @@ export interface Draft {
   readonly container?: Container;
   readonly format?: string;
   readonly options: Options;
+  /** For whom the image is encrypted: public keys of age. */
+  readonly recipients?: readonly string[];
   readonly force: boolean;
   readonly sync: boolean;
   readonly edits: Readonly<Record<string, MachineEdit>>;

@@ -1,5 +1,5 @@
 /** One small content as each tool packs it; made with `TOOL -c` of gzip 1.12, xz 5.4, zstd 1.5, bzip2 1.0.8, lz4 1.9. */
-import type { Wrapper } from '../../src/io/wrappers/wrapper.ts';
+import type { Compression } from '../../src/io/wrappers/wrapper.ts';
 
 export const sampleContent = Buffer.concat([
   Buffer.from('rope and tide and cargo and crane; '.repeat(12)),
@@ -8,7 +8,7 @@ export const sampleContent = Buffer.concat([
   Buffer.from('grcO7n8aUDm+8H7CNH8GbtCPXcdRJEfjQEMAAmtuVFWUoGVoXWTEmAu41FRKhyGpmgGtIZ61nPahXvbx', 'base64'),
 ]);
 
-const packed: Record<Wrapper, string[]> = {
+const packed: Record<Compression, string[]> = {
   gzip: [
     'H4sIAAAAAAAAAyvKL0hVSMxLUSjJTIEwkhOL0vMhrKLEvFRrhaJRJQOrhGEUjDhQMQqIBk3b+d7VSwVY7vtQd8ikni3vQn/s',
     '8UAV98cOzgxM2XkhoVMWpGbEphyZwb3jSohXu+LKWYxrFedtnfNtYdy3jwD7+2+fAAUAAA==',
@@ -34,6 +34,6 @@ const packed: Record<Wrapper, string[]> = {
 };
 
 export const packedSamples = Object.entries(packed).map(([wrapper, lines]) => ({
-  wrapper: wrapper as Wrapper,
+  wrapper: wrapper as Compression,
   bytes: Buffer.from(lines.join(''), 'base64'),
 }));

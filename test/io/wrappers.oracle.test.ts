@@ -10,7 +10,7 @@ import { fileSource } from '../../src/io/file-source.ts';
 import { packedSink } from '../../src/io/wrappers/packed-sink.ts';
 import { type PackedWrapper, packedWrappers, packerFor } from '../../src/io/wrappers/packers.ts';
 import { unwrap } from '../../src/io/wrappers/unwrap.ts';
-import { detectWrapper, type Wrapper } from '../../src/io/wrappers/wrapper.ts';
+import { type Compression, detectWrapper } from '../../src/io/wrappers/wrapper.ts';
 import { AppError } from '../../src/model/errors.ts';
 import { KiB, MiB } from '../../src/model/units.ts';
 import { randomBytes, textBytes } from '../conformance/random.ts';
@@ -27,7 +27,7 @@ const content = Buffer.concat([
   Buffer.alloc(1000, 7),
   textBytes(10, 3),
 ]);
-const tools: Record<Wrapper, { tool: string; suffix: string; arguments: string[][] }> = {
+const tools: Record<Compression, { tool: string; suffix: string; arguments: string[][] }> = {
   gzip: { tool: 'gzip', suffix: 'gz', arguments: [['-1'], ['-9']] },
   xz: {
     tool: 'xz',

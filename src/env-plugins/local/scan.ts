@@ -4,7 +4,7 @@ import { readdir } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { throwIfAborted } from '../../io/in-order.ts';
 import { partName, splitPartName } from '../../io/part-names.ts';
-import { splitWrapperName } from '../../io/wrappers/wrapper.ts';
+import { splitWrapperName, withoutWrappers } from '../../io/wrappers/wrapper.ts';
 import { isBundle } from './bundle.ts';
 
 const maximumDepth = 4;
@@ -56,7 +56,7 @@ function isWanted(name: string, extensions: ReadonlySet<string>, beside: Readonl
   const { inner: whole, part } = splitPartName(name);
   if (part !== undefined && !(part === 0 || (part === 1 && !beside.has(partName(whole, 0))))) return false;
   const { inner, wrapper } = splitWrapperName(whole);
-  const extension = extensionOf(inner);
+  const extension = extensionOf(withoutWrappers(inner));
   return (
     extensions.has(extension) &&
     ((wrapper === undefined && part === undefined) || !/^ov[af]$/.test(extension))

@@ -9,6 +9,8 @@ import { throwIfAborted } from '../in-order.ts';
 /** How a file is put together from blocks that know nothing of each other. */
 export interface Packer {
   readonly blockBytes: number;
+  /** Each block depends on those before it: also zeros are packed each time. */
+  readonly chained?: true;
   /** What comes before the first block. */
   readonly head: Uint8Array;
   pack(block: Buffer): Promise<Uint8Array>;
@@ -45,7 +47,7 @@ export function packedSink(inner: ByteSink, packer: Packer, width = 4): ByteSink
   };
   /** The block in hand, full or the last one. */
   const close = async (length: number, signal?: AbortSignal) => {
-    if (!used && length === blockBytes) {
+    if (!used && length === blockBytes && !packer.chained) {
       // Not the block in hand, which is filled on while this one is compressed.
       zeros ??= packer.pack(Buffer.alloc(blockBytes));
       send(block, zeros);

@@ -1,10 +1,11 @@
-/** The content of a compressed file, from its start to its end: what no codec can read at random. */
+/** The content of a packed file, from its start to its end: what no codec can read at random. */
 import { pipeline, Readable, type Transform } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { AppError, toAppError } from '../../model/errors.ts';
 import { GiB, MiB } from '../../model/units.ts';
 import { type ByteSource, readBytes } from '../byte-source.ts';
 import { throwIfAborted } from '../in-order.ts';
+import { type Secret, unage } from './age.ts';
 import { Bunzip2 } from './bzip2.ts';
 import { unlz4 } from './lz4.ts';
 import type { Wrapper } from './wrapper.ts';
@@ -12,15 +13,17 @@ import { unzstd } from './zstd.ts';
 
 /**
  * Memory stays constant. The bytes are the taker's until the next piece is asked for.
- * @throws AppError `corrupt` for damaged data, `unsupported`.
+ * `secret` is asked for what an encrypted file needs.
+ * @throws AppError `corrupt` for damaged data, `unsupported`, `auth`.
  */
 export async function* unwrap(
   source: ByteSource,
   wrapper: Wrapper,
   signal?: AbortSignal,
+  secret?: Secret,
 ): AsyncGenerator<Uint8Array> {
   try {
-    for await (const bytes of unwrappers[wrapper](source, signal)) {
+    for await (const bytes of unwrappers[wrapper](source, signal, secret)) {
       throwIfAborted(signal);
       yield bytes;
     }
@@ -31,13 +34,18 @@ export async function* unwrap(
 
 const unwrappers: Record<
   Wrapper,
-  (source: ByteSource, signal: AbortSignal | undefined) => AsyncIterable<Uint8Array>
+  (
+    source: ByteSource,
+    signal: AbortSignal | undefined,
+    secret: Secret | undefined,
+  ) => AsyncIterable<Uint8Array>
 > = {
   gzip: gunzip,
   xz: unxz,
   zstd: (source, signal) => unzstd(taker(source, signal)),
   bzip2: bunzip2,
   lz4: (source, signal) => unlz4(taker(source, signal)),
+  age: (source, signal, secret) => unage(source, secret, signal),
 };
 
 async function* gunzip(source: ByteSource, signal: AbortSignal | undefined): AsyncGenerator<Buffer> {
@@ -127,7 +135,8 @@ function taker(source: ByteSource, signal: AbortSignal | undefined): (length: nu
 function told(error: unknown, where: string, wrapper: Wrapper): AppError {
   if (error instanceof AppError) {
     if (error.where !== undefined || error.kind === 'cancelled') return error;
-    return new AppError(error.kind, error.message, { where, hint: hints[error.kind] ?? '', cause: error });
+    const hint = error.hint ?? hints[error.kind] ?? '';
+    return new AppError(error.kind, error.message, { where, hint, cause: error });
   }
   const known = toAppError(error);
   const { code = '', name } = error as NodeJS.ErrnoException;

@@ -1,8 +1,10 @@
-/** Compression around a whole file (`disk.raw.gz`): known by its magic, named by its extension. */
+/** Compression or encryption around a whole file (`disk.raw.gz`): known by its magic, named by its extension. */
+import { AppError } from '../../model/errors.ts';
 import { type ByteSource, readBytes } from '../byte-source.ts';
 
-export const wrappers = ['gzip', 'xz', 'zstd', 'bzip2', 'lz4'] as const;
+export const wrappers = ['gzip', 'xz', 'zstd', 'bzip2', 'lz4', 'age'] as const;
 export type Wrapper = (typeof wrappers)[number];
+export type Compression = Exclude<Wrapper, 'age'>;
 
 const extensions: Readonly<Record<string, Wrapper>> = {
   gz: 'gzip',
@@ -10,6 +12,7 @@ const extensions: Readonly<Record<string, Wrapper>> = {
   zst: 'zstd',
   bz2: 'bzip2',
   lz4: 'lz4',
+  age: 'age',
 };
 export const wrapperExtensions = Object.keys(extensions);
 
@@ -20,14 +23,34 @@ export function splitWrapperName(name: string): { readonly inner: string; readon
   return wrapper === undefined ? { inner: name } : { inner: match![1]!, wrapper };
 }
 
-/** By what the bytes begin with, whatever the name. No disk begins so: these are no boot code and no header. */
+/** Without the extensions of all that is around it: `disk.qcow2` for `disk.qcow2.gz.age`. */
+export function withoutWrappers(name: string): string {
+  const { inner, wrapper } = splitWrapperName(name);
+  return wrapper === undefined ? name : withoutWrappers(inner);
+}
+
+/**
+ * By what the bytes begin with, whatever the name. No disk begins so: these are no boot code and no header.
+ * @throws AppError `unsupported`.
+ */
 export async function detectWrapper(source: ByteSource, signal?: AbortSignal): Promise<Wrapper | undefined> {
   if (source.size < 8 || source.access === 'forward') return undefined;
-  const head = await readBytes(source, 0, Math.min(16, source.size), signal);
+  const head = await readBytes(source, 0, Math.min(headBytes, source.size), signal);
+  if (head.toString('latin1').startsWith(armorMark)) {
+    throw new AppError('unsupported', 'it is encrypted with age, and written as text', {
+      where: source.name,
+      hint: 'decrypt it first, with age -d; or encrypt it without --armor',
+    });
+  }
   return wrapperOf(head);
 }
 
+const ageMagic = 'age-encryption.org/v1\n';
+const armorMark = '-----BEGIN AGE ENCRYPT';
+const headBytes = ageMagic.length;
+
 export function wrapperOf(head: Buffer): Wrapper | undefined {
+  if (head.toString('latin1').startsWith(ageMagic)) return 'age';
   const hex = head.toString('hex');
   if (hex.startsWith('1f8b08')) return 'gzip'; // RFC 1952, 2.3.1
   if (hex.startsWith('fd377a585a00')) return 'xz'; // ".xz file format", 2.1.1.1

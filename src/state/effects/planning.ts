@@ -96,6 +96,7 @@ function planFor(context: EffectContext, item: MachineItem): Plan {
     ...(draft.container === undefined ? {} : { container: draft.container }),
     ...(draft.format === undefined ? {} : { format: draft.format }),
     options: draft.options,
+    ...(draft.recipients === undefined ? {} : { recipients: draft.recipients }),
     force: draft.force,
     sync: draft.sync,
   });

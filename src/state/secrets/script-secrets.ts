@@ -7,7 +7,8 @@
  *   cmd:pass show x    standard output of a command; run without a shell, see `splitCommand`
  *   file:/path         a regular file that only its owner may read
  *
- * Of each the first line, without its line end; a PEM block (a private key) is taken whole.
+ * Of each the first line, without its line end; a PEM block (a private key) is taken whole, of an identity file of
+ * age (which begins with comments) the lines that are identities.
  */
 import { AppError } from '../../model/errors.ts';
 import { splitCommand } from './command-line.ts';
@@ -85,8 +86,14 @@ function descriptor(text: string): number {
   });
 }
 
+function wholeBlock(text: string): string | undefined {
+  if (/^-----BEGIN /.test(text)) return text;
+  const identities = text.split(/\r?\n/).filter((line) => line.startsWith('AGE-SECRET-KEY-'));
+  return /^(#|AGE-SECRET-KEY-)/.test(text) && identities.length > 0 ? identities.join('\n') : undefined;
+}
+
 function pick(text: string, reference: string): string {
-  const secret = /^-----BEGIN /.test(text) ? text : (/^[^\r\n]*/.exec(text)?.[0] ?? '');
+  const secret = wholeBlock(text) ?? /^[^\r\n]*/.exec(text)?.[0] ?? '';
   const where = reference.startsWith('cmd:') ? 'the output of the command' : reference;
   if (secret === '') throw new AppError('auth', 'there is no secret: the first line is empty', { where });
   checkSecret(secret);

@@ -26,6 +26,13 @@ describe('env:', () => {
     await expect(make({ E: '\nx' }).read('env:E')).rejects.toMatchObject({ kind: 'auth' });
     expect(await make({ K: pem }).read('env:K')).toBe(pem);
   });
+
+  it('of an identity file of age takes the identities', async () => {
+    const file =
+      '# created: today\r\n# public key: age1x\r\nAGE-SECRET-KEY-1A\r\n# another\nAGE-SECRET-KEY-1B\n';
+    expect(await make({ K: file }).read('env:K')).toBe('AGE-SECRET-KEY-1A\nAGE-SECRET-KEY-1B');
+    expect(await make({ K: '#pass\nAGE' }).read('env:K')).toBe('#pass');
+  });
 });
 
 describe('cmd:', () => {
