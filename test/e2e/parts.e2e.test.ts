@@ -90,6 +90,17 @@ describeWith(['qemu-img', 'split'], 'a disk cut into parts', () => {
   });
 });
 
+describeWith(['7zz'], 'a disk cut into parts, for 7-Zip', () => {
+  it('is joined by it', async () => {
+    const { run: vmferry, path } = await place();
+    await writeFile(path('disk.img'), disk);
+    const made = await vmferry(['convert', 'disk.img', '--to', 'x.raw', '-q', '-s', 'splitSize=1M']);
+    expect(made.code, made.stderr).toBe(0);
+    await run('7zz', ['x', '-tsplit', path('x.raw.001'), `-o${path('out')}`]);
+    expect((await readFile(path('out/x.raw'))).equals(disk)).toBe(true);
+  });
+});
+
 describeWith(['qemu-img', 'sfdisk'], 'a part of a disk', () => {
   it('a window of its bytes', async () => {
     const { run: vmferry, path } = await place();
