@@ -34,9 +34,9 @@ export function sharedRelease(block: Pick<DataBlock, 'release'>, count: number):
 export interface BlockOptions {
   /** The unit that is stored or left out, bytes: a cluster, a grain. A power of two. */
   readonly grainBytes: number;
-  /** Bytes read at once: a multiple of the grain. Default 2 MiB or the grain, whichever is larger. */
+  /** Bytes read at once: a multiple of the grain. Default 1 MiB or the grain, whichever is larger: what is in flight stays in the cache. */
   readonly blockBytes?: number;
-  /** Blocks being read before they are asked for. Default 2. */
+  /** Blocks being read before they are asked for. Default 3. */
   readonly ahead?: number;
   readonly signal?: AbortSignal | undefined;
   /** First and last byte on the disk. Default the whole disk; `from` must be a multiple of the grain. */
@@ -47,8 +47,8 @@ export interface BlockOptions {
 /** Ascending blocks of what is not zero. Memory: `ahead` + what is not yet released, each of `blockBytes`. */
 export async function* dataBlocks(disk: Disk, options: BlockOptions): AsyncGenerator<DataBlock> {
   const { grainBytes, signal, from = 0, to = disk.size } = options;
-  const blockBytes = options.blockBytes ?? Math.max(2 * MiB, grainBytes);
-  const ahead = options.ahead ?? 2;
+  const blockBytes = options.blockBytes ?? Math.max(MiB, grainBytes);
+  const ahead = options.ahead ?? 3;
   const pool: Buffer[] = [];
   const zeros = Buffer.alloc(Math.min(grainBytes, 64 * 1024));
 
