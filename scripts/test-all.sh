@@ -13,6 +13,7 @@ oracles=(
   ssh-keygen=openssh-client virt-v2v=virt-v2v mkfs.xfs=xfsprogs mkfs.btrfs=btrfs-progs xz=xz-utils gzip=gzip
   bzip2=bzip2 zstd=zstd lz4=lz4 7zz=7zip
   age=age age-keygen=age script=bsdutils
+  gdbus=libglib2.0-bin fusermount=fuse3 debugfs=e2fsprogs python3=python3
   ploop=ploop uml_mkcow=uml-utilities uml_moo=uml-utilities
 )
 PATH=$PATH:/usr/sbin:/sbin
