@@ -1,8 +1,8 @@
-/** A session with a host: the settings checked, the connection opened, the folders found. */
-import { connectSsh } from '../../io/ssh/connect.ts';
+/** A session with a host: the connection opened, the folders found. */
 import type { PluginContext, Session, Settings } from '../plugin.ts';
+import { connectHost } from '../ssh-host/connect.ts';
 import type { SshPluginOptions } from './index.ts';
-import { foldersOf, keyFileOf, remotePath, targetOf } from './settings.ts';
+import { foldersOf, remotePath } from './settings.ts';
 import { sourceRole } from './source.ts';
 
 /** @throws AppError `usage`, `unreachable`, `auth`, `cancelled`. */
@@ -11,17 +11,8 @@ export async function connect(
   context: PluginContext,
   options: SshPluginOptions,
 ): Promise<Session> {
-  const { signal, report, confirm } = context;
-  const connection = await connectSsh(
-    targetOf(settings),
-    {
-      keyFile: keyFileOf(settings),
-      agent: process.env.SSH_AUTH_SOCK,
-      password: () => context.secret('password'),
-      passphrase: () => context.secret('keyPassphrase'),
-    },
-    { signal, report, confirm },
-  );
+  const { signal } = context;
+  const connection = await connectHost(settings, context);
   try {
     const home = await (await connection.sftp(signal)).realpath('.', signal);
     const folders = foldersOf(settings).map((folder) => remotePath(folder, home));

@@ -1,5 +1,6 @@
 /** "Disk files over SSH": disk images below folders of a host that runs sshd, as source. */
 import type { EnvironmentPlugin } from '../plugin.ts';
+import { sshFields } from '../ssh-host/fields.ts';
 
 export interface SshPluginOptions {
   /** Extensions (no dot) of the files that are offered as disk images. */
@@ -13,37 +14,7 @@ export function sshPlugin(options: SshPluginOptions): EnvironmentPlugin {
     summary: 'disk images in folders of a host that is reached by SSH',
     roles: ['source'],
     fields: [
-      { key: 'host', label: 'Host', help: 'its name or IP address', kind: 'text', required: true },
-      {
-        key: 'port',
-        label: 'Port',
-        help: 'where sshd listens',
-        kind: 'number',
-        required: false,
-        default: '22',
-      },
-      { key: 'user', label: 'User', help: 'empty: the same as here', kind: 'text', required: false },
-      {
-        key: 'password',
-        label: 'Password',
-        help: 'used when the host wants one; empty: only keys',
-        kind: 'secret',
-        required: false,
-      },
-      {
-        key: 'keyFile',
-        label: 'Key file',
-        help: 'a private key; empty: those in the agent, then the usual ones in ~/.ssh',
-        kind: 'text',
-        required: false,
-      },
-      {
-        key: 'keyPassphrase',
-        label: 'Key passphrase',
-        help: 'for an encrypted key file that is not in the agent',
-        kind: 'secret',
-        required: false,
-      },
+      ...sshFields,
       {
         key: 'folders',
         label: 'Folders',

@@ -2,7 +2,8 @@ import { homedir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { sshPlugin } from '../../../src/env-plugins/ssh/index.ts';
-import { foldersOf, keyFileOf, remotePath, targetOf } from '../../../src/env-plugins/ssh/settings.ts';
+import { foldersOf, remotePath } from '../../../src/env-plugins/ssh/settings.ts';
+import { keyFileOf, targetOf } from '../../../src/env-plugins/ssh-host/settings.ts';
 
 it('needs a host; port and user have defaults', () => {
   expect(targetOf({ host: 'h' })).toEqual({ host: 'h', port: 22, user: userInfo().username });
