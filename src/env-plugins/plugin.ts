@@ -2,7 +2,7 @@
 import type { ByteSink, ByteSource } from '../io/byte-source.ts';
 import type { Field } from '../model/field.ts';
 import type { Finding } from '../model/finding.ts';
-import type { Machine } from '../model/machine.ts';
+import type { Machine, PowerState } from '../model/machine.ts';
 
 export type { Field };
 
@@ -49,6 +49,24 @@ export interface ListOptions {
   found(machine: Machine): void;
 }
 
+/** How a running machine is to be read. */
+export interface HoldOptions {
+  /** Names what is made for it, so that it is known for ours, also after a crash. */
+  readonly runId: string;
+  readonly signal: AbortSignal;
+  report(step: string): void;
+}
+
+/** A point in time of a machine, at which all its disks can be read while it runs on. */
+export interface Hold {
+  /** The machine as it was then; its disks are opened by `SourceRole.open` as ever, until `release`. */
+  readonly machine: Machine;
+  /** What the user should know: not quiesced, what was left by an earlier run was removed … */
+  readonly findings: readonly Finding[];
+  /** Leaves the machine as it was. Never throws; what can't be undone is in what it resolves to, in words. */
+  release(): Promise<string[]>;
+}
+
 export interface SourceRole {
   list(options: ListOptions): Promise<void>;
   /** Everything known of one machine. @throws AppError `not-found`. */
@@ -60,6 +78,13 @@ export interface SourceRole {
    * when this has ended well. @throws AppError `corrupt`.
    */
   verify?(machine: Machine, signal: AbortSignal): Promise<void>;
+  /**
+   * Called before the disks of a machine that is not off are opened. Absent where a running machine can't be read.
+   * @throws AppError `unsupported` when this machine can't be held; the hint says what to do (shut it down).
+   */
+  hold?(machine: Machine, options: HoldOptions): Promise<Hold>;
+  /** The firmware's variables of a UEFI machine; undefined where it has none. */
+  nvram?(machine: Machine, signal: AbortSignal): Promise<Uint8Array | undefined>;
 }
 
 /** What will be delivered, as far as it is known beforehand. */
@@ -75,6 +100,8 @@ export interface DeliveryRequest {
   readonly reading?: readonly string[];
   /** Names the temporary files, so that they are known for ours. */
   readonly runId: string;
+  /** The firmware's variables, where the source has them. */
+  readonly nvram?: Uint8Array;
   readonly signal: AbortSignal;
 }
 
@@ -86,9 +113,28 @@ export interface Delivery {
   commit(): Promise<string[]>;
   /** Leaves nothing behind. Safe to be called at any time, also twice; never throws. */
   rollback(): Promise<void>;
+  /**
+   * After `commit`: starts the machine and resolves to its state as the environment tells it. What was delivered
+   * stays, also when this fails. Absent where there is nothing to start.
+   */
+  start?(signal: AbortSignal): Promise<PowerState>;
 }
 
 export interface DestinationRole {
+  /**
+   * What takes the delivery: the id of a product (`convert/products.ts`); its hardware is the machine's default and
+   * only plain disks are delivered. Absent for a folder, which takes whatever any product wants.
+   */
+  readonly product?: string;
+  /** Ids of the formats that a disk may have there, the default first. Absent: any. */
+  readonly formats?: readonly string[];
+  /**
+   * The form for one delivery, with what this host offers at the moment as choices (pools, networks). Its values
+   * come in `request.settings`, beside those of the connection.
+   */
+  fields?(signal: AbortSignal): Promise<readonly Field[]>;
+  /** Names of the networks that a NIC can be joined to, the default first. Absent: any name will do. */
+  networks?(signal: AbortSignal): Promise<readonly string[]>;
   /** What speaks against the delivery, before a byte moves. `bytes` is the largest it can become. */
   check(request: DeliveryRequest, files: readonly string[], bytes: number): Promise<Finding[]>;
   begin(request: DeliveryRequest): Promise<Delivery>;

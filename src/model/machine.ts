@@ -16,6 +16,26 @@ export interface GuestSystem {
 export interface Firmware {
   readonly kind: 'bios' | 'uefi';
   readonly secureBoot?: boolean;
+  /** The environment keeps the firmware's variables (NVRAM) with the machine: `SourceRole.nvram` gives them. */
+  readonly nvram?: boolean;
+}
+
+/** What a machine can have besides processors, memory, disks and NICs. Absent: not there, or not told. */
+export interface Devices {
+  readonly tpm?: { readonly version?: '1.2' | '2.0'; readonly model?: string };
+  /** What the hardware clock shows. */
+  readonly clock?: 'utc' | 'localtime';
+  /** `vnc`, `spice` … */
+  readonly graphics?: string;
+  /** `virtio`, `qxl`, `vga`, `cirrus` … */
+  readonly video?: string;
+  /** Ways to talk to it as text. */
+  readonly consoles?: readonly ('serial' | 'virtio')[];
+  /** A channel to an agent inside: `qemu`, `spice`, `xen` … */
+  readonly agents?: readonly string[];
+  readonly cdroms?: readonly { readonly bus?: DiskBus; readonly media?: string }[];
+  /** What is passed through or shared and can't be carried, a line each: `PCI 0000:03:00.0`. */
+  readonly bound?: readonly string[];
 }
 
 export type DiskBus = 'ide' | 'sata' | 'scsi' | 'virtio' | 'nvme' | 'usb' | 'sd' | 'xen' | 'ubd' | 'fdc';
@@ -39,6 +59,13 @@ export interface MachineDisk {
   /** Every file that the image consists of (extents, parents), absolute where it is on this computer. */
   readonly files: readonly string[];
   readonly bootable?: boolean;
+  /** Its place in the order of booting, from 1; among disks and NICs. */
+  readonly bootOrder?: number;
+  /** What the guest sees as the disk's serial number. */
+  readonly serial?: string;
+  readonly readOnly?: boolean;
+  /** Several machines write to it. */
+  readonly shared?: boolean;
 }
 
 export interface Nic {
@@ -49,6 +76,15 @@ export interface Nic {
   /** `e1000`, `vmxnet3`, `virtio`, `pcnet32` … */
   readonly model?: string;
   readonly connected?: boolean;
+  readonly bootOrder?: number;
+}
+
+export interface Snapshot {
+  readonly name: string;
+  /** Seconds since 1970. */
+  readonly createdAt?: number;
+  readonly current?: boolean;
+  readonly description?: string;
 }
 
 export interface Machine {
@@ -57,11 +93,24 @@ export interface Machine {
   readonly name: string;
   readonly state: PowerState;
   readonly system?: GuestSystem;
-  readonly processors?: { readonly count: number; readonly coresPerSocket?: number };
+  readonly processors?: {
+    /** All of them: sockets × cores × threads. */
+    readonly count: number;
+    readonly coresPerSocket?: number;
+    readonly threadsPerCore?: number;
+    /** `host-passthrough`, `Nehalem` … in the environment's own words. */
+    readonly model?: string;
+  };
   readonly memoryBytes?: number;
   readonly firmware?: Firmware;
   readonly disks: readonly MachineDisk[];
   readonly nics: readonly Nic[];
+  readonly devices?: Devices;
+  /** `i440fx`, `q35` … */
+  readonly chipset?: string;
+  /** As the guest sees it (SMBIOS), where it should stay. */
+  readonly uuid?: string;
+  readonly snapshots?: readonly Snapshot[];
   /** What it comes in: `disk image`, `OVA`, `OVF`, `libvirt domain`. */
   readonly packaging?: string;
   readonly description?: string;

@@ -53,6 +53,8 @@ export interface Plan {
   readonly force: boolean;
   /** Flush to the medium before the names become final. */
   readonly sync: boolean;
+  /** Start it when it is there. */
+  readonly start?: boolean;
 }
 
 /** What the user has changed of one machine; absent means as it is. */
