@@ -40,6 +40,21 @@ export interface OpenContext {
   parent(name: string, format?: string): Promise<OpenImage>;
 }
 
+/** An image that lies below the one that is written: what it holds already is not stored again. */
+export interface Backing {
+  /** As `OpenImage`: no extent of kind `hole`. Read ascending, and only where both disks may hold data. */
+  readonly disk: Disk;
+  /** What the written image is to call it: relative to the folder where that one will be. */
+  readonly name: string;
+  /** The id of its codec. */
+  readonly format: string;
+}
+
+export interface EncodeContext {
+  /** Only for an encoder that says `backing`. */
+  readonly backing?: Backing;
+}
+
 export interface Encoder {
   readonly options: readonly OptionSpec[];
   /** Largest disk that the format can hold, bytes. */
@@ -49,9 +64,11 @@ export interface Encoder {
   /**
    * The files to write, `name` being the first one's (with its extension); every header and table is laid out
    * before the first byte. The disk has no extent of kind `hole` and is read once, ascending.
-   * `options` are complete and checked (`resolveOptions`).
+   * `options` are complete and checked (`resolveOptions`). The disk is the whole one, also over a backing image.
    */
-  encode(disk: Disk, name: string, options: Options): Promise<EncodedFile[]>;
+  encode(disk: Disk, name: string, options: Options, context?: EncodeContext): Promise<EncodedFile[]>;
+  /** The format can name an image below it and hold only what differs. */
+  readonly backing?: true;
 }
 
 export interface Codec {

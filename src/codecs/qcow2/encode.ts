@@ -1,20 +1,28 @@
 /** Writes a qcow2 image, version 3, in one pass over the disk. Spec: qemu, docs/interop/qcow2.rst. */
-import { type DataBlock, dataBlocks, sharedRelease } from '../../io/blocks.ts';
-import type { Disk } from '../../io/disk.ts';
+import { dataBlocks, sharedRelease } from '../../io/blocks.ts';
+import { type Disk, padded, slice } from '../../io/disk.ts';
 import type { Chunk, EncodedFile } from '../../io/encoded-file.ts';
 import { inOrder } from '../../io/in-order.ts';
 import { AppError } from '../../model/errors.ts';
 import type { Options } from '../../model/options.ts';
-import { formatBytes } from '../../model/units.ts';
+import { formatBytes, MiB } from '../../model/units.ts';
 import { BufferPool } from '../buffer-pool.ts';
+import type { Backing, EncodeContext } from '../codec.ts';
 import { compressedRoom, deflate, zstdCompress } from '../compression.ts';
+import { type ChangedBlock, changedBlocks, type ZeroRun } from './changed-blocks.ts';
+import { encodeHeader, type TablePlaces } from './encode-header.ts';
 import { ImageWriter } from './image-writer.ts';
 import { type EncodeSettings, encodeSettings, maximumBytes, representableBytes } from './options.ts';
 
 /** Bytes of clusters being compressed at once: enough for every thread of the pool, few in memory. */
 const compressingBytes = 2 ** 20;
 
-export async function encodeQcow2(disk: Disk, name: string, options: Options): Promise<EncodedFile[]> {
+export async function encodeQcow2(
+  disk: Disk,
+  name: string,
+  options: Options,
+  { backing }: EncodeContext = {},
+): Promise<EncodedFile[]> {
   const settings = encodeSettings(options);
   const maximum = maximumBytes(options);
   if (disk.size > maximum) {
@@ -23,43 +31,73 @@ export async function encodeQcow2(disk: Disk, name: string, options: Options): P
       hint: 'choose a larger cluster size',
     });
   }
-  const chunks = settings.compression === 'none' ? plainChunks : compressedChunks;
-  return [{ name, late: true, chunks: (signal) => chunks(disk, settings, signal) }];
+  const size = representableBytes(disk.size);
+  const writer = () => new ImageWriter(size, settings, backing);
+  if (backing !== undefined) encodeHeader(size, settings, noPlaces, backing); // before a byte moves: it may not fit
+  const write = settings.compression === 'none' ? plainChunks : compressedChunks;
+  return [
+    {
+      name,
+      late: true,
+      chunks: (signal) => write(blocksOf(disk, size, settings, backing, signal), writer(), settings, signal),
+    },
+  ];
 }
 
-async function* plainChunks(
+const noPlaces: TablePlaces = {
+  l1Offset: 0,
+  l1Entries: 0,
+  refcountTableOffset: 0,
+  refcountTableClusters: 0,
+};
+
+/** What has to be stored. A cluster never lies in two blocks. */
+function blocksOf(
   disk: Disk,
+  size: number,
   settings: EncodeSettings,
+  backing: Backing | undefined,
   signal: AbortSignal | undefined,
-): AsyncGenerator<Chunk> {
-  const writer = new ImageWriter(representableBytes(disk.size), settings);
-  for await (const block of dataBlocks(disk, { grainBytes: settings.clusterBytes, signal })) {
-    const release = sharedRelease(block, block.runs.length);
-    for (const { offset, bytes } of block.runs) yield* writer.data(offset, bytes, release);
+): AsyncIterable<ChangedBlock> {
+  const { clusterBytes, grainBytes } = settings;
+  const how = { grainBytes, blockBytes: Math.max(MiB, clusterBytes), signal };
+  if (backing === undefined) return dataBlocks(disk, how);
+  // What the image has more than the disk is zeros, and not what the backing file has there.
+  const below = backing.disk.size > size ? slice(backing.disk, 0, size) : padded(backing.disk, size);
+  return changedBlocks(padded(disk, size), below, how);
+}
+
+async function* plainChunks(blocks: AsyncIterable<ChangedBlock>, writer: ImageWriter): AsyncGenerator<Chunk> {
+  for await (const block of blocks) {
+    const release = sharedRelease(block, block.runs.filter((run) => 'bytes' in run).length);
+    for (const run of block.runs) {
+      if ('bytes' in run) yield* writer.data(run.offset, run.bytes, release);
+      else yield* writer.zeros(run.offset, run.zeroBytes);
+    }
   }
   yield* writer.finish();
 }
 
 async function* compressedChunks(
-  disk: Disk,
+  blocks: AsyncIterable<ChangedBlock>,
+  writer: ImageWriter,
   settings: EncodeSettings,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Chunk> {
   const { clusterBytes } = settings;
-  const writer = new ImageWriter(representableBytes(disk.size), settings);
-  const blocks = dataBlocks(disk, { grainBytes: clusterBytes, signal });
   const width = Math.max(8, compressingBytes / clusterBytes);
   const buffers = new BufferPool(compressedRoom(clusterBytes));
-  const pack = async (cluster: Cluster) => {
+  const pack = async (cluster: Cluster | ZeroRun) => {
+    if ('zeroBytes' in cluster) return cluster;
     const buffer = buffers.take();
     return { ...cluster, buffer, packed: await compress(cluster.bytes, buffer, settings) };
   };
-  for await (const { offset, bytes, release, buffer, packed } of inOrder(
-    clustersOf(blocks, clusterBytes),
-    width,
-    pack,
-    signal,
-  )) {
+  for await (const item of inOrder(clustersOf(blocks, clusterBytes), width, pack, signal)) {
+    if ('zeroBytes' in item) {
+      yield* writer.zeros(item.offset, item.zeroBytes);
+      continue;
+    }
+    const { offset, bytes, release, buffer, packed } = item;
     // What does not become smaller is stored as it is.
     if (packed.length >= clusterBytes) {
       buffers.give(buffer);
@@ -78,11 +116,20 @@ interface Cluster {
   release(): void;
 }
 
-async function* clustersOf(blocks: AsyncIterable<DataBlock>, clusterBytes: number): AsyncGenerator<Cluster> {
+async function* clustersOf(
+  blocks: AsyncIterable<ChangedBlock>,
+  clusterBytes: number,
+): AsyncGenerator<Cluster | ZeroRun> {
   for await (const block of blocks) {
-    const count = block.runs.reduce((sum, run) => sum + Math.ceil(run.bytes.length / clusterBytes), 0);
+    const lengths = block.runs.map((run) => ('bytes' in run ? run.bytes.length : 0));
+    const count = lengths.reduce((sum, length) => sum + Math.ceil(length / clusterBytes), 0);
     const release = sharedRelease(block, count);
-    for (const { offset, bytes } of block.runs) {
+    for (const run of block.runs) {
+      if ('zeroBytes' in run) {
+        yield run;
+        continue;
+      }
+      const { offset, bytes } = run;
       for (let at = 0; at < bytes.length; at += clusterBytes) {
         yield { offset: offset + at, bytes: bytes.subarray(at, at + clusterBytes), release };
       }

@@ -6,9 +6,16 @@
 import { sharedRelease } from '../../io/blocks.ts';
 import type { Chunk } from '../../io/encoded-file.ts';
 import { AppError } from '../../model/errors.ts';
-import { encodeHeader } from './encode-header.ts';
-import { maximumRefcountTableBytes, putCompressedEntry, putStandardEntry } from './layout.ts';
-import { coveredBytes, type EncodeSettings } from './options.ts';
+import { type BackingName, encodeHeader } from './encode-header.ts';
+import {
+  markSubclusters,
+  maximumRefcountTableBytes,
+  putCompressedEntry,
+  putStandardEntry,
+  putZeroEntry,
+  subclusters,
+} from './layout.ts';
+import { coveredBytes, type EncodeSettings, entryBytes } from './options.ts';
 
 /** Bits of a reference count, as qemu's default. */
 const refcountBytes = 2;
@@ -23,6 +30,9 @@ interface RefcountPlan {
 export class ImageWriter {
   readonly #settings: EncodeSettings;
   readonly #size: number;
+  readonly #backing: BackingName | undefined;
+  /** Guest bytes of one L2 table. */
+  readonly #covered: number;
   readonly #l1: Buffer;
   readonly #l1Offset: number;
   /** End of what has been given out; a multiple of the cluster except behind compressed data. */
@@ -30,20 +40,24 @@ export class ImageWriter {
   /** How many compressed clusters touch a host cluster, by refcount block; 0 is one of another kind. */
   readonly #shared: Uint16Array[] = [];
   #table: { readonly index: number; readonly bytes: Buffer } | undefined;
+  /** The guest cluster that got the last place for plain data: more of its parts may follow. */
+  #last: { readonly cluster: number; readonly host: number } | undefined;
 
-  constructor(size: number, settings: EncodeSettings) {
+  constructor(size: number, settings: EncodeSettings, backing: BackingName | undefined) {
     const { clusterBytes } = settings;
     this.#settings = settings;
     this.#size = size;
+    this.#backing = backing;
+    this.#covered = coveredBytes(settings);
     // At least one entry: qemu-img check takes a table of none at a cluster of its own for a leak.
-    this.#l1 = Buffer.alloc(8 * Math.max(1, Math.ceil(size / coveredBytes(clusterBytes))));
+    this.#l1 = Buffer.alloc(8 * Math.max(1, Math.ceil(size / this.#covered)));
     this.#l1Offset = clusterBytes;
     this.#end = clusterBytes + Math.ceil(this.#l1.length / clusterBytes) * clusterBytes;
   }
 
-  /** Data of whole clusters (the disk's last one may be shorter) in the table of the range they belong to. */
+  /** Data of whole grains (the disk's last one may be shorter) in the tables of the ranges they belong to. */
   *data(offset: number, bytes: Uint8Array, release: () => void): Generator<Chunk> {
-    const covered = coveredBytes(this.#settings.clusterBytes);
+    const covered = this.#covered;
     const parts = Math.floor((offset + bytes.length - 1) / covered) - Math.floor(offset / covered) + 1;
     const shared = sharedRelease({ release }, parts);
     for (let done = 0; done < bytes.length; ) {
@@ -55,16 +69,45 @@ export class ImageWriter {
     }
   }
 
-  /** Places for the clusters of `length` bytes, entered in the open table. @returns the offset of the first. */
-  #place(offset: number, length: number): number {
-    const { clusterBytes } = this.#settings;
-    const place = this.#allocate(Math.ceil(length / clusterBytes));
-    let entryAt = this.#entryAt(offset);
-    for (let host = place; host < this.#end; host += clusterBytes) {
-      putStandardEntry(this.#table!.bytes, entryAt, host);
-      entryAt += 8;
+  /** Whole grains that read as zeros, whatever is below. */
+  *zeros(offset: number, length: number): Generator<Chunk> {
+    const { clusterBytes, extendedL2 } = this.#settings;
+    const end = offset + length;
+    for (let at = offset; at < end; at += clusterBytes - (at % clusterBytes)) {
+      yield* this.#tableFor(at);
+      if (extendedL2) this.#mark('zero', at, end);
+      else putZeroEntry(this.#table!.bytes, this.#entryAt(at));
     }
-    return place;
+  }
+
+  /** Places for `length` bytes of one table, entered in it. @returns where in the file they begin. */
+  #place(offset: number, length: number): number {
+    const { clusterBytes, extendedL2 } = this.#settings;
+    const end = offset + length;
+    const first = Math.floor(offset / clusterBytes);
+    const last = Math.ceil(end / clusterBytes) - 1;
+    const begun = this.#last?.cluster === first ? this.#last.host : undefined;
+    const more = last - first + (begun === undefined ? 1 : 0);
+    // The cluster that is begun is the last one that was given out: what follows lies right behind it.
+    const next = more === 0 ? 0 : this.#allocate(more);
+    const place = begun ?? next;
+    for (let cluster = first; cluster <= last; cluster++) {
+      const guest = Math.max(offset, cluster * clusterBytes);
+      putStandardEntry(this.#table!.bytes, this.#entryAt(guest), place + (cluster - first) * clusterBytes);
+      if (extendedL2) this.#mark('data', guest, end);
+    }
+    this.#last = { cluster: last, host: place + (last - first) * clusterBytes };
+    return place + (offset % clusterBytes);
+  }
+
+  /** Marks the parts of one cluster from `offset` on, up to `end` at most. */
+  #mark(kind: 'data' | 'zero', offset: number, end: number): void {
+    const { clusterBytes } = this.#settings;
+    const partBytes = clusterBytes / subclusters;
+    const start = offset - (offset % clusterBytes);
+    const stop = Math.min(end - start, clusterBytes);
+    const [first, behind] = [Math.floor((offset - start) / partBytes), Math.ceil(stop / partBytes)];
+    markSubclusters(this.#table!.bytes, this.#entryAt(offset), kind, first, behind);
   }
 
   /** The compressed bytes of one cluster, right behind what was written before them. */
@@ -85,25 +128,26 @@ export class ImageWriter {
     yield* this.#closeTable();
     const refcounts = this.#planRefcounts();
     yield* this.#refcountBlocks(refcounts);
-    const header = encodeHeader(this.#size, this.#settings, {
+    const places = {
       l1Offset: this.#l1Offset,
       l1Entries: this.#l1.length / 8,
       refcountTableOffset: refcounts.tableOffset,
       refcountTableClusters: refcounts.tableClusters,
-    });
+    };
+    const header = encodeHeader(this.#size, this.#settings, places, this.#backing);
     yield { offset: this.#l1Offset, bytes: this.#l1, late: true };
     yield { offset: 0, bytes: header, late: true };
   }
 
   #entryAt(offset: number): number {
-    const { clusterBytes } = this.#settings;
-    return ((offset % coveredBytes(clusterBytes)) / clusterBytes) * 8;
+    const cluster = Math.floor((offset % this.#covered) / this.#settings.clusterBytes);
+    return cluster * entryBytes(this.#settings);
   }
 
   /** Makes the L2 table for the guest's byte `offset` the open one; the one before it is complete then. */
   *#tableFor(offset: number): Generator<Chunk> {
     const { clusterBytes } = this.#settings;
-    const index = Math.floor(offset / coveredBytes(clusterBytes));
+    const index = Math.floor(offset / this.#covered);
     if (this.#table?.index === index) return;
     yield* this.#closeTable();
     this.#table = { index, bytes: Buffer.alloc(clusterBytes) };

@@ -23,5 +23,6 @@ export const qcow2Codec: Codec = {
     maximumBytes,
     representableBytes: (size) => representableBytes(size),
     encode: encodeQcow2,
+    backing: true,
   },
 };

@@ -60,6 +60,17 @@ export const extensionType = {
   encryptionHeader: 0x0537be77,
 } as const;
 
+/** "Extended L2 Entries": a cluster has this many parts, each with its own state, from this cluster size on. */
+export const subclusters = 32;
+export const minimumExtendedClusterBytes = 16 * KiB;
+
+/** Formats whose driver qemu calls otherwise than we do. */
+const driverNames: readonly (readonly [id: string, driver: string])[] = [['vhd', 'vpc']];
+export const driverFor = (id: string): string => driverNames.find(([ours]) => ours === id)?.[1] ?? id;
+/** Also of a block device: its content is raw. */
+export const formatOfDriver = (driver: string): string =>
+  driver === 'host_device' ? 'raw' : (driverNames.find(([, theirs]) => theirs === driver)?.[0] ?? driver);
+
 /** Limits of qemu that keep every table in bounds: `block/qcow2.h`. */
 export const minimumClusterBits = 9;
 export const maximumClusterBits = 21;
@@ -116,6 +127,27 @@ export const compressedOffsetLimit = (clusterBits: number): number =>
 export function putStandardEntry(table: Buffer, at: number, host: number): void {
   table.writeUInt32BE((0x80000000 + Math.floor(host / high)) >>> 0, at);
   table.writeUInt32BE(host % high, at + 4);
+}
+
+/** Writes the descriptor of a cluster that is nowhere and reads as zeros. Not with extended L2 entries. */
+export function putZeroEntry(table: Buffer, at: number): void {
+  table.writeUInt32BE(0, at);
+  table.writeUInt32BE(1, at + 4);
+}
+
+/**
+ * Marks the parts [first, end) of an extended entry: `zero` in the high word of its bitmap, `data` in the low one.
+ * What is neither is the backing file's.
+ */
+export function markSubclusters(
+  table: Buffer,
+  at: number,
+  kind: 'data' | 'zero',
+  first: number,
+  end: number,
+): void {
+  const place = at + (kind === 'zero' ? 8 : 12);
+  table.writeUInt32BE(table.readUInt32BE(place) + (2 ** end - 2 ** first), place);
 }
 
 /** Writes the descriptor of `bytes` of compressed data at `host`. */

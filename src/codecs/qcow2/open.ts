@@ -9,6 +9,7 @@ import type { ImageInfo, OpenContext, OpenImage } from '../codec.ts';
 import { ClusterMap, type Piece, push } from './cluster-map.ts';
 import { allOf, CompressedClusters } from './compressed.ts';
 import { type Header, readHeader } from './header.ts';
+import { formatOfDriver } from './layout.ts';
 import { decrypted, unlock } from './luks.ts';
 import { headerAt, readSnapshots, type Snapshot } from './snapshots.ts';
 
@@ -56,8 +57,7 @@ async function openParent(
 ): Promise<OpenImage | undefined> {
   if (header.backing === undefined) return undefined;
   const { name, format } = header.backing;
-  // qemu's driver for a block device: its content is raw.
-  const below = format === 'host_device' ? 'raw' : format;
+  const below = format === undefined ? undefined : formatOfDriver(format);
   return context.parent(localName(name, 'backing file', source), below);
 }
 

@@ -1,12 +1,16 @@
 /** What an encoder of qcow2 can be told, and what follows from it. */
+import { AppError } from '../../model/errors.ts';
 import type { OptionSpec, Options } from '../../model/options.ts';
+import { formatBytes } from '../../model/units.ts';
 import {
   compressedOffsetLimit,
   defaultClusterBytes,
   maximumClusterBits,
   maximumL1Bytes,
   minimumClusterBits,
+  minimumExtendedClusterBytes,
   sectorBytes,
+  subclusters,
 } from './layout.ts';
 
 const clusterChoices = Array.from(
@@ -43,6 +47,13 @@ export const encodeOptions: readonly OptionSpec[] = [
     max: 9,
     default: 0,
   },
+  {
+    key: 'extendedL2',
+    label: 'Extended L2 entries',
+    help: 'clusters of 16K or more are stored in 32 parts of their own; needs qemu 5.2 or later',
+    kind: 'boolean',
+    default: false,
+  },
 ];
 
 export interface EncodeSettings {
@@ -50,28 +61,47 @@ export interface EncodeSettings {
   readonly clusterBits: number;
   readonly compression: 'none' | 'zlib' | 'zstd';
   readonly level: number;
+  readonly extendedL2: boolean;
+  /** The least that has a state of its own, bytes: a cluster, or a part of one. */
+  readonly grainBytes: number;
 }
 
+/** @throws AppError `usage` for options that exclude each other. */
 export function encodeSettings(options: Options): EncodeSettings {
   const clusterBytes = Number(options.clusterSize);
+  const extendedL2 = options.extendedL2 === true;
+  if (extendedL2 && clusterBytes < minimumExtendedClusterBytes) {
+    const message = `option extendedL2: not possible with clusters of ${formatBytes(clusterBytes)}`;
+    throw new AppError('usage', message, {
+      hint: `choose clusters of ${formatBytes(minimumExtendedClusterBytes)} or more, or leave it out`,
+    });
+  }
   return {
     clusterBytes,
     clusterBits: Math.log2(clusterBytes),
     compression: options.compression as EncodeSettings['compression'],
     level: Number(options.compressionLevel),
+    extendedL2,
+    // A compressed cluster is one whole.
+    grainBytes: extendedL2 && options.compression === 'none' ? clusterBytes / subclusters : clusterBytes,
   };
 }
 
-/** Guest bytes of one L2 table of 8-byte entries. */
-export const coveredBytes = (clusterBytes: number): number => (clusterBytes / 8) * clusterBytes;
+export const entryBytes = ({ extendedL2 }: Pick<EncodeSettings, 'extendedL2'>): number =>
+  extendedL2 ? 16 : 8;
+
+/** Guest bytes of one L2 table. */
+export const coveredBytes = (settings: Pick<EncodeSettings, 'clusterBytes' | 'extendedL2'>): number =>
+  (settings.clusterBytes / entryBytes(settings)) * settings.clusterBytes;
 
 /**
  * By qemu's limits for the L1 table and the refcount table. Both allow the same number of clusters; a 32nd part
  * is kept for the tables themselves.
  */
 export function maximumBytes(options: Options): number {
-  const { clusterBytes, clusterBits, compression } = encodeSettings(options);
-  const byTables = (maximumL1Bytes / 8) * coveredBytes(clusterBytes);
+  const settings = encodeSettings(options);
+  const { clusterBytes, clusterBits, compression } = settings;
+  const byTables = (maximumL1Bytes / 8) * coveredBytes(settings);
   const byOffset = compression === 'none' ? 2 ** 56 : compressedOffsetLimit(clusterBits);
   const most = Math.min(byTables, byOffset, Number.MAX_SAFE_INTEGER);
   return Math.floor((most * 31) / 32 / clusterBytes) * clusterBytes;
