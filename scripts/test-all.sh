@@ -14,6 +14,7 @@ oracles=(
   bzip2=bzip2 zstd=zstd lz4=lz4 7zz=7zip
   age=age age-keygen=age script=bsdutils
   gdbus=libglib2.0-bin fusermount=fuse3 debugfs=e2fsprogs python3=python3
+  libvirtd=libvirt-daemon virsh=libvirt-clients unshare=util-linux
   ploop=ploop uml_mkcow=uml-utilities uml_moo=uml-utilities
 )
 PATH=$PATH:/usr/sbin:/sbin

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { codecs } from './codecs/registry.ts';
 import { products } from './convert/products.ts';
+import { libvirtPlugin } from './env-plugins/libvirt/index.ts';
 import { localPlugin } from './env-plugins/local/index.ts';
 import type { EnvironmentPlugin } from './env-plugins/plugin.ts';
 import { sshPlugin } from './env-plugins/ssh/index.ts';
@@ -76,7 +77,7 @@ export async function compose(options: ComposeOptions): Promise<Composed> {
 
 function environmentPlugins(): EnvironmentPlugin[] {
   const imageExtensions = codecs.flatMap((codec) => codec.extensions);
-  return [localPlugin({ imageExtensions }), sshPlugin({ imageExtensions })];
+  return [localPlugin({ imageExtensions }), sshPlugin({ imageExtensions }), libvirtPlugin()];
 }
 
 function catalogOf(plugins: readonly EnvironmentPlugin[]): Catalog {
