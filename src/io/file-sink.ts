@@ -4,6 +4,7 @@ import { open } from 'node:fs/promises';
 import { AppError, toAppError } from '../model/errors.ts';
 import { MiB } from '../model/units.ts';
 import type { ByteSink } from './byte-source.ts';
+import { FileIo } from './file-io.ts';
 
 export interface FileSinkOptions {
   /** Flush to the medium in `finish`. Default no, as cp and qemu-img do. */
@@ -24,6 +25,8 @@ export async function fileSink(path: string, options: FileSinkOptions = {}): Pro
     throw toAppError(error);
   });
 
+  const io = new FileIo(handle);
+
   // Small neighbouring chunks are gathered here and written as one.
   const gathered = Buffer.allocUnsafe(gatherBytes);
   let gatheredAt = 0;
@@ -33,17 +36,14 @@ export async function fileSink(path: string, options: FileSinkOptions = {}): Pro
   const put = async (bytes: Uint8Array, offset: number) => {
     let done = 0;
     while (done < bytes.length) {
-      const { bytesWritten } = await handle
-        .write(bytes, done, bytes.length - done, offset + done)
-        .catch((error) => {
-          const { kind, message, hint } = toAppError(error);
-          throw new AppError(kind, message, {
-            where: path,
-            cause: error,
-            ...(hint === undefined ? {} : { hint }),
-          });
+      done += await io.writeAt(bytes, done, offset + done).catch((error) => {
+        const { kind, message, hint } = toAppError(error);
+        throw new AppError(kind, message, {
+          where: path,
+          cause: error,
+          ...(hint === undefined ? {} : { hint }),
         });
-      done += bytesWritten;
+      });
     }
   };
   const flush = async () => {
@@ -83,11 +83,11 @@ export async function fileSink(path: string, options: FileSinkOptions = {}): Pro
       } catch (error) {
         throw toAppError(error);
       }
-      await handle.close();
+      await io.close();
     },
     async abort() {
       await queue;
-      await handle.close().catch(() => undefined); // closed already by a failed finish
+      await io.close().catch(() => undefined); // closed already by a failed finish
     },
   };
 }

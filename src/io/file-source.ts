@@ -5,6 +5,7 @@ import { basename } from 'node:path';
 import { AppError, toAppError } from '../model/errors.ts';
 import { type ByteSource, checkRange } from './byte-source.ts';
 import { wholeExtent } from './extents.ts';
+import { FileIo } from './file-io.ts';
 import { throwIfAborted } from './in-order.ts';
 import { seekExtents } from './sparse.ts';
 
@@ -48,6 +49,7 @@ interface FileFacts {
 }
 
 function handleSource(handle: FileHandle, path: string, { size, modifiedAt, sparse }: FileFacts): ByteSource {
+  const io = new FileIo(handle);
   let seekable = sparse;
   const source: ByteSource = {
     name: path,
@@ -59,18 +61,16 @@ function handleSource(handle: FileHandle, path: string, { size, modifiedAt, spar
       let done = 0;
       while (done < target.length) {
         throwIfAborted(signal);
-        const { bytesRead } = await handle
-          .read(target, done, target.length - done, offset + done)
-          .catch((error) => {
-            const { kind, message } = toAppError(error);
-            throw new AppError(kind, message, { where: `${path} at ${offset + done}`, cause: error });
-          });
-        if (bytesRead === 0) {
+        const count = await io.readAt(target, done, offset + done).catch((error) => {
+          const { kind, message } = toAppError(error);
+          throw new AppError(kind, message, { where: `${path} at ${offset + done}`, cause: error });
+        });
+        if (count === 0) {
           throw new AppError('io', `the file became shorter while it was read (end at ${offset + done})`, {
             where: path,
           });
         }
-        done += bytesRead;
+        done += count;
       }
     },
     async extents(from, to) {
@@ -79,7 +79,7 @@ function handleSource(handle: FileHandle, path: string, { size, modifiedAt, spar
       seekable = found !== undefined;
       return found ?? wholeExtent('data', from, to);
     },
-    close: () => handle.close(),
+    close: () => io.close(),
   };
   return source;
 }
