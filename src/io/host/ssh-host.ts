@@ -7,6 +7,8 @@ import type { SshConnection } from '../ssh/connection.ts';
 import type { RemoteStats, Sftp } from '../ssh/sftp.ts';
 import { sftpSource } from '../ssh/sftp-source.ts';
 import type { Host, HostFile, HostFiles } from './host.ts';
+import { sftpSink } from './sftp-sink.ts';
+import { noSuchCommand, startOverSsh } from './ssh-running.ts';
 
 /** Closing it closes the connection. */
 export function sshHost(connection: SshConnection): Host {
@@ -19,26 +21,16 @@ export function sshHost(connection: SshConnection): Host {
       const { signal, ...rest } = options;
       const result = await connection.exec(inC(args), signal === undefined ? rest : { ...rest, signal });
       // What env(1) and the shell say of a command that isn't there.
-      if (result.code === 127) {
-        throw new AppError('not-found', `there is no command "${args[0]}"`, {
-          where: connection.name,
-          hint: `install what brings "${args[0]}" there`,
-        });
-      }
+      if (result.code === 127) throw noSuchCommand(args[0]!, connection.name);
       return result;
     },
-    async spawn() {
-      throw new AppError('unsupported', 'commands with streams are not there yet');
-    },
+    spawn: (args, { signal } = {}) => startOverSsh(connection, inC(args), { name: args[0]!, signal }),
     close: () => connection.close(),
   };
 }
 
 function sshFiles(connection: SshConnection): HostFiles {
   const sftp = (signal?: AbortSignal): Promise<Sftp> => connection.sftp(signal);
-  const notYet = async (): Promise<never> => {
-    throw new AppError('unsupported', 'writing is not there yet');
-  };
   const files: HostFiles = {
     home: async (signal) => (await sftp(signal)).realpath('.', signal),
     realpath: async (path, signal) => (await sftp(signal)).realpath(path, signal),
@@ -70,12 +62,35 @@ function sshFiles(connection: SshConnection): HostFiles {
         await source.close();
       }
     },
-    create: notYet,
-    makeFolder: notYet,
-    rename: notYet,
-    remove: notYet,
+    create: (path, { signal, mode } = {}) => sftpSink(connection, path, { signal, mode }),
+    makeFolder: async (path, signal) => makeFolders(await sftp(signal), path, signal),
+    rename: async (from, to, signal) => (await sftp(signal)).rename(from, to, signal),
+    async remove(path, signal) {
+      await (await sftp(signal)).removeFile(path, signal).catch((error) => {
+        if (!(error instanceof AppError) || error.kind !== 'not-found') throw error;
+      });
+    },
   };
   return files;
+}
+
+/** With those above it that are missing. */
+async function makeFolders(sftp: Sftp, path: string, signal: AbortSignal | undefined): Promise<void> {
+  const failed = await sftp.makeFolder(path, signal).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  if (failed === undefined) return;
+  if (!(failed instanceof AppError)) throw failed;
+  const above = posix.dirname(path);
+  if (failed.kind === 'not-found' && above !== path) {
+    await makeFolders(sftp, above, signal);
+    return sftp.makeFolder(path, signal);
+  }
+  // Of one that exists SFTP says only that it failed.
+  if (failed.kind !== 'io') throw failed;
+  const there = await sftp.stat(path, signal).catch(() => undefined);
+  if (there?.isDirectory() !== true) throw failed;
 }
 
 function fileOf(path: string, stats: RemoteStats): HostFile {

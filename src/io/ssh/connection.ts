@@ -25,6 +25,8 @@ export interface Patience {
   readonly keepAliveMs: number;
   /** For a channel to be opened. */
   readonly timeoutMs: number;
+  /** Opens a connection like this one. */
+  another(signal: AbortSignal | undefined): Promise<SshConnection>;
 }
 
 interface Watch {
@@ -43,12 +45,15 @@ const farewellMs = 500;
 
 export class SshConnection {
   readonly target: SshTarget;
+  /** Resolves when the connection is lost, with the reason; never after `close`. */
+  readonly lost: Promise<AppError>;
   readonly #client: Client;
   readonly #patience: Patience;
   readonly #closed: Promise<void>;
   /** Rejected by a lost connection, so that nothing waits for an answer that can't come. */
   readonly #pending = new Set<(error: AppError) => void>();
   readonly #watches = new Map<AbortSignal, Watch>();
+  #tellLost: (why: AppError) => void = () => undefined;
   #ended: AppError | undefined;
   #sftp: Promise<Sftp> | undefined;
 
@@ -56,6 +61,9 @@ export class SshConnection {
     this.target = target;
     this.#client = client;
     this.#patience = patience;
+    this.lost = new Promise((resolve) => {
+      this.#tellLost = resolve;
+    });
     const clock = setInterval(this.#silenceCheck(socket), patience.keepAliveMs);
     let why = 'the server closed the connection';
     client.on('error', (error: Error) => {
@@ -168,7 +176,9 @@ export class SshConnection {
   }
 
   /**
-   * Runs a command and waits for its end; whatever its exit code, that is an answer.
+   * Runs a command and waits for its end; whatever its exit code, that is an answer. sshd hands it to the user's login
+   * shell (`$SHELL -c`), which is no login and shows no message of the day; but bash reads ~/.bashrc, csh ~/.cshrc and
+   * zsh ~/.zshenv first, and what these print stands before the command's own output. `cleanExec` cuts that off.
    * @throws AppError `io` when it says too much or is killed, `cancelled`, `unreachable`.
    */
   async exec(args: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
@@ -189,6 +199,47 @@ export class SshConnection {
     }
   }
 
+  /**
+   * Starts a command whose streams are used while it runs; its end is the channel's `close`.
+   * @throws AppError `unsupported` when the server opens no channel, `unreachable`, `cancelled`.
+   */
+  async channel(args: readonly string[], signal?: AbortSignal): Promise<ClientChannel> {
+    const command = quoteArgs(args);
+    let late = false;
+    try {
+      return await this.request<ClientChannel>((resolve, reject) => {
+        this.#client.exec(command, (error, opened) => {
+          if (error) return reject(this.#channelFailure('the command', error));
+          if (late) opened.close();
+          else resolve(opened);
+        });
+      }, signal);
+    } catch (error) {
+      late = true;
+      throw error;
+    }
+  }
+
+  /**
+   * One more connection to the same place, for more throughput or after this one was lost: nothing that was answered
+   * for this one (the host's key, a password, a passphrase) is asked again. It is closed on its own.
+   * @throws AppError as `connectSsh`.
+   */
+  another(signal?: AbortSignal): Promise<SshConnection> {
+    return this.#patience.another(signal);
+  }
+
+  /** A connection from there to a host and port. @throws AppError `unreachable`, `unsupported`, `cancelled`. */
+  forward(host: string, port: number, signal?: AbortSignal): Promise<ClientChannel> {
+    return this.request<ClientChannel>((resolve, reject) => {
+      this.#client.forwardOut('127.0.0.1', 0, host, port, (error, channel) => {
+        if (error) return reject(forwardFailure(error, `${host}:${port}`, this.name));
+        if (signal?.aborted) return channel.close();
+        resolve(channel);
+      });
+    }, signal);
+  }
+
   #channelFailure(what: string, error: Error): AppError {
     return new AppError(
       'unsupported',
@@ -202,7 +253,10 @@ export class SshConnection {
   }
 
   #end(error: AppError): void {
-    this.#ended ??= error;
+    if (this.#ended === undefined) {
+      this.#ended = error;
+      if (error.kind !== 'cancelled') this.#tellLost(error);
+    }
     for (const refuse of [...this.#pending]) refuse(this.#ended);
   }
 
@@ -218,6 +272,25 @@ export class SshConnection {
     clearTimeout(clock);
     this.#client.destroy();
   }
+}
+
+/** RFC 4254, section 5.1: the reasons for not opening a channel. */
+const reason = { prohibited: 1, connectFailed: 2 } as const;
+
+function forwardFailure(error: Error & { reason?: number | string }, place: string, where: string): AppError {
+  if (error.reason === reason.prohibited) {
+    return new AppError('unsupported', `forwarding: the host does not allow a connection to ${place}`, {
+      where,
+      hint: 'its sshd_config needs "AllowTcpForwarding yes" (and no PermitOpen against it)',
+      cause: error,
+    });
+  }
+  const why = error.reason === reason.connectFailed ? '' : `: ${printable(error.message)}`;
+  return new AppError('unreachable', `forwarding: from there nothing answers at ${place}${why}`, {
+    where,
+    hint: 'check the address and port as they are seen from that host',
+    cause: error,
+  });
 }
 
 function collect(

@@ -61,6 +61,64 @@ export class Sftp {
     return this.#ask(path, signal, (done) => this.#sftp.open(path, 'r', done));
   }
 
+  /** A new file, to be written and read. */
+  create(path: string, mode: number, signal?: AbortSignal): Promise<RemoteHandle> {
+    return this.#ask(path, signal, (done) => this.#sftp.open(path, 'xw+', mode, done));
+  }
+
+  /** Writes all of `bytes`; the promise tells when they may be used again. */
+  write(
+    handle: RemoteHandle,
+    bytes: Uint8Array,
+    offset: number,
+    path: string,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    return this.#ask<void>(path, signal, (done) =>
+      this.#sftp.write(handle, buffer, 0, buffer.length, offset, (error) => done(error, undefined)),
+    );
+  }
+
+  truncate(handle: RemoteHandle, size: number, path: string, signal?: AbortSignal): Promise<void> {
+    return this.#ask<void>(path, signal, (done) =>
+      this.#sftp.fsetstat(handle, { size } as Stats, (error) => done(error, undefined)),
+    );
+  }
+
+  /** Its time of last change, seconds since 1970. */
+  setTime(handle: RemoteHandle, seconds: number, path: string, signal?: AbortSignal): Promise<void> {
+    return this.#ask<void>(path, signal, (done) =>
+      this.#sftp.futimes(handle, seconds, seconds, (error) => done(error, undefined)),
+    );
+  }
+
+  makeFolder(path: string, signal?: AbortSignal): Promise<void> {
+    return this.#ask<void>(path, signal, (done) => this.#sftp.mkdir(path, (error) => done(error, undefined)));
+  }
+
+  /** What is at `to` is replaced where the server can do so (OpenSSH's `posix-rename`). */
+  rename(from: string, to: string, signal?: AbortSignal): Promise<void> {
+    return this.#ask<void>(from, signal, (done) => {
+      const end = (error: Error | null | undefined) => done(error, undefined);
+      try {
+        this.#sftp.ext_openssh_rename(from, to, end);
+      } catch {
+        this.#sftp.rename(from, to, end); // ssh2 throws where the server has no such extension
+      }
+    });
+  }
+
+  removeFile(path: string, signal?: AbortSignal): Promise<void> {
+    return this.#ask<void>(path, signal, (done) =>
+      this.#sftp.unlink(path, (error) => done(error, undefined)),
+    );
+  }
+
+  removeFolder(path: string, signal?: AbortSignal): Promise<void> {
+    return this.#ask<void>(path, signal, (done) => this.#sftp.rmdir(path, (error) => done(error, undefined)));
+  }
+
   async close(handle: RemoteHandle): Promise<void> {
     // Nothing was written: whether the far end takes the goodbye makes no difference.
     await this.#ask<void>('', undefined, (done) =>
