@@ -20,6 +20,11 @@ export interface PluginContext {
   report(step: string): void;
   /** A question with yes and no, such as an unknown host key. Headless runs answer no. */
   confirm(question: string): Promise<boolean>;
+  /**
+   * A line that only somebody at the screen can give, such as a one-time code; `hidden`: it is not shown as it is
+   * typed. Never to be stored. Absent where nobody can be asked.
+   */
+  ask?(prompt: { readonly text: string; readonly hidden: boolean }): Promise<string>;
 }
 
 /** A disk ready to be read: its bytes, the codec to read them with, and its neighbours. */

@@ -1,20 +1,34 @@
 /** From the fields of a form to an open connection. Import it at the first use: ssh2 takes time to load. */
-import { connectSsh } from '../../io/ssh/connect.ts';
 import type { SshConnection } from '../../io/ssh/connection.ts';
+import { reachHost } from '../../io/ssh/reach.ts';
 import type { PluginContext, Settings } from '../plugin.ts';
-import { keyFileOf, targetOf } from './settings.ts';
+import { requestOf } from './settings.ts';
 
-/** @throws AppError `usage`, `unreachable`, `auth`, `cancelled`. */
+/**
+ * For the settings of `sshFields`. A further connection with the same answers: its `another`.
+ * @throws AppError `usage`, `unreachable`, `auth`, `cancelled`.
+ */
 export function connectHost(settings: Settings, context: PluginContext): Promise<SshConnection> {
-  const { signal, report, confirm } = context;
-  return connectSsh(
-    targetOf(settings),
+  const { signal } = context;
+  const ask = context.ask?.bind(context);
+  return reachHost(
+    requestOf(settings),
     {
-      keyFile: keyFileOf(settings),
-      agent: process.env.SSH_AUTH_SOCK,
       password: () => context.secret('password'),
-      passphrase: () => context.secret('keyPassphrase'),
+      async passphrase(file) {
+        try {
+          return await context.secret('keyPassphrase');
+        } catch (error) {
+          if (ask === undefined) throw error;
+          return ask({ text: `Passphrase of the key ${file}`, hidden: true });
+        }
+      },
+      ask,
     },
-    { signal, report, confirm },
+    {
+      signal,
+      report: (step) => context.report(step),
+      confirm: (question) => context.confirm(question),
+    },
   );
 }

@@ -1,34 +1,31 @@
 /** What the fields mean: the host and the key. */
-import { homedir, userInfo } from 'node:os';
+import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
-import type { SshTarget } from '../../io/ssh/failures.ts';
+import type { SshRequest } from '../../io/ssh/reach.ts';
 import { AppError } from '../../model/errors.ts';
 import type { Settings } from '../plugin.ts';
 
-/** @throws AppError `usage`. */
-export function targetOf(settings: Settings): SshTarget {
+/** The host to reach; what the fields leave empty is left to the configuration of ssh. @throws AppError `usage`. */
+export function requestOf(settings: Settings): SshRequest {
   const host = (settings.host ?? '').trim();
-  if (host === '' || /[\s@/\0]/.test(host)) {
+  if (host === '' || /[\s@/\0]|^-/.test(host)) {
     throw new AppError('usage', host === '' ? 'the host is missing' : `"${host}" is not the name of a host`, {
       hint: 'give a name or an IP address; user and port have fields of their own',
     });
   }
-  const port = settings.port === undefined || settings.port.trim() === '' ? 22 : Number(settings.port);
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
-    throw new AppError('usage', `"${settings.port}" is not a port`, {
-      hint: 'it takes a number from 1 to 65535',
-    });
+  const port = (settings.port ?? '').trim();
+  if (port !== '' && !(/^\d{1,5}$/.test(port) && Number(port) >= 1 && Number(port) <= 65_535)) {
+    throw new AppError('usage', `"${port}" is not a port`, { hint: 'it takes a number from 1 to 65535' });
   }
-  // An IPv6 address may be written in brackets.
-  return { host: host.replace(/^\[(.*)\]$/, '$1'), port, user: (settings.user ?? '').trim() || ownName() };
-}
-
-function ownName(): string {
-  try {
-    return userInfo().username;
-  } catch (cause) {
-    throw new AppError('usage', 'the user is missing, and this computer has no name for its own', { cause });
-  }
+  return {
+    // An IPv6 address may be written in brackets.
+    host: host.replace(/^\[(.*)\]$/, '$1'),
+    port: port === '' ? undefined : Number(port),
+    user: (settings.user ?? '').trim() || undefined,
+    keyFile: keyFileOf(settings),
+    jump: settings.jump,
+    legacy: settings.legacy === 'yes',
+  };
 }
 
 /** An absolute path here; a leading `~` is the user's own folder. */

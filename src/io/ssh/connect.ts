@@ -1,19 +1,32 @@
 /** The way to a host by SSH: the socket, the key exchange, the host's key, the login. Each step has its own words. */
 import { connect as connectSocket, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import ssh2 from 'ssh2';
 import { AppError, toAppError } from '../../model/errors.ts';
 import { throwIfAborted } from '../in-order.ts';
+import { type AlgorithmLists, algorithmLists, forSsh2 } from './algorithms.ts';
+import { Answers } from './answers.ts';
 import { Authentication, type SshAuth } from './authentication.ts';
+import type { Strictness } from './config.ts';
 import { SshConnection } from './connection.ts';
 import { describeTarget, handshakeFailure, printable, type SshTarget, socketFailure } from './failures.ts';
-import { hostKeyQuestion, hostKeyRefused, judgeHostKey, orderedAlgorithms } from './host-key.ts';
 import {
+  hostKeyNotAllowed,
+  hostKeyQuestion,
+  hostKeyRefused,
+  judgeHostKey,
+  orderedAlgorithms,
+} from './host-key.ts';
+import {
+  fingerprint,
+  hostName,
   type KnownHostsFiles,
   type KnownKey,
   knownKeys,
   rememberKey,
   usualKnownHosts,
 } from './known-hosts.ts';
+import { offerBytes, type ServerOffer, serverOffer } from './server-offer.ts';
 
 export interface SshOptions {
   readonly signal?: AbortSignal;
@@ -26,24 +39,33 @@ export interface SshOptions {
   readonly timeoutMs?: number;
   /** A silent host is asked for a sign of life this often. Default 5 s. */
   readonly keepAliveMs?: number;
+  /** Another way than a TCP connection from here: through a host between, or a command. */
+  readonly via?: (signal: AbortSignal | undefined) => Promise<Duplex>;
+  readonly family?: 4 | 6;
+  readonly localAddress?: string;
+  /** Default: the current ones. */
+  readonly algorithms?: AlgorithmLists;
+  /** What becomes of a host that is not known. Default `ask`. */
+  readonly strict?: Strictness;
 }
 
 /** @throws AppError `unreachable`, `auth`, `cancelled`; the message says at which step. */
-export async function connectSsh(
-  target: SshTarget,
-  auth: SshAuth,
-  options: SshOptions,
-): Promise<SshConnection> {
+export function connectSsh(target: SshTarget, auth: SshAuth, options: SshOptions): Promise<SshConnection> {
+  return connectWith(target, auth instanceof Answers ? auth : new Answers(auth), options);
+}
+
+async function connectWith(target: SshTarget, answers: Answers, options: SshOptions): Promise<SshConnection> {
   const { signal } = options;
   throwIfAborted(signal);
   const files = options.knownHosts ?? usualKnownHosts();
   const known = await knownKeys(files, target);
   options.report?.(`connecting to ${describeTarget(target)}`);
-  const socket = await openSocket(target, options);
+  const stream = options.via === undefined ? await openSocket(target, options) : await options.via(signal);
   try {
-    return await new Handshake(target, auth, options, files, known).run(socket);
+    return await new Handshake(target, answers, options, files, known).run(stream);
   } catch (error) {
-    socket.destroy();
+    stream.on('error', () => undefined); // said already
+    stream.destroy();
     throw error;
   }
 }
@@ -54,7 +76,13 @@ const timeoutOf = (options: SshOptions): number => options.timeoutMs ?? 20_000;
 function openSocket(target: SshTarget, options: SshOptions): Promise<Socket> {
   const { signal } = options;
   return new Promise((resolve, reject) => {
-    const socket = connectSocket({ host: target.host, port: target.port, noDelay: true });
+    const socket = connectSocket({
+      host: target.host,
+      port: target.port,
+      noDelay: true,
+      ...(options.family === undefined ? {} : { family: options.family }),
+      ...(options.localAddress === undefined ? {} : { localAddress: options.localAddress }),
+    });
     const done = (act: () => void) => {
       clearTimeout(clock);
       signal?.removeEventListener('abort', cancel);
@@ -77,15 +105,34 @@ function openSocket(target: SshTarget, options: SshOptions): Promise<Socket> {
 
 const systemError = (code: string): NodeJS.ErrnoException => Object.assign(new Error(code), { code });
 
+/** The same again, under another signal. */
+function another(options: SshOptions, signal: AbortSignal | undefined): SshOptions {
+  const { signal: _, ...rest } = options;
+  return signal === undefined ? rest : { ...rest, signal };
+}
+
+/** A socket counts itself; of any other stream what comes is counted. */
+function countBytes(stream: Duplex): { readonly bytesRead: number } {
+  if ('bytesRead' in stream) return stream as Duplex & { readonly bytesRead: number };
+  const count = { bytesRead: 0 };
+  stream.on('data', (chunk: Buffer) => {
+    count.bytesRead += chunk.length;
+  });
+  return count;
+}
+
 class Handshake {
   readonly #target: SshTarget;
   readonly #options: SshOptions;
   readonly #files: KnownHostsFiles;
   readonly #known: readonly KnownKey[];
+  readonly #answers: Answers;
+  readonly #algorithms: AlgorithmLists;
   readonly #authentication: Authentication;
   readonly #client = new ssh2.Client();
   #step = 'key exchange';
   #clock: NodeJS.Timeout | undefined;
+  #first: Buffer = Buffer.alloc(0);
   #hostKey: Buffer | undefined;
   #isNew = false;
   #settled = false;
@@ -93,7 +140,7 @@ class Handshake {
 
   constructor(
     target: SshTarget,
-    auth: SshAuth,
+    answers: Answers,
     options: SshOptions,
     files: KnownHostsFiles,
     known: readonly KnownKey[],
@@ -102,10 +149,18 @@ class Handshake {
     this.#options = options;
     this.#files = files;
     this.#known = known;
-    this.#authentication = new Authentication(target, auth);
+    this.#answers = answers;
+    const lists = options.algorithms ?? algorithmLists(false);
+    this.#algorithms = { ...lists, hostKey: orderedAlgorithms(known, lists.hostKey) };
+    this.#authentication = new Authentication(target, answers, {
+      stop: () => clearTimeout(this.#clock),
+      start: () => {
+        if (!this.#settled) this.#wait();
+      },
+    });
   }
 
-  async run(socket: Socket): Promise<SshConnection> {
+  async run(stream: Duplex): Promise<SshConnection> {
     const { signal } = this.#options;
     const cancel = () => this.#fail(new AppError('cancelled', 'cancelled', { cause: signal?.reason }));
     try {
@@ -116,9 +171,9 @@ class Handshake {
         };
         signal?.addEventListener('abort', cancel, { once: true });
         if (signal?.aborted) cancel();
-        this.#listen(socket, resolve);
+        this.#listen(stream, resolve);
         this.#wait();
-        this.#start(socket);
+        this.#start(stream);
       });
       return connection;
     } catch (error) {
@@ -131,15 +186,18 @@ class Handshake {
     }
   }
 
-  #start(sock: Socket): void {
+  #start(sock: Duplex): void {
+    if (sock.destroyed) {
+      return this.#fail(this.#brokenOff(sock.errored ?? new Error('the connection was closed')));
+    }
     this.#client.connect({
-      sock,
+      sock: sock as never, // any stream will do
       username: this.#target.user,
       readyTimeout: 0, // ours stands still while somebody is asked
       keepaliveInterval: keepAliveOf(this.#options),
       // ssh2 counts answers only, which come late behind much data on a slow link: SshConnection judges by all bytes.
       keepaliveCountMax: Number.MAX_SAFE_INTEGER,
-      algorithms: { serverHostKey: orderedAlgorithms(this.#known) },
+      algorithms: forSsh2(this.#algorithms),
       hostVerifier: (key: Buffer, verify: (valid: boolean) => void) => this.#verify(key, verify),
       authHandler: (offered, partial, next) => {
         this.#nextMethod(offered, partial, next as (method: unknown) => void).catch(this.#fail);
@@ -147,8 +205,11 @@ class Handshake {
     });
   }
 
-  #listen(socket: Socket, resolve: (connection: SshConnection) => void): void {
+  #listen(stream: Duplex, resolve: (connection: SshConnection) => void): void {
     const client = this.#client;
+    const counted = countBytes(stream);
+    // ssh2 pauses the stream in this same turn, so that it misses nothing.
+    stream.on('data', this.#overhear);
     client.on('error', (error: Error & { level?: string }) => {
       if (this.#settled) return;
       // These only end one method; the next one is tried.
@@ -168,6 +229,7 @@ class Handshake {
       );
     });
     client.on('handshake', () => {
+      stream.off('data', this.#overhear);
       this.#step = 'authentication';
       this.#wait();
       // Only now is it proven that the server holds the key. A later exchange of the same connection adds nothing.
@@ -176,12 +238,22 @@ class Handshake {
     client.on('ready', () => {
       this.#settled = true;
       resolve(
-        new SshConnection(client, this.#target, socket, {
+        new SshConnection(client, this.#target, counted, {
           keepAliveMs: keepAliveOf(this.#options),
           timeoutMs: timeoutOf(this.#options),
+          another: (signal) => connectWith(this.#target, this.#answers, another(this.#options, signal)),
         }),
       );
     });
+  }
+
+  /** The first bytes, for what they tell when nothing fits. */
+  #overhear = (chunk: Buffer): void => {
+    if (this.#first.length < offerBytes) this.#first = Buffer.concat([this.#first, chunk]);
+  };
+
+  get #offer(): ServerOffer | undefined {
+    return serverOffer(this.#first);
   }
 
   /** (Re)starts the time that the host has for the step. */
@@ -218,17 +290,24 @@ class Handshake {
   async #judge(key: Buffer): Promise<void> {
     this.#step = 'host key';
     if (judgeHostKey(key, this.#known, this.#target) === 'known') return;
+    if (this.#answers.accepts(key)) return;
+    if (this.#options.strict === 'yes') throw hostKeyNotAllowed(key, this.#target);
     clearTimeout(this.#clock);
-    if (!(await this.#options.confirm(hostKeyQuestion(key, this.#target)))) {
+    if (this.#options.strict === 'accept-new') {
+      this.#options.report?.(
+        `${hostName(this.#target)} was not known; its key ${fingerprint(key)} is taken as it is`,
+      );
+    } else if (!(await this.#options.confirm(hostKeyQuestion(key, this.#target)))) {
       throw hostKeyRefused(key, this.#target);
     }
+    this.#answers.accept(key);
     this.#isNew = true;
   }
 
   async #remember(): Promise<void> {
     this.#isNew = false;
-    const { user } = this.#files;
-    await rememberKey(user, this.#target, this.#hostKey!).catch((error) => {
+    const { user, hash } = this.#files;
+    await rememberKey(user, this.#target, this.#hostKey!, hash).catch((error) => {
       this.#options.report?.(`the host key can't be remembered in ${user}: ${toAppError(error).message}`);
     });
   }
@@ -251,7 +330,9 @@ class Handshake {
   }
 
   #brokenOff(error: Error): AppError {
-    if (this.#step !== 'authentication') return handshakeFailure(error, this.#step, this.#target);
+    if (this.#step !== 'authentication') {
+      return handshakeFailure(error, this.#step, this.#target, this.#offer, this.#algorithms);
+    }
     const many = /too many authentication failures/i.test(error.message);
     return new AppError('auth', `authentication: ${printable(error.message)}`, {
       where: describeTarget(this.#target),

@@ -1,10 +1,14 @@
 /** What goes wrong on the way to a host, in words: which step, and what to try. */
 import { AppError } from '../../model/errors.ts';
+import { type AlgorithmLists, oldWouldDo, unsharedKind, words } from './algorithms.ts';
+import type { ServerOffer } from './server-offer.ts';
 
 export interface SshTarget {
   readonly host: string;
   readonly port: number;
   readonly user: string;
+  /** The name under which its key is known, where that is another one (HostKeyAlias). */
+  readonly keyAlias?: string;
 }
 
 /** `user@host`, with the port where it is not the usual one. */
@@ -49,13 +53,19 @@ export function socketFailure(error: NodeJS.ErrnoException, target: SshTarget): 
 }
 
 /** The connection broke before anybody was let in. `step` is what was under way. */
-export function handshakeFailure(error: Error, step: string, target: SshTarget): AppError {
+export function handshakeFailure(
+  error: Error,
+  step: string,
+  target: SshTarget,
+  offer: ServerOffer | undefined,
+  ours: AlgorithmLists,
+): AppError {
   const where = describeTarget(target);
-  const noMatch = /no matching (.*)/i.exec(error.message);
-  if (noMatch !== null) {
-    return new AppError('unreachable', `${step}: the server and this program share no ${noMatch[1]}`, {
+  if (/no matching/i.test(error.message)) return nothingShared(error, step, where, offer, ours);
+  if (/ProxyCommand/.test(error.message)) {
+    return new AppError('unreachable', `${step}: ${printable(error.message)}`, {
       where,
-      hint: 'the server is very old or restricted: allow a current algorithm in its sshd_config',
+      hint: 'it is in your configuration of ssh: try the same with ssh',
       cause: error,
     });
   }
@@ -67,6 +77,35 @@ export function handshakeFailure(error: Error, step: string, target: SshTarget):
     });
   }
   return new AppError('unreachable', `${step}: ${printable(error.message)}`, { where, cause: error });
+}
+
+function nothingShared(
+  error: Error,
+  step: string,
+  where: string,
+  offer: ServerOffer | undefined,
+  ours: AlgorithmLists,
+): AppError {
+  const say = (message: string, hint: string) =>
+    new AppError('unreachable', `${step}: ${message}`, { where, hint, cause: error });
+  const theirs = offer?.lists;
+  const kind = theirs === undefined ? undefined : unsharedKind(ours, theirs);
+  if (theirs === undefined || kind === undefined) {
+    const [, what] = /no matching (.*)/i.exec(error.message) ?? [];
+    return say(
+      `the server and this program share no ${printable(what ?? 'algorithm')}`,
+      'allow a current algorithm in its sshd_config',
+    );
+  }
+  const offered = printable(theirs[kind].filter((name) => !/^(ext-info|kex-strict)-/.test(name)).join(', '));
+  const message = `the server (${printable(offer!.version)}) and this program share no ${words[kind]}; it offers ${offered}`;
+  if (oldWouldDo(theirs)) {
+    return say(
+      message,
+      'these are old and weak; where the network between is trusted, allow them with "Old algorithms" (legacy=yes)',
+    );
+  }
+  return say(message, `allow one of these in its sshd_config: ${ours[kind].join(', ')}`);
 }
 
 export function lostConnection(target: SshTarget, why: string): AppError {

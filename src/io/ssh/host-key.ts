@@ -3,22 +3,11 @@ import { AppError } from '../../model/errors.ts';
 import { describeTarget, type SshTarget } from './failures.ts';
 import { fingerprint, hostName, type KnownKey, keyType } from './known-hosts.ts';
 
-/** The types that are offered to the server, the preferred one first. */
-const hostKeyAlgorithms = [
-  'ssh-ed25519',
-  'ecdsa-sha2-nistp256',
-  'ecdsa-sha2-nistp384',
-  'ecdsa-sha2-nistp521',
-  'rsa-sha2-512',
-  'rsa-sha2-256',
-  'ssh-rsa',
-] as const;
-
 /** Those first whose key is known: a server with several keys then shows the one that can be checked. */
-export function orderedAlgorithms(known: readonly KnownKey[]): (typeof hostKeyAlgorithms)[number][] {
+export function orderedAlgorithms(known: readonly KnownKey[], offered: readonly string[]): string[] {
   const types = new Set(known.filter((k) => k.marker === undefined).map((k) => k.type));
   const isKnown = (name: string) => types.has(name.startsWith('rsa-') ? 'ssh-rsa' : name);
-  return [...hostKeyAlgorithms.filter(isKnown), ...hostKeyAlgorithms.filter((name) => !isKnown(name))];
+  return [...offered.filter(isKnown), ...offered.filter((name) => !isKnown(name))];
 }
 
 /**
@@ -65,6 +54,14 @@ export function judgeHostKey(key: Buffer, known: readonly KnownKey[], target: Ss
 
 export function hostKeyQuestion(key: Buffer, target: SshTarget): string {
   return `The host ${hostName(target)} is not known yet. Its ${keyType(key)} key is ${fingerprint(key)}. Is that right, and is it to be remembered?`;
+}
+
+/** New, and nobody is to be asked (StrictHostKeyChecking yes). */
+export function hostKeyNotAllowed(key: Buffer, target: SshTarget): AppError {
+  return new AppError('auth', `host key: the ${keyType(key)} key ${fingerprint(key)} is not known`, {
+    where: describeTarget(target),
+    hint: 'your configuration of ssh says "StrictHostKeyChecking yes": add the key to known_hosts yourself',
+  });
 }
 
 export function hostKeyRefused(key: Buffer, target: SshTarget): AppError {

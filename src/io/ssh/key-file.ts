@@ -30,6 +30,52 @@ export async function readKeyFile(path: string, passphrase: () => Promise<string
   return usable(key, path);
 }
 
+/** What a key file tells without its passphrase. */
+export interface KeyFileFace {
+  /** In the encoding of RFC 4253, section 6.6. Undefined: only the passphrase tells. */
+  readonly publicKey?: Buffer;
+  readonly encrypted: boolean;
+  /** There is no private half in it: only an agent can sign. */
+  readonly publicOnly: boolean;
+}
+
+/** @throws AppError as `readKeyFile`, but for the passphrase. */
+export async function keyFileFace(path: string): Promise<KeyFileFace> {
+  const text = await readSmall(path);
+  const plain = parse(text);
+  if (!(plain instanceof Error)) {
+    return { publicKey: plain.getPublicSSH(), encrypted: false, publicOnly: !plain.isPrivateKey() };
+  }
+  const publicKey = openSshPublicKey(text.toString('latin1')) ?? (await besideIt(path));
+  return { ...(publicKey === undefined ? {} : { publicKey }), encrypted: true, publicOnly: false };
+}
+
+async function besideIt(path: string): Promise<Buffer | undefined> {
+  const text = await readSmall(`${path}.pub`).catch(() => undefined);
+  const found = text === undefined ? undefined : parse(text);
+  return found === undefined || found instanceof Error ? undefined : found.getPublicSSH();
+}
+
+/** PROTOCOL.key of OpenSSH: a mark, cipher, KDF, its options, a count, then the public key; these are in the clear. */
+function openSshPublicKey(text: string): Buffer | undefined {
+  const found = /-----BEGIN OPENSSH PRIVATE KEY-----([\sA-Za-z0-9+/=]+)-----END/.exec(text);
+  if (found === null) return undefined;
+  const bytes = Buffer.from(found[1]!, 'base64');
+  const mark = 'openssh-key-v1\0';
+  if (bytes.toString('latin1', 0, mark.length) !== mark) return undefined;
+  let at = mark.length;
+  const field = (): Buffer | undefined => {
+    if (at + 4 > bytes.length) return undefined;
+    const length = bytes.readUInt32BE(at);
+    if (length > bytes.length - at - 4) return undefined;
+    at += 4 + length;
+    return bytes.subarray(at - length, at);
+  };
+  for (let skipped = 0; skipped < 3; skipped++) if (field() === undefined) return undefined;
+  at += 4;
+  return field();
+}
+
 async function readSmall(path: string): Promise<Buffer> {
   try {
     const { size } = await stat(path);

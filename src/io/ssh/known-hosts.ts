@@ -2,17 +2,20 @@
  * known_hosts as in sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT": `[@marker] patterns type base64 [comment]`, where patterns
  * are names with `*`, `?` and `!`, `[name]:port` for another port than 22, or `|1|salt|HMAC-SHA1` of a name.
  */
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { appendFile, mkdir, readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { AppError, toAppError } from '../../model/errors.ts';
+import { matchesList } from './config-lines.ts';
 import type { SshTarget } from './failures.ts';
 
 export interface KnownHostsFiles {
   /** Where a key that was accepted is added. */
   readonly user: string;
   readonly system: readonly string[];
+  /** Names are added as hashes. */
+  readonly hash?: boolean;
 }
 
 export const usualKnownHosts = (): KnownHostsFiles => ({
@@ -48,8 +51,9 @@ export async function knownKeys(files: KnownHostsFiles, target: SshTarget): Prom
   return found;
 }
 
-/** As the files write it. */
-export function hostName({ host, port }: Pick<SshTarget, 'host' | 'port'>): string {
+/** As the files write it; an alias stands alone, without the port. */
+export function hostName({ host, port, keyAlias }: Pick<SshTarget, 'host' | 'port' | 'keyAlias'>): string {
+  if (keyAlias !== undefined) return keyAlias.toLowerCase();
   const name = host.toLowerCase();
   return port === 22 ? name : `[${name}]:${port}`;
 }
@@ -71,25 +75,7 @@ export function keysIn(text: string, file: string, name: string): KnownKey[] {
 
 function matches(patterns: string, name: string): boolean {
   if (patterns.startsWith('|')) return matchesHash(patterns, name);
-  let found = false;
-  for (const pattern of patterns.toLowerCase().split(',')) {
-    if (pattern.startsWith('!')) {
-      if (matchesPattern(pattern.slice(1), name)) return false;
-    } else if (matchesPattern(pattern, name)) found = true;
-  }
-  return found;
-}
-
-function matchesPattern(pattern: string, name: string): boolean {
-  if (!/[*?]/.test(pattern)) return pattern === name;
-  if (pattern.length > 1024) return false;
-  // Stars in a row mean one star; that also bounds the work of the expression.
-  const source = pattern
-    .replace(/\*+/g, '*')
-    .replace(/[\\^$.+()[\]{}|]/g, '\\$&')
-    .replaceAll('*', '.*')
-    .replaceAll('?', '.');
-  return new RegExp(`^${source}$`).test(name);
+  return matchesList(patterns.toLowerCase().split(','), name);
 }
 
 function matchesHash(pattern: string, name: string): boolean {
@@ -100,13 +86,20 @@ function matchesHash(pattern: string, name: string): boolean {
   return wanted.length === found.length && timingSafeEqual(wanted, found);
 }
 
+function hashed(name: string): string {
+  const salt = randomBytes(20);
+  const hash = createHmac('sha1', salt).update(name).digest('base64');
+  return `|1|${salt.toString('base64')}|${hash}`;
+}
+
 /** Adds one line; the file and its folder are made where they are missing. @throws AppError */
-export async function rememberKey(file: string, target: SshTarget, key: Buffer): Promise<void> {
+export async function rememberKey(file: string, target: SshTarget, key: Buffer, hash = false): Promise<void> {
   try {
     await mkdir(dirname(file), { recursive: true, mode: 0o700 });
     const before = await readFile(file, 'utf8').catch(() => '');
     const start = before === '' || before.endsWith('\n') ? '' : '\n';
-    const line = `${start}${hostName(target)} ${keyType(key)} ${key.toString('base64')}\n`;
+    const name = hash ? hashed(hostName(target)) : hostName(target);
+    const line = `${start}${name} ${keyType(key)} ${key.toString('base64')}\n`;
     // One write at the end of the file: two programs that do so at once leave two whole lines.
     await appendFile(file, line, { mode: 0o600 });
   } catch (error) {

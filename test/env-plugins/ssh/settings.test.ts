@@ -1,22 +1,23 @@
-import { homedir, userInfo } from 'node:os';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { sshPlugin } from '../../../src/env-plugins/ssh/index.ts';
 import { foldersOf, remotePath } from '../../../src/env-plugins/ssh/settings.ts';
-import { keyFileOf, targetOf } from '../../../src/env-plugins/ssh-host/settings.ts';
+import { keyFileOf, requestOf } from '../../../src/env-plugins/ssh-host/settings.ts';
 
-it('needs a host; port and user have defaults', () => {
-  expect(targetOf({ host: 'h' })).toEqual({ host: 'h', port: 22, user: userInfo().username });
-  expect(targetOf({ host: ' [::1] ', port: '2222', user: 'me' })).toEqual({
+it('needs a host; what else is empty is left to the configuration of ssh', () => {
+  expect(requestOf({ host: 'h' })).toEqual({ host: 'h', legacy: false });
+  expect(requestOf({ host: ' [::1] ', port: '2222', user: 'me' })).toEqual({
+    legacy: false,
     host: '::1',
     port: 2222,
     user: 'me',
   });
-  expect(() => targetOf({})).toThrow(/host is missing/);
-  for (const host of ['me@host', 'a b', 'host/path'])
-    expect(() => targetOf({ host })).toThrow(/not the name/);
+  expect(() => requestOf({})).toThrow(/host is missing/);
+  for (const host of ['me@host', 'a b', 'host/path', '-oProxyCommand=x'])
+    expect(() => requestOf({ host })).toThrow(/not the name/);
   for (const port of ['0', '65536', '-1', 'x', '1.5']) {
-    expect(() => targetOf({ host: 'h', port })).toThrow(/is not a port/);
+    expect(() => requestOf({ host: 'h', port })).toThrow(/is not a port/);
   }
 });
 

@@ -127,7 +127,9 @@ describeWith(sshdTools, 'logging in', () => {
     makeKey(key, 'ed25519');
     const refused = await failure(connect(server, { auth: { keyFile: key, agent: '/nonexistent' } }));
     expect(refused).toMatchObject({ kind: 'auth', where: `${server.user}@127.0.0.1:${server.port}` });
-    expect(refused.message).toMatch(/tried: key .*stranger, agent; the server offers publickey/);
+    expect(refused.message).toMatch(
+      /tried: key .*stranger; the server offers publickey; the agent at \/nonexistent does not answer/,
+    );
     expect(refused.hint).toMatch(/authorized_keys/);
     const missing = await failure(connect(server, { auth: { keyFile: '/nonexistent' } }));
     expect(missing.message).toMatch(/\/nonexistent: the key file: no such file/);
