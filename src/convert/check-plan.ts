@@ -4,9 +4,11 @@ import { codecById } from '../codecs/registry.ts';
 import type { DeliveryRequest, DestinationRole } from '../env-plugins/plugin.ts';
 import { allocatedBytes } from '../io/disk.ts';
 import type { Finding } from '../model/finding.ts';
+import type { PowerState } from '../model/machine.ts';
 import type { Plan } from '../model/plan.ts';
 import { formatBytes } from '../model/units.ts';
-import { diskFileNames, packageFileName } from './make-plan.ts';
+import { backingFindings, type OpenBacking } from './backing.ts';
+import { diskFileNames, isFolder, packageFileName } from './make-plan.ts';
 import { findingsOf } from './open-image.ts';
 import { outputName, wrapperFindings } from './wrapped-output.ts';
 
@@ -15,21 +17,42 @@ export interface CheckedDisk {
   readonly image: OpenImage;
 }
 
+/** With the networks that are there, where the destination tells them. */
+export interface CheckedRequest extends DeliveryRequest {
+  readonly networks?: readonly string[];
+  readonly backing?: OpenBacking;
+}
+
+/** How the source's machine is now, and what is done about that. */
+export interface SourceCondition {
+  readonly state: PowerState;
+  /** `can`: it will be held when its turn comes. `held`: it is, and its own findings say how. */
+  readonly hold: 'can' | 'held' | 'no';
+}
+
 /** All findings of the plan with its images open; `request` is what the destination will be asked for. */
 export async function checkPlan(
   plan: Plan,
   images: readonly CheckedDisk[],
   destination: DestinationRole,
-  request: DeliveryRequest,
+  request: CheckedRequest,
+  condition: SourceCondition,
 ): Promise<Finding[]> {
-  const findings = [...machineFindings(plan), ...plan.machine.findings];
+  const findings = [
+    ...stateFindings(condition),
+    ...machineFindings(plan),
+    ...plan.machine.findings,
+    ...formatFindings(plan, destination),
+    ...networkFindings(plan, request),
+  ];
   let bytes = 0;
   for (const { id, image } of images) {
     const name = plan.machine.disks.find((d) => d.id === id)?.name ?? id;
     findings.push(...findingsOf(image.info), ...sizeFindings(plan, name, image.size));
+    findings.push(...backingFindings(request.backing, image.size));
     bytes += await bytesNeeded(plan, image, request.signal);
   }
-  const files = await plannedFiles(plan, images);
+  const files = await plannedFiles(plan, images, request.backing);
   findings.push(...files.findings, ...(await destination.check(request, files.names, bytes)));
   return findings;
 }
@@ -38,6 +61,7 @@ export async function checkPlan(
 async function plannedFiles(
   plan: Plan,
   images: readonly CheckedDisk[],
+  backing: OpenBacking | undefined,
 ): Promise<{ names: string[]; findings: Finding[] }> {
   const whole = packageFileName(plan);
   const findings: Finding[] = [];
@@ -52,7 +76,7 @@ async function plannedFiles(
       continue;
     }
     const output = outputName(name);
-    const files = await encoder.encode(image, output.inner, options);
+    const files = await encoder.encode(image, output.inner, options, { backing });
     names.push(...files.map((file) => output.wrapped(file.name)));
     findings.push(...wrapperFindings(name, files));
   }
@@ -105,21 +129,74 @@ function sizeFindings(plan: Plan, name: string, size: number): Finding[] {
   ];
 }
 
+function stateFindings({ state, hold }: SourceCondition): Finding[] {
+  if (state === 'off' || state === 'unknown' || hold === 'held') return [];
+  if (hold === 'can') {
+    return [
+      {
+        rule: 'machine.held',
+        severity: 'note',
+        message: `the machine is ${state}: a point in time of it is held and read while it goes on`,
+      },
+    ];
+  }
+  if (state === 'suspended') {
+    return [
+      {
+        rule: 'machine.suspended',
+        severity: 'warning',
+        message: 'the machine is suspended: what is in its memory is not on its disks',
+        remedy: 'wake it and shut it down first',
+      },
+    ];
+  }
+  return [
+    {
+      rule: 'machine.running',
+      severity: 'blocker',
+      message: 'the machine runs: its disks change while they are read',
+      remedy: 'shut it down first',
+    },
+  ];
+}
+
+function formatFindings({ destination: { format } }: Plan, { formats }: DestinationRole): Finding[] {
+  if (formats === undefined || formats.includes(format)) return [];
+  return [
+    {
+      rule: 'disk.format-not-taken',
+      severity: 'blocker',
+      message: `the destination does not take ${format}; it takes ${formats.join(', ')}`,
+      remedy: `choose ${formats[0]}`,
+    },
+  ];
+}
+
+/** Adapters whose network was replaced in the request, since there is none of this name. */
+function networkFindings(plan: Plan, { machine, networks = [] }: CheckedRequest): Finding[] {
+  return plan.machine.nics.flatMap((nic, i) => {
+    const used = machine.nics[i]?.network;
+    if (nic.network === undefined || nic.network === used) return [];
+    const there = networks.slice(0, 10).join(', ') + (networks.length > 10 ? ' …' : '');
+    return [
+      {
+        rule: 'nic.network-missing',
+        severity: 'warning',
+        message: `there is no network "${nic.network}" at the destination: "${used}" will be used`,
+        evidence: `adapter ${i + 1}`,
+        remedy: `choose one that is there: ${there}`,
+      },
+    ];
+  });
+}
+
 function machineFindings(plan: Plan): Finding[] {
   const { machine, destination } = plan;
   const findings: Finding[] = [];
   if (machine.disks.length === 0) {
     findings.push({ rule: 'machine.no-disk', severity: 'blocker', message: 'no disk is left to convert' });
   }
-  if (machine.state === 'running' || machine.state === 'suspended') {
-    findings.push({
-      rule: 'machine.running',
-      severity: 'warning',
-      message: `the machine is ${machine.state}: its disks change while they are read`,
-      remedy: 'shut it down first',
-    });
-  }
-  if (destination.container === 'disks') {
+  if (destination.container === 'disks' && isFolder(plan)) {
     findings.push({
       rule: 'machine.hardware-apart',
       severity: 'note',

@@ -5,11 +5,12 @@ import { optionsInWords } from '../model/options.ts';
 import type { Plan } from '../model/plan.ts';
 import { formatBytes } from '../model/units.ts';
 import { hardwareInWords } from './check-plan.ts';
-import { diskFileNames, packageFileName } from './make-plan.ts';
+import { diskFileNames, isFolder, packageFileName } from './make-plan.ts';
 import { productById } from './products.ts';
 import { isSealed } from './wrapped-output.ts';
 
-export function describePlan(plan: Plan): string[] {
+/** `place`: the name of the destination, where it is no folder. */
+export function describePlan(plan: Plan, place = plan.destination.environment): string[] {
   const { machine, destination, source } = plan;
   const names = diskFileNames(plan);
   const target = packageFileName(plan);
@@ -17,12 +18,15 @@ export function describePlan(plan: Plan): string[] {
   const lines = [
     `Machine ${machine.name}, from ${source.machine}`,
     `for ${productById(destination.product).label}: ${hardwareInWords(plan)}`,
-    `into ${folderInWords(folder)}${target === undefined ? '' : ` as ${target}`}`,
+    isFolder(plan)
+      ? `into ${folderInWords(folder)}${target === undefined ? '' : ` as ${target}`}`
+      : `into ${place}${settingsInWords(destination.settings)}`,
   ];
   for (const [i, disk] of machine.disks.entries()) {
     lines.push(`  ${disk.name}${from(disk.format)}${size(disk.virtualSizeBytes)} becomes ${names[i]}`);
   }
-  const { window, partition } = source;
+  const { window, partition, snapshot } = source;
+  if (snapshot !== undefined) lines.push(`  of it the snapshot ${snapshot}`);
   if (window !== undefined) {
     lines.push(`  of it only ${window.length} bytes from byte ${window.offset} on`);
   }
@@ -33,9 +37,16 @@ export function describePlan(plan: Plan): string[] {
   if (names.some(isSealed)) {
     lines.push(`encrypted with age, for ${destination.recipients?.join(', ') ?? 'a passphrase'}`);
   }
-  if (plan.force) lines.push('replacing files of the same name');
+  if (destination.backing !== undefined) lines.push(`only what differs from ${destination.backing}`);
+  if (plan.force) lines.push(`replacing ${isFolder(plan) ? 'files' : 'what is there'} of the same name`);
   if (plan.sync) lines.push('flushed to the medium at the end');
+  if (plan.start) lines.push('started when it is there');
   return lines;
+}
+
+function settingsInWords(settings: Plan['destination']['settings']): string {
+  const told = Object.entries(settings).filter(([, value]) => value !== '');
+  return told.length === 0 ? '' : ` (${told.map(([key, value]) => `${key} ${value}`).join(', ')})`;
 }
 
 const from = (format: string | undefined): string => (format === undefined ? '' : ` (${format})`);

@@ -5,7 +5,19 @@ import { AppError } from '../model/errors.ts';
 import type { Firmware, Machine, MachineDisk } from '../model/machine.ts';
 import { type Options, resolveOptions } from '../model/options.ts';
 import type { Container, MachineEdit, Plan, PlanSource } from '../model/plan.ts';
+import { refuseBacking } from './backing.ts';
 import { type Product, productById } from './products.ts';
+
+/** An environment that takes the machine, and what it said of itself when it was connected. */
+export interface PlanTarget {
+  readonly environment: string;
+  readonly profile?: string;
+  /** Of the connection and of the delivery. */
+  readonly settings: Readonly<Record<string, string>>;
+  /** See `DestinationRole`. */
+  readonly product?: string;
+  readonly formats?: readonly string[];
+}
 
 export interface PlanRequest {
   readonly source: PlanSource;
@@ -13,6 +25,8 @@ export interface PlanRequest {
   readonly edit?: MachineEdit;
   /** From the guest's partitions, where they tell. */
   readonly firmwareHint?: Firmware['kind'];
+  /** Absent: a folder here. */
+  readonly target?: PlanTarget;
   readonly product: string;
   readonly folder: string;
   /** The name of the first file, where the user gave it; otherwise made from the machine's. */
@@ -22,14 +36,18 @@ export interface PlanRequest {
   readonly options: Options;
   /** See `PlanDestination`. */
   readonly recipients?: readonly string[];
+  readonly backing?: string;
   readonly force: boolean;
   readonly sync: boolean;
+  /** Only where there is a target. */
+  readonly start?: boolean;
 }
 
 /** @throws AppError `usage` for an impossible choice. */
 export function makePlan(request: PlanRequest): Plan {
-  const product = productById(request.product);
-  const container = request.container ?? product.containers[0]!;
+  const { target } = request;
+  const product = productById(target?.product ?? request.product);
+  const container = target === undefined ? (request.container ?? product.containers[0]!) : 'disks';
   const format = chooseFormat(request, product, container);
   const forced: Options = container === 'disks' ? {} : { subformat: 'streamOptimized' };
   const specs = codecById(format).encoder?.options;
@@ -43,17 +61,19 @@ export function makePlan(request: PlanRequest): Plan {
     source: request.source,
     machine: machineAtDestination(request, product),
     destination: {
-      environment: 'local',
-      settings: { folder: request.folder, ...(request.file === undefined ? {} : { file: request.file }) },
+      ...placeOf(request),
       product: product.id,
       container,
       format,
       options,
       ...(recipients.length === 0 ? {} : { recipients }),
+      ...(request.backing === undefined ? {} : { backing: request.backing }),
     },
     force: request.force,
     sync: request.sync,
+    ...(target !== undefined && request.start === true ? { start: true } : {}),
   };
+  refuseBacking(plan);
   // Whoever names a recipient takes it for granted that nobody else can read it.
   if (recipients.length > 0 && diskFileNames(plan).some((name) => splitWrapperName(name).wrapper !== 'age')) {
     throw new AppError('usage', 'a recipient is named, and the image would not be encrypted', {
@@ -63,9 +83,17 @@ export function makePlan(request: PlanRequest): Plan {
   return plan;
 }
 
+function placeOf({ target, folder, file }: PlanRequest) {
+  if (target === undefined) {
+    return { environment: 'local', settings: { folder, ...(file === undefined ? {} : { file }) } };
+  }
+  const { environment, profile, settings } = target;
+  return { environment, ...(profile === undefined ? {} : { profile }), settings };
+}
+
 function chooseFormat(request: PlanRequest, product: Product, container: Container): string {
   if (container === 'disks') {
-    const format = request.format ?? product.formats[0]!;
+    const format = request.format ?? request.target?.formats?.[0] ?? product.formats[0]!;
     const known = codecs.map((codec) => codec.id);
     if (known.includes(format)) return format;
     throw new AppError('usage', `"${format}" is not a disk format known here`, {
@@ -111,6 +139,9 @@ const hasHardware = (machine: Machine): boolean =>
 const withPlace = (disk: MachineDisk, index: number, bus: NonNullable<MachineDisk['bus']>): MachineDisk =>
   disk.bus === undefined ? { ...disk, bus, controller: 0, unit: index } : disk;
 
+/** Files go to a folder here; everything else is an environment that takes the machine. */
+export const isFolder = ({ destination }: Plan): boolean => destination.environment === 'local';
+
 /** A name that can be that of a file everywhere: no separators, no control characters, not hidden, not too long. */
 export function fileNameFor(machineName: string): string {
   const plain = machineName.replace(/[\p{Cc}/\\:*?"<>|]/gu, '_').replace(/^[. ]+|[. ]+$/g, '');
@@ -135,7 +166,10 @@ export function diskFileNames(plan: Plan): string[] {
   const base = fileNameFor(plan.machine.name);
   const extension = codecById(format).extensions[0]!;
   const { disks } = plan.machine;
-  if (container === 'disks' && disks.length === 1) return [settings.file ?? `${base}.${extension}`];
+  if (container === 'disks' && disks.length === 1) {
+    const given = isFolder(plan) ? settings.file : undefined;
+    return [given ?? `${base}.${extension}`];
+  }
   return disks.map((_, i) => `${base}-disk${i + 1}.${extension}`);
 }
 

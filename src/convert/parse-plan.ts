@@ -14,12 +14,17 @@ const finding = z.object({
   evidence: text.optional(),
   remedy: text.optional(),
 });
-const firmware = z.object({ kind: z.enum(['bios', 'uefi']), secureBoot: z.boolean().optional() });
+const firmware = z.object({
+  kind: z.enum(['bios', 'uefi']),
+  secureBoot: z.boolean().optional(),
+  nvram: z.boolean().optional(),
+});
 const bus = z.enum(['ide', 'sata', 'scsi', 'virtio', 'nvme', 'usb', 'sd', 'xen', 'ubd', 'fdc']);
 const disk = z.object({
   id: text,
   name: text,
   format: text.optional(),
+  packed: z.array(text).max(1000).optional(),
   virtualSizeBytes: count.optional(),
   allocatedSizeBytes: count.optional(),
   bus: bus.optional(),
@@ -28,12 +33,40 @@ const disk = z.object({
   unit: count.optional(),
   files: z.array(text).max(100_000),
   bootable: z.boolean().optional(),
+  bootOrder: count.optional(),
+  serial: text.optional(),
+  readOnly: z.boolean().optional(),
+  shared: z.boolean().optional(),
 });
 const nic = z.object({
   mac: text.optional(),
   network: text.optional(),
   model: text.optional(),
   connected: z.boolean().optional(),
+  bootOrder: count.optional(),
+});
+const texts = z.array(text).max(1000);
+const devices = z.object({
+  tpm: z.object({ version: z.enum(['1.2', '2.0']).optional(), model: text.optional() }).optional(),
+  clock: z.enum(['utc', 'localtime']).optional(),
+  graphics: text.optional(),
+  video: text.optional(),
+  consoles: z
+    .array(z.enum(['serial', 'virtio']))
+    .max(1000)
+    .optional(),
+  agents: texts.optional(),
+  cdroms: z
+    .array(z.object({ bus: bus.optional(), media: text.optional() }))
+    .max(1000)
+    .optional(),
+  bound: texts.optional(),
+});
+const snapshot = z.object({
+  name: text,
+  createdAt: z.number().optional(),
+  current: z.boolean().optional(),
+  description: z.string().max(100_000).optional(),
 });
 const machine = z.object({
   id: text,
@@ -48,11 +81,22 @@ const machine = z.object({
       hostname: text.optional(),
     })
     .optional(),
-  processors: z.object({ count: count.min(1), coresPerSocket: count.min(1).optional() }).optional(),
+  processors: z
+    .object({
+      count: count.min(1),
+      coresPerSocket: count.min(1).optional(),
+      threadsPerCore: count.min(1).optional(),
+      model: text.optional(),
+    })
+    .optional(),
   memoryBytes: count.optional(),
   firmware: firmware.optional(),
   disks: z.array(disk).max(1000),
   nics: z.array(nic).max(1000),
+  devices: devices.optional(),
+  chipset: text.optional(),
+  uuid: text.optional(),
+  snapshots: z.array(snapshot).max(10_000).optional(),
   packaging: text.optional(),
   description: z.string().max(100_000).optional(),
   findings: z.array(finding),
@@ -80,9 +124,11 @@ const schema = z.object({
     format: text,
     options: z.record(text, z.union([z.string(), z.number(), z.boolean()])),
     recipients: z.array(text).max(100).optional(),
+    backing: text.min(1).optional(),
   }),
   force: z.boolean(),
   sync: z.boolean(),
+  start: z.boolean().optional(),
 });
 
 /** @throws AppError `usage` naming the first field that is wrong. */

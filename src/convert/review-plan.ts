@@ -4,10 +4,13 @@ import { allocatedBytes } from '../io/disk.ts';
 import { toAppError } from '../model/errors.ts';
 import type { Finding } from '../model/finding.ts';
 import type { Plan } from '../model/plan.ts';
+import { backingUnreadable, openBacking, withBacking } from './backing.ts';
 import { checkPlan } from './check-plan.ts';
-import { openMachineDisk, packedWith } from './open-machine.ts';
+import { openMachineDisk, sourceOf } from './open-machine.ts';
 import { destinationOf, requestOf } from './run-plan.ts';
 import type { Connector } from './sessions.ts';
+import { isUp, lookAgain, readNvram } from './source-now.ts';
+import { packedWith } from './unpack.ts';
 
 export interface Review {
   readonly findings: readonly Finding[];
@@ -21,36 +24,55 @@ export async function reviewPlan(plan: Plan, connect: Connector, signal: AbortSi
   try {
     const source = await connect(plan.source, signal);
     opened.push(source);
-    const destination = await connect(plan.destination, signal);
+    const destination = await connect({ ...plan.destination, role: 'destination' }, signal);
     opened.push(destination);
+    const { condition } = await lookAgain(sourceOf(source), plan, signal);
+    const machine = { ...plan.machine, state: condition.state };
+    const willBeHeld = isUp(condition) && condition.hold === 'can';
     const images: { id: string; image: OpenImage }[] = [];
     const findings: Finding[] = [];
     let bytes = 0;
     for (const disk of plan.machine.disks) {
       try {
         const options = { signal, runId: 'review' };
-        const image = await openMachineDisk(source, plan.source, plan.machine, disk.id, options);
+        const image = await openMachineDisk(source, plan.source, machine, disk.id, options);
         opened.push(image);
         images.push({ id: disk.id, image });
         bytes += await allocatedBytes(image, signal);
       } catch (error) {
         // A disk that is only packed will be unpacked by the run; any other reason stops it.
-        if (packedWith(error) === undefined) findings.push(unopened(disk.name, error));
+        if (packedWith(error) === undefined) findings.push(unopened(disk.name, error, willBeHeld));
       }
     }
-    const request = requestOf(plan, images, 'review', signal);
-    return {
-      findings: [...findings, ...(await checkPlan(plan, images, destinationOf(destination), request))],
-      bytes,
+    const backing = await openBacking(plan, connect, signal).catch((error) => {
+      findings.push(backingUnreadable(plan.destination.backing ?? '', error));
+      return undefined;
+    });
+    if (backing !== undefined) opened.push(backing);
+    const role = destinationOf(destination);
+    const variables = await readNvram(sourceOf(source), plan, signal);
+    const request = {
+      ...withBacking(await requestOf(plan, images, role, 'review', signal), backing),
+      ...(variables.nvram === undefined ? {} : { nvram: variables.nvram }),
     };
+    findings.push(...variables.findings, ...(await checkPlan(plan, images, role, request, condition)));
+    return { findings, bytes };
   } finally {
     for (const thing of opened.reverse()) await thing.close();
   }
 }
 
-function unopened(name: string, error: unknown): Finding {
+function unopened(name: string, error: unknown, willBeHeld: boolean): Finding {
   const { kind, message, hint, where } = toAppError(error);
   if (kind === 'cancelled') throw error;
+  if (willBeHeld) {
+    return {
+      rule: 'disk.opened-later',
+      severity: 'note',
+      message: 'the disk can only be looked at while its machine is held',
+      evidence: `${where ?? name}: ${message}`,
+    };
+  }
   return {
     rule: 'disk.unreadable',
     severity: 'blocker',

@@ -1,23 +1,26 @@
 /** A conversion: extract, manipulate, provide. All or nothing at the destination. */
-import type { OpenImage } from '../codecs/codec.ts';
+import { tmpdir } from 'node:os';
+import type { Backing, OpenImage } from '../codecs/codec.ts';
 import { codecById } from '../codecs/registry.ts';
-import type { Delivery, DeliveryRequest, Session } from '../env-plugins/plugin.ts';
+import type { Delivery, DestinationRole, Session } from '../env-plugins/plugin.ts';
 import { allocatedBytes, counted } from '../io/disk.ts';
 import { throwIfAborted } from '../io/in-order.ts';
 import type { Seal } from '../io/wrappers/age.ts';
-import { AppError } from '../model/errors.ts';
-import { findingText, worst } from '../model/finding.ts';
-import type { MachineDisk } from '../model/machine.ts';
+import { AppError, describeFailure, toFailure } from '../model/errors.ts';
+import { type Finding, findingText, worst } from '../model/finding.ts';
+import type { Machine, MachineDisk, PowerState } from '../model/machine.ts';
 import { resolveOptions } from '../model/options.ts';
 import type { Plan } from '../model/plan.ts';
 import { formatBytes } from '../model/units.ts';
-import { checkPlan } from './check-plan.ts';
-import { diskFileNames } from './make-plan.ts';
+import { openBacking, refuseBacking, withBacking } from './backing.ts';
+import { type CheckedRequest, checkPlan, type SourceCondition } from './check-plan.ts';
+import { diskFileNames, isFolder } from './make-plan.ts';
 import { filesOf } from './open-image.ts';
-import { openMachineDisk } from './open-machine.ts';
+import { openMachineDisk, sourceOf } from './open-machine.ts';
 import { packaged } from './package-delivery.ts';
 import { ProgressMeter, type ProgressReport } from './progress.ts';
 import type { Connector } from './sessions.ts';
+import { isUp, lookAgain, openedAs, readNvram } from './source-now.ts';
 import { outputName, pourWrapped, sealFor } from './wrapped-output.ts';
 
 export interface ConversionDisk {
@@ -44,6 +47,8 @@ export interface RunContext {
   gate(): Promise<void>;
   /** `progress` comes at most 10 times a second. */
   emit(event: ConversionEvent): void;
+  /** Something was done to the source's machine that must be undone: the program does not end before. */
+  holding?(held: boolean): void;
 }
 
 export interface Outcome {
@@ -52,6 +57,10 @@ export interface Outcome {
   /** Allocated bytes that were read. */
   readonly bytes: number;
   readonly bytesWritten: number;
+  /** Its state after it was started. */
+  readonly started?: PowerState;
+  /** What was wanted besides and did not come about; the machine is there all the same. */
+  readonly warning?: string;
 }
 
 const progressMilliseconds = 100;
@@ -65,41 +74,52 @@ export async function runPlan(given: Plan, context: RunContext): Promise<Outcome
   // One failure ends everything that runs beside it.
   const ended = new AbortController();
   const signal = AbortSignal.any([context.signal, ended.signal]);
-  const opened: { close(): Promise<void> }[] = [];
-  const keep = <T extends { close(): Promise<void> }>(thing: T): T => {
-    opened.push(thing);
-    return thing;
-  };
+  const sessions = new Opened();
+  const reading = new Opened();
   let delivery: Delivery | undefined;
   try {
     context.emit({ type: 'step', text: 'opening the source' });
-    const source = keep(await context.connect(plan.source, signal));
-    const destination = keep(await context.connect(plan.destination, signal));
-    const disks = await extract(plan, source, { ...context, signal }, keep);
-    const request = requestOf(plan, disks, context.runId, signal);
-    await refuseBlocked(plan, disks, destination, request, context);
+    const source = sessions.keep(await context.connect(plan.source, signal));
+    const destination = sessions.keep(
+      await context.connect({ ...plan.destination, role: 'destination' }, signal),
+    );
+    const inner = { ...context, signal };
+    const held = await holdIfUp(plan, source, inner, reading);
+    const disks = await extract(plan, held.machine, source, inner, reading);
+    const backing = await openBacking(plan, context.connect, signal);
+    if (backing !== undefined) reading.keep(backing);
+    const { nvram, findings } = await readNvram(sourceOf(source), plan, signal);
+    const request = {
+      ...withBacking(
+        await requestOf(plan, disks, destinationOf(destination), context.runId, signal),
+        backing,
+      ),
+      ...(nvram === undefined ? {} : { nvram }),
+    };
+    const known = [...held.findings, ...findings];
+    await refuseBlocked(plan, disks, destinationOf(destination), request, held.condition, known, inner);
     const seal = await sealFor(plan, destination);
 
-    const inner = await destinationOf(destination).begin(request);
-    delivery = inner;
-    delivery = packaged(plan, inner, disks);
+    const begun = await destinationOf(destination).begin(request);
+    delivery = packaged(plan, begun, disks);
     const verifying = verify(plan, source, signal).catch((error) => {
       ended.abort(error);
       throw error;
     });
     verifying.catch(() => undefined); // awaited below; the abort is what ends the rest
-    const written = await provide(plan, disks, delivery, { ...context, signal }, seal).catch(
-      async (error) => {
-        // When the check of the source ended us, its error is the one to tell.
-        if (!context.signal.aborted && ended.signal.aborted) await verifying;
-        throw error;
-      },
-    );
+    const written = await provide(plan, disks, delivery, inner, seal, backing).catch(async (error) => {
+      // When the check of the source ended us, its error is the one to tell.
+      if (!context.signal.aborted && ended.signal.aborted) await verifying;
+      throw error;
+    });
     context.emit({ type: 'step', text: 'finishing' });
     await verifying;
     throwIfAborted(signal);
     const places = await delivery.commit();
-    return { places, ...written };
+    delivery = undefined; // it is there, and stays
+    // All is read: the source's machine is let go before anything else is waited for.
+    await reading.close();
+    return { places, ...written, ...(plan.start ? await start(begun, inner) : {}) };
   } catch (error) {
     ended.abort(error);
     if (delivery !== undefined) {
@@ -108,7 +128,78 @@ export async function runPlan(given: Plan, context: RunContext): Promise<Outcome
     }
     throw context.signal.aborted ? new AppError('cancelled', 'cancelled', { cause: error }) : error;
   } finally {
-    for (const thing of opened.reverse()) await thing.close();
+    await reading.close();
+    await sessions.close();
+  }
+}
+
+/** What is to be closed again, the latest first; closing twice does nothing. */
+class Opened {
+  readonly #things: { close(): Promise<void> }[] = [];
+
+  keep<T extends { close(): Promise<void> }>(thing: T): T {
+    this.#things.push(thing);
+    return thing;
+  }
+
+  async close(): Promise<void> {
+    for (let thing = this.#things.pop(); thing !== undefined; thing = this.#things.pop()) await thing.close();
+  }
+}
+
+interface HeldSource {
+  /** As its disks are to be opened. */
+  readonly machine: Machine;
+  readonly condition: SourceCondition;
+  readonly findings: readonly Finding[];
+}
+
+/** A machine that is up is held, where its environment can; the hold is released by closing `reading`. */
+async function holdIfUp(
+  plan: Plan,
+  source: Session,
+  context: RunContext,
+  reading: Opened,
+): Promise<HeldSource> {
+  const role = sourceOf(source);
+  const { machine, condition } = await lookAgain(role, plan, context.signal);
+  if (!isUp(condition) || role.hold === undefined) {
+    return { machine: { ...plan.machine, state: condition.state }, condition, findings: [] };
+  }
+  context.emit({ type: 'step', text: `holding ${machine.name}, which is ${machine.state}` });
+  context.holding?.(true);
+  const report = (text: string) => context.emit({ type: 'step', text });
+  const { runId, signal } = context;
+  const hold = await role.hold(machine, { runId, signal, report }).catch((error) => {
+    context.holding?.(false);
+    throw error;
+  });
+  reading.keep({
+    async close() {
+      context.emit({ type: 'step', text: `letting ${machine.name} go` });
+      for (const text of await hold.release()) context.emit({ type: 'log', level: 'warning', text });
+      context.holding?.(false);
+    },
+  });
+  throwIfAborted(signal);
+  const held = { state: condition.state, hold: 'held' } as const;
+  return { machine: openedAs(plan, hold.machine), condition: held, findings: hold.findings };
+}
+
+/** What was delivered stays, whatever comes of this. */
+async function start(delivery: Delivery, context: RunContext): Promise<Pick<Outcome, 'started' | 'warning'>> {
+  context.emit({ type: 'step', text: 'starting the machine' });
+  try {
+    if (delivery.start === undefined) {
+      throw new AppError('unsupported', 'nothing can be started at this destination');
+    }
+    const started = await delivery.start(context.signal);
+    context.emit({ type: 'log', level: 'info', text: `started: ${started}` });
+    return { started };
+  } catch (error) {
+    const warning = `it is there, but it could not be started: ${describeFailure(toFailure(error))}`;
+    context.emit({ type: 'log', level: 'warning', text: warning });
+    return { warning };
   }
 }
 
@@ -124,6 +215,7 @@ function withCheckedOptions(plan: Plan): Plan {
       hint: 'make the plan anew with "vmferry plan"',
     });
   }
+  refuseBacking(plan);
   return { ...plan, destination: { ...destination, options } };
 }
 
@@ -133,39 +225,57 @@ export interface ExtractedDisk {
   readonly bytesTotal: number;
 }
 
-/** What a destination is asked for. */
-export function requestOf(
+/** What a destination is asked for; a network that it doesn't have is replaced by its first one. */
+export async function requestOf(
   plan: Plan,
   disks: readonly { readonly image: OpenImage }[],
+  role: DestinationRole,
   runId: string,
   signal: AbortSignal,
-): DeliveryRequest {
-  const { machine, source, destination, force, sync } = plan;
-  const named = [source.machine, ...machine.disks.flatMap((disk) => disk.files)];
+): Promise<CheckedRequest> {
+  const { source, destination, force, sync } = plan;
+  const named = [source.machine, ...plan.machine.disks.flatMap((disk) => disk.files)];
   const here = source.environment === 'local';
   const reading = here ? [...named, ...disks.flatMap(({ image }) => filesOf(image.info))] : [];
-  return { name: machine.name, machine, settings: destination.settings, force, sync, reading, runId, signal };
+  const networks = await role.networks?.(signal);
+  const machine = withNetworks(plan.machine, networks);
+  const { settings } = destination;
+  return {
+    ...{ name: machine.name, machine, settings, force, sync, reading, runId, signal },
+    ...(networks === undefined ? {} : { networks }),
+  };
 }
 
-export function destinationOf(session: Session) {
+function withNetworks(machine: Machine, networks: readonly string[] | undefined): Machine {
+  const usual = networks?.[0];
+  if (usual === undefined) return machine;
+  const nics = machine.nics.map((nic) =>
+    nic.network === undefined || networks?.includes(nic.network) ? nic : { ...nic, network: usual },
+  );
+  return { ...machine, nics };
+}
+
+export function destinationOf(session: Session): DestinationRole {
   if (session.destination === undefined) throw new AppError('usage', 'this environment is no destination');
   return session.destination;
 }
 
 async function extract(
   plan: Plan,
+  machine: Machine,
   source: Session,
   context: RunContext,
-  keep: (image: OpenImage) => OpenImage,
+  reading: Opened,
 ): Promise<ExtractedDisk[]> {
   const out: ExtractedDisk[] = [];
   for (const disk of plan.machine.disks) {
     context.emit({ type: 'step', text: `opening ${disk.name}` });
-    const image = keep(
-      await openMachineDisk(source, plan.source, plan.machine, disk.id, {
+    const image = reading.keep(
+      await openMachineDisk(source, plan.source, machine, disk.id, {
         signal: context.signal,
         runId: context.runId,
-        spoolFolder: plan.destination.settings.folder,
+        spoolFolder: isFolder(plan) ? plan.destination.settings.folder : tmpdir(),
+        once: true,
         report: (text) => context.emit({ type: 'step', text }),
       }),
     );
@@ -181,13 +291,15 @@ async function extract(
 async function refuseBlocked(
   plan: Plan,
   disks: readonly ExtractedDisk[],
-  destination: Session,
-  request: DeliveryRequest,
+  destination: DestinationRole,
+  request: CheckedRequest,
+  condition: SourceCondition,
+  known: readonly Finding[],
   context: RunContext,
 ): Promise<void> {
   context.emit({ type: 'step', text: 'checking the plan' });
   const images = disks.map(({ disk, image }) => ({ id: disk.id, image }));
-  const findings = await checkPlan(plan, images, destinationOf(destination), request);
+  const findings = [...known, ...(await checkPlan(plan, images, destination, request, condition))];
   for (const f of findings) {
     const level = f.severity === 'warning' ? 'warning' : 'info';
     if (f.severity !== 'blocker') context.emit({ type: 'log', level, text: findingText(f) });
@@ -211,6 +323,7 @@ async function provide(
   delivery: Delivery,
   context: RunContext,
   seal: Seal | undefined,
+  backing: Backing | undefined,
 ): Promise<{ bytes: number; bytesWritten: number }> {
   const meter = new ProgressMeter(new Map(disks.map(({ disk, bytesTotal }) => [disk.id, bytesTotal])));
   const report = () => context.emit({ type: 'progress', ...meter.report() });
@@ -228,7 +341,7 @@ async function provide(
       context.emit({ type: 'disk', id: disk.id, status: 'running' });
       const source = counted(image, (bytes) => meter.add(disk.id, bytes), gate);
       const name = outputName(names[i]!);
-      const files = await encoder.encode(source, name.inner, plan.destination.options);
+      const files = await encoder.encode(source, name.inner, plan.destination.options, { backing });
       for (const file of files) {
         context.emit({ type: 'step', text: `writing ${name.wrapped(file.name)}` });
         const size = file.size === undefined || name.wrapper !== undefined ? {} : { size: file.size };

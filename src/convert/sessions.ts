@@ -6,6 +6,8 @@ export interface ConnectRequest {
   readonly environment: string;
   readonly profile?: string | undefined;
   readonly settings: Settings;
+  /** The source where it is absent: the secrets of the one are never given to the other. */
+  readonly role?: 'destination';
 }
 
 /** What a session needs of the outside: secrets at the moment of use, a question, a line for the screen. */

@@ -41,6 +41,8 @@ export interface PlanDestination {
   readonly options: Options;
   /** For whom an image is encrypted with age: public keys. */
   readonly recipients?: readonly string[];
+  /** The path of an image on this computer that the new one names and holds only the differences to. */
+  readonly backing?: string;
 }
 
 export interface Plan {
@@ -66,4 +68,8 @@ export interface MachineEdit {
   readonly nics?: readonly Nic[];
   /** Ids of the disks that stay behind. */
   readonly leaveOut?: readonly string[];
+  /** See `PlanSource`. */
+  readonly snapshot?: string;
+  readonly window?: ByteWindow;
+  readonly partition?: number;
 }

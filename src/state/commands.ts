@@ -35,11 +35,29 @@ export type Command =
     }
   | { readonly type: 'cancel-connect' }
   | { readonly type: 'answer'; readonly id: number; readonly yes: boolean }
+  // Destination
+  /** Another environment takes the machines. What was set of the one before is put away. */
+  | {
+      readonly type: 'connect-destination';
+      readonly environment: string;
+      readonly profile?: string;
+      /** Over the profile's own. */
+      readonly settings?: Readonly<Record<string, string>>;
+    }
+  /** A folder here again. */
+  | { readonly type: 'leave-destination' }
   // Image
   | { readonly type: 'list' }
   | { readonly type: 'stop-list' }
-  /** Adds one machine by its id; on this computer a path. */
-  | { readonly type: 'add-machine'; readonly id: string; readonly select: boolean }
+  /** Adds one machine by its id; on this computer a path. With `byName` its name will do. */
+  | {
+      readonly type: 'add-machine';
+      readonly id: string;
+      readonly select: boolean;
+      readonly byName?: boolean;
+    }
+  /** Answers with a `machine-named` event. */
+  | { readonly type: 'find-machine'; readonly name: string }
   /** Verifies the structure of its images; with `deep` all data is read as well. Need not be in the list. */
   | { readonly type: 'check-machine'; readonly id: string; readonly deep: boolean }
   | { readonly type: 'stop-check' }

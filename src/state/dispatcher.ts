@@ -13,14 +13,20 @@ import type { RunControl } from './run-control.ts';
 import type { Services } from './services.ts';
 import type { State } from './state.ts';
 
+export interface LiveSession {
+  readonly session: Session;
+  readonly environment: string;
+  readonly profile?: string;
+  readonly settings: Readonly<Record<string, string>>;
+}
+
 /** What effects hold between two commands: never part of the state. */
 export interface Live {
-  session?: {
-    readonly session: Session;
-    readonly environment: string;
-    readonly settings: Record<string, string>;
-  };
+  session?: LiveSession;
+  destination?: LiveSession;
   run?: RunControl;
+  /** Machines of a source that something was done to that must be undone. */
+  held: number;
   readonly questions: Map<number, (yes: boolean) => void>;
   nextQuestion: number;
 }
@@ -39,7 +45,7 @@ export interface EffectContext {
 }
 
 /** Commands of one lane replace each other: the latest wins. */
-export type Lane = 'connect' | 'list' | 'check' | 'plan' | 'test' | 'run';
+export type Lane = 'connect' | 'destination' | 'list' | 'check' | 'plan' | 'test' | 'run';
 
 export type Effect<T extends Command['type'] = Command['type']> = (
   command: Extract<Command, { type: T }>,
@@ -56,7 +62,7 @@ export class Dispatcher implements DispatcherPort {
   readonly #running = new Set<Promise<void>>();
   readonly #lanes = new Map<Lane, AbortController>();
   readonly #ended = new AbortController();
-  readonly #live: Live = { questions: new Map(), nextQuestion: 1 };
+  readonly #live: Live = { questions: new Map(), nextQuestion: 1, held: 0 };
   #state: State;
   #ending: Promise<void> | undefined;
 
@@ -151,10 +157,15 @@ export class Dispatcher implements DispatcherPort {
     const late = new Promise((resolve) => {
       timer = setTimeout(resolve, patience);
     });
-    await Promise.race([Promise.all(this.#running), late]);
+    const all = Promise.all(this.#running);
+    await Promise.race([all, late]);
     clearTimeout(timer);
+    // A snapshot left behind would grow until it fills the source's storage.
+    if (this.#live.held > 0) await all;
     await this.#live.session?.session.close();
+    await this.#live.destination?.session.close();
     delete this.#live.session;
+    delete this.#live.destination;
     await this.#services.secrets.close();
   }
 

@@ -6,6 +6,7 @@ import type { ImageInfo } from '../model/image-info.ts';
 import type { Machine } from '../model/machine.ts';
 import type {
   Catalog,
+  Destination,
   DraftChange,
   HistoryEntry,
   HistorySummary,
@@ -53,6 +54,9 @@ export type Event =
       readonly failure: Failure;
     }
   | { readonly type: 'disconnected' }
+  | { readonly type: 'destination'; readonly destination: Destination }
+  /** The id of the machine that was asked for by its name. */
+  | { readonly type: 'machine-named'; readonly id: string }
   | { readonly type: 'listing' }
   | { readonly type: 'machine-found'; readonly machine: Machine; readonly byHand?: true }
   | { readonly type: 'machine-survey'; readonly id: string; readonly status: 'busy' }
@@ -63,6 +67,8 @@ export type Event =
       readonly reports: Readonly<Record<string, GuestReport>>;
       readonly failure?: Failure;
     }
+  /** What looking into a machine is doing where it takes long, and how much of that is done (0 to 1): not kept. */
+  | { readonly type: 'machine-look'; readonly id: string; readonly step: string; readonly share?: number }
   /** What a check is doing, and how much of that is done (0 to 1). */
   | { readonly type: 'machine-check'; readonly id: string; readonly step: string; readonly share?: number }
   /** Without a result: it was given up. */

@@ -11,6 +11,7 @@ export const initialState: State = {
   catalog: { environments: [], products: [], formats: [] },
   profiles: [],
   connection: { status: 'none' },
+  destination: { status: 'folder' },
   machines: { status: 'idle', items: [] },
   selected: [],
   draft: { product: 'qemu', folder: '.', options: {}, force: false, sync: false, edits: {} },
@@ -62,7 +63,11 @@ export function reduce(state: State, event: Event): State {
         state,
         state.machines.items.map((item) => withCheck(item, event)),
       );
+    case 'destination':
+      return { ...state, destination: event.destination };
+    case 'machine-named':
     case 'machine-extents':
+    case 'machine-look':
       return state;
     case 'machines-merged':
     case 'machines-gone': {

@@ -5,7 +5,7 @@ import type { Field } from '../model/field.ts';
 import type { Finding } from '../model/finding.ts';
 import type { GuestReport } from '../model/guest-report.ts';
 import type { ImageInfo } from '../model/image-info.ts';
-import type { Firmware, Machine } from '../model/machine.ts';
+import type { Firmware, Machine, PowerState } from '../model/machine.ts';
 import type { OptionSpec, Options } from '../model/options.ts';
 import type { Container, MachineEdit, Plan } from '../model/plan.ts';
 
@@ -67,6 +67,31 @@ export type Connection =
       readonly profile?: string;
       readonly failure: Failure;
     };
+
+/** The environment that is to take the machines; a folder here needs no connection. */
+export type Destination =
+  | { readonly status: 'folder' }
+  | (DestinationOf & { readonly status: 'connecting'; readonly step: string })
+  | (DestinationOf & { readonly status: 'connected' } & DestinationOffer)
+  | (DestinationOf & { readonly status: 'failed'; readonly failure: Failure });
+
+interface DestinationOf {
+  readonly environment: string;
+  readonly profile?: string;
+  /** Its name for people: the profile's, else the environment's. */
+  readonly label: string;
+}
+
+/** What it said of itself when it was connected, see `DestinationRole`. */
+export interface DestinationOffer {
+  /** Of the connection, without secrets. */
+  readonly settings: Readonly<Record<string, string>>;
+  readonly product?: string;
+  readonly formats?: readonly string[];
+  /** The form of a delivery. */
+  readonly fields: readonly Field[];
+  readonly networks?: readonly string[];
+}
 
 /** A machine in the list, with what opening its disks has told so far. */
 export interface MachineItem {
@@ -133,16 +158,33 @@ export interface Draft {
   readonly options: Options;
   /** For whom the image is encrypted: public keys of age. */
   readonly recipients?: readonly string[];
+  /** A path: only what differs from that image is stored. */
+  readonly backing?: string;
   readonly force: boolean;
   readonly sync: boolean;
+  /** The form of the destination, where that is an environment: what differs from its defaults. */
+  readonly delivery?: Readonly<Record<string, string>>;
+  /** Start the machines when they are there. */
+  readonly start?: boolean;
   readonly edits: Readonly<Record<string, MachineEdit>>;
 }
 
-/** A change of the draft; undefined takes the container or the format back to the product's default. */
-export type DraftChange = Partial<Omit<Draft, 'edits' | 'container' | 'format'>> & {
-  readonly container?: Container | undefined;
-  readonly format?: string | undefined;
-};
+type Optional<T, K extends keyof T> = Omit<T, K> & { readonly [P in K]?: T[P] | undefined };
+
+/** A change of the draft; undefined takes a field back to its default. */
+export type DraftChange = Optional<
+  Partial<Omit<Draft, 'edits'>>,
+  'container' | 'format' | 'file' | 'recipients' | 'delivery' | 'start'
+>;
+
+/** The name of an environment for people: its profile's, else its own. */
+export function placeName(
+  { profiles, catalog }: State,
+  { environment, profile }: { readonly environment: string; readonly profile?: string },
+): string {
+  const own = catalog.environments.find((e) => e.id === environment)?.label ?? environment;
+  return profiles.find((p) => p.id === profile)?.name ?? own;
+}
 
 /** What the draft comes to: computed anew after each change of the draft or the selection. */
 export interface Planned {
@@ -176,6 +218,10 @@ export interface RunItem {
   readonly disks: readonly DiskProgress[];
   /** Where the result is. */
   readonly places: readonly string[];
+  /** Its state after it was started at the destination. */
+  readonly started?: PowerState;
+  /** What was wanted besides and did not come about. */
+  readonly warning?: string;
   readonly failure?: Failure;
   readonly historyId?: string;
   /** Rules of the findings that forbade it. */
@@ -250,6 +296,7 @@ export interface State {
   /** A yes-or-no question of an environment, such as an unknown host key. */
   readonly question?: { readonly id: number; readonly text: string };
   readonly connection: Connection;
+  readonly destination: Destination;
   readonly machines: MachineList;
   /** Ids of the chosen machines. */
   readonly selected: readonly string[];

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { describePlan } from '../../src/convert/describe-plan.ts';
 import {
   diskFileNames,
   fileNameFor,
@@ -8,7 +9,8 @@ import {
 } from '../../src/convert/make-plan.ts';
 import { parsePlan } from '../../src/convert/parse-plan.ts';
 import { ProgressMeter } from '../../src/convert/progress.ts';
-import type { Machine } from '../../src/model/machine.ts';
+import type { Machine, MachineDisk } from '../../src/model/machine.ts';
+import type { Plan } from '../../src/model/plan.ts';
 
 const machine: Machine = {
   id: '/x/web.raw',
@@ -17,6 +19,24 @@ const machine: Machine = {
   disks: [{ id: 'disk0', name: 'web.raw', files: ['/x/web.raw'] }],
   nics: [],
   findings: [],
+};
+const fullDisk: Required<MachineDisk> = {
+  id: 'vda',
+  name: 'vda',
+  format: 'raw',
+  packed: ['gzip'],
+  virtualSizeBytes: 1,
+  allocatedSizeBytes: 1,
+  bus: 'scsi',
+  controllerModel: 'virtio-scsi',
+  controller: 0,
+  unit: 1,
+  files: ['/x'],
+  bootable: true,
+  bootOrder: 1,
+  serial: 's',
+  readOnly: true,
+  shared: true,
 };
 const request: PlanRequest = {
   source: { environment: 'local', settings: {}, machine: machine.id, follow: false },
@@ -60,6 +80,60 @@ describe('a plan', () => {
     const plan = makePlan({ ...request, container: 'ova', source: { ...request.source, format: 'raw' } });
     expect(parsePlan(JSON.parse(JSON.stringify(plan)))).toEqual(plan);
     expect(() => parsePlan({ ...plan, version: 2 })).toThrow(expect.objectContaining({ kind: 'usage' }));
+  });
+
+  it('keeps every field through JSON', () => {
+    const full: Required<Machine> = {
+      id: 'id',
+      name: 'web',
+      state: 'running',
+      system: { name: 'x', family: 'linux', version: '1', architecture: 'x86_64', hostname: 'h' },
+      processors: { count: 8, coresPerSocket: 2, threadsPerCore: 2, model: 'host-passthrough' },
+      memoryBytes: 1,
+      firmware: { kind: 'uefi', secureBoot: true, nvram: true },
+      disks: [fullDisk],
+      nics: [{ mac: 'm', network: 'n', model: 'e1000', connected: true, bootOrder: 2 }],
+      devices: {
+        tpm: { version: '2.0', model: 'tpm-crb' },
+        clock: 'localtime',
+        graphics: 'vnc',
+        video: 'qxl',
+        consoles: ['serial', 'virtio'],
+        agents: ['qemu'],
+        cdroms: [{ bus: 'sata', media: '/x.iso' }],
+        bound: ['PCI 0000:03:00.0'],
+      },
+      chipset: 'q35',
+      uuid: 'u',
+      snapshots: [{ name: 's', createdAt: 1.5, current: true, description: 'd' }],
+      packaging: 'libvirt domain',
+      description: 'd',
+      findings: [{ rule: 'r', severity: 'note', message: 'm', evidence: 'e', remedy: 'r' }],
+    };
+    const target = { environment: 'kvm', profile: 'p', settings: { pool: 'default' }, formats: ['qcow2'] };
+    const made = makePlan({ ...request, machine: full, target, start: true });
+    const source = { ...made.source, format: 'raw', snapshot: 's', partition: 2, profile: 'p' };
+    const window = { offset: 1, length: 2 };
+    const destination = { ...made.destination, recipients: ['age1x'] };
+    const plan: Plan = { ...made, source: { ...source, window }, destination };
+    expect(plan.start).toBe(true);
+    expect(parsePlan(JSON.parse(JSON.stringify(plan)))).toEqual(plan);
+  });
+
+  it('for an environment has its product, its first format, and no folder', () => {
+    const target = { environment: 'kvm', settings: { uri: 'x' }, product: 'qemu', formats: ['raw', 'qcow2'] };
+    const plan = makePlan({ ...request, product: 'vmware', container: 'ova', target, file: 'x.ova' });
+    expect(plan.destination).toEqual({
+      environment: 'kvm',
+      settings: { uri: 'x' },
+      product: 'qemu',
+      container: 'disks',
+      format: 'raw',
+      options: expect.anything(),
+    });
+    expect(diskFileNames(plan)).toEqual(['web.raw']);
+    expect(describePlan(plan, 'the lab').join('; ')).toContain('into the lab (uri x)');
+    expect(makePlan({ ...request, start: true })).not.toHaveProperty('start');
   });
 
   it('names files by the machine, and a package by its extension', () => {

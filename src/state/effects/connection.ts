@@ -4,7 +4,7 @@ import type { PluginContext, Session, Settings } from '../../env-plugins/plugin.
 import { AppError } from '../../model/errors.ts';
 import type { Opening } from '../../model/plan.ts';
 import { parsePartition, parseWindow } from '../../model/window.ts';
-import type { EffectContext } from '../dispatcher.ts';
+import type { EffectContext, LiveSession } from '../dispatcher.ts';
 
 /** The profile's settings with the given ones over them. @throws AppError `not-found`. */
 export async function settingsFor(
@@ -44,7 +44,7 @@ export async function openSession(
   const pluginContext: PluginContext = {
     signal,
     report: (step) => report(services.redactor.redact(step)),
-    secret: (key) => secretFor(context, request.profile, key),
+    secret: (key) => secretFor(context, request, key),
     confirm: (question) => ask(context, services.redactor.redact(question), signal),
   };
   const session = await plugin.connect(request.settings, pluginContext);
@@ -62,9 +62,41 @@ export const connectorFor =
       report,
     );
 
-async function secretFor(context: EffectContext, profile: string | undefined, key: string): Promise<string> {
-  const { givenSecrets, secrets, redactor } = context.services;
-  const given = await givenSecrets.get(key)?.();
+/**
+ * The sessions that are open already where they are the same, else new ones: a plan is looked at anew after each
+ * change, and each connection takes seconds and may ask something.
+ */
+export function reviewConnector(context: EffectContext): Connector {
+  const anew = connectorFor(context, () => undefined);
+  return async (request, signal) => {
+    const { live } = context;
+    const open = request.role === 'destination' ? live.destination : live.session;
+    if (open === undefined || !isFor(open, request)) return anew(request, signal);
+    const { source, destination, secret } = open.session;
+    return {
+      ...(source === undefined ? {} : { source }),
+      ...(destination === undefined ? {} : { destination }),
+      ...(secret === undefined ? {} : { secret: secret.bind(open.session) }),
+      async close() {
+        // it stays open: it is not ours
+      },
+    };
+  };
+}
+
+/** A destination's request has the settings of the delivery as well. */
+const isFor = (open: LiveSession, { environment, profile, settings }: ConnectRequest): boolean =>
+  open.environment === environment &&
+  open.profile === profile &&
+  Object.entries(open.settings).every(([key, value]) => settings[key] === value);
+
+/** A secret of the source is never offered to the destination: that may be somebody else's host. */
+async function secretFor(context: EffectContext, request: ConnectRequest, key: string): Promise<string> {
+  const { givenSecrets, secrets, redactor, plugins } = context.services;
+  const { profile, role, environment } = request;
+  const ofConnection = pluginById(plugins, environment).fields.some((field) => field.key === key);
+  const scoped = role === 'destination' && (ofConnection || givenSecrets.has(destinationSecret(key)));
+  const given = await givenSecrets.get(scoped ? destinationSecret(key) : key)?.();
   if (given !== undefined) {
     redactor.add(given);
     return given;
@@ -72,9 +104,12 @@ async function secretFor(context: EffectContext, profile: string | undefined, ke
   const kept = profile === undefined ? undefined : await secrets.get(profile, key);
   if (kept !== undefined) return kept;
   throw new AppError('auth', `there is no secret for "${key}"`, {
-    hint: `add it to the profile on the Credentials screen, or give it with --secret ${key}=env:NAME`,
+    hint: `add it to the profile on the Credentials screen, or give it with ${scoped ? '--to-secret' : '--secret'} ${key}=env:NAME`,
   });
 }
+
+/** How `Services.givenSecrets` names a secret that is for the destination alone. */
+export const destinationSecret = (field: string): string => `to:${field}`;
 
 /** A yes-or-no question to whoever is there; resolves to no when the command is cancelled. */
 function ask(context: EffectContext, text: string, signal: AbortSignal): Promise<boolean> {

@@ -33,7 +33,7 @@ export const connect: Effect<'connect'> = async (command, context) => {
       await session.close();
       signal.throwIfAborted();
     }
-    live.session = { session, environment, settings };
+    live.session = { session, ...of, settings };
     emit({ type: 'connected', ...of, label: pluginById(services.plugins, environment).label });
   } catch (error) {
     if (!signal.aborted) {

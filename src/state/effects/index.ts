@@ -2,6 +2,7 @@
 import type { Command } from '../commands.ts';
 import type { Effect, Lane } from '../dispatcher.ts';
 import * as credentials from './credentials.ts';
+import * as destination from './destination.ts';
 import * as environment from './environment.ts';
 import * as history from './history.ts';
 import * as looking from './looking.ts';
@@ -27,9 +28,12 @@ export const effects: { readonly [T in Exclude<Command['type'], 'terminate'>]: E
   connect: { run: environment.connect, lane: 'connect' },
   'cancel-connect': { run: environment.cancelConnect },
   answer: { run: environment.answer },
+  'connect-destination': { run: destination.connect, lane: 'destination' },
+  'leave-destination': { run: destination.leave, lane: 'destination' },
   list: { run: machines.list, lane: 'list' },
   'stop-list': { run: machines.stopList },
   'add-machine': { run: machines.addMachine },
+  'find-machine': { run: machines.findMachine },
   'check-machine': { run: looking.check, lane: 'check' },
   'stop-check': { run: (_, { abort }) => abort('check') },
   'map-machine': { run: looking.map },

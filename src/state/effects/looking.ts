@@ -16,18 +16,23 @@ function sessionOf({ live }: EffectContext) {
   });
 }
 
-export const check: Effect<'check-machine'> = async ({ id, deep }, context) => {
-  const { emit, signal, services } = context;
-  const { session, settings } = sessionOf(context);
+/** A report that tells each new step at once, and how far it is from time to time. */
+export function stepReporter(tell: (step: { step: string; share?: number }) => void) {
   let told = 0;
   let before = '';
-  const report = (step: string, share?: number) => {
+  return (step: string, share?: number): void => {
     const now = Date.now();
     if (step === before && now - told < eventEvery) return;
     told = now;
     before = step;
-    emit({ type: 'machine-check', id, step, ...(share === undefined ? {} : { share }) });
+    tell({ step, ...(share === undefined ? {} : { share }) });
   };
+}
+
+export const check: Effect<'check-machine'> = async ({ id, deep }, context) => {
+  const { emit, signal, services } = context;
+  const { session, settings } = sessionOf(context);
+  const report = stepReporter((step) => emit({ type: 'machine-check', id, ...step }));
   try {
     report('looking at its disks');
     const machine = await sourceOf(session).inspect(id, signal);
@@ -43,7 +48,8 @@ export const map: Effect<'map-machine'> = async ({ id }, context) => {
   const { emit, signal } = context;
   const { session, settings } = sessionOf(context);
   const machine = await sourceOf(session).inspect(id, signal);
-  for await (const found of mapMachine(session, machine, trustOf(settings), signal)) {
+  const report = stepReporter((step) => emit({ type: 'machine-look', id, ...step }));
+  for await (const found of mapMachine(session, machine, trustOf(settings), signal, report)) {
     emit({ type: 'machine-extents', machine: id, disk: found.disk, extents: found.extents });
   }
 };

@@ -1,5 +1,6 @@
 /** The machines of the connected environment: found one by one, then looked into. */
 
+import { idOfMachine } from '../../convert/find-machine.ts';
 import { sourceOf } from '../../convert/open-machine.ts';
 import { surveyMachine } from '../../convert/survey.ts';
 import type { Session } from '../../env-plugins/plugin.ts';
@@ -9,6 +10,7 @@ import type { Machine } from '../../model/machine.ts';
 import type { Effect, EffectContext } from '../dispatcher.ts';
 import type { MachineItem } from '../state.ts';
 import { trustOf } from './connection.ts';
+import { stepReporter } from './looking.ts';
 
 /** Machines looked into at once. */
 const surveysAtOnce = 2;
@@ -111,14 +113,22 @@ const replan = ({ perform, getState }: EffectContext): Promise<void> =>
 
 export const stopList: Effect<'stop-list'> = (_, { abort }) => abort('list');
 
-export const addMachine: Effect<'add-machine'> = async ({ id, select }, context) => {
+export const findMachine: Effect<'find-machine'> = async ({ name }, context) => {
+  const source = sourceOf(sessionOf(context).session);
+  context.emit({ type: 'machine-named', id: await idOfMachine(source, name, context.signal) });
+};
+
+export const addMachine: Effect<'add-machine'> = async ({ id, select, byName }, context) => {
   const { session } = sessionOf(context);
   const { signal } = context;
-  const machine = await sourceOf(session).inspect(id, signal);
+  const source = sourceOf(session);
+  const machine = await source.inspect(byName ? await idOfMachine(source, id, signal) : id, signal);
   context.emit({ type: 'machine-found', machine, byHand: true });
   await survey(context, machine, signal);
   const item = context.getState().machines.items.find((i) => i.machine.id === machine.id);
-  if (item?.failure !== undefined) throw failureError(item.failure);
+  // The disks of a machine that is up may open only when it is held: the plan's findings tell.
+  const up = machine.state === 'running' || machine.state === 'suspended';
+  if (item?.failure !== undefined && !up) throw failureError(item.failure);
   const { selected } = context.getState();
   if (select && !selected.includes(machine.id))
     await context.perform({ type: 'select', ids: [...selected, machine.id] });
@@ -127,7 +137,10 @@ export const addMachine: Effect<'add-machine'> = async ({ id, select }, context)
 async function survey(context: EffectContext, machine: Machine, signal: AbortSignal): Promise<void> {
   const { session, settings } = sessionOf(context);
   context.emit({ type: 'machine-survey', id: machine.id, status: 'busy' });
-  const surveyed = await surveyMachine(session, machine, trustOf(settings), signal);
+  const { id } = machine;
+  const report = stepReporter((step) => context.emit({ type: 'machine-look', id, ...step }));
+  const how = { ...trustOf(settings), whole: settings.whole === 'yes', report };
+  const surveyed = await surveyMachine(session, machine, how, signal);
   context.emit({ type: 'machine-surveyed', ...surveyed });
   // Chosen before it was looked into: the plan was made of the little that was known.
   if (isSelected(context, machine.id)) await replan(context);

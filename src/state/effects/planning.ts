@@ -1,13 +1,13 @@
 /** From what is selected and drafted to plans with their findings. */
 import { describePlan } from '../../convert/describe-plan.ts';
-import { makePlan } from '../../convert/make-plan.ts';
+import { makePlan, type PlanTarget } from '../../convert/make-plan.ts';
 import { reviewPlan } from '../../convert/review-plan.ts';
 import { AppError, toFailure } from '../../model/errors.ts';
 import type { Finding } from '../../model/finding.ts';
-import type { Plan } from '../../model/plan.ts';
+import type { MachineEdit, Opening, Plan } from '../../model/plan.ts';
 import type { Effect, EffectContext } from '../dispatcher.ts';
-import { firmwareOf, type MachineItem, type Planned } from '../state.ts';
-import { connectorFor, trustOf } from './connection.ts';
+import { firmwareOf, type MachineItem, type Planned, placeName, type State } from '../state.ts';
+import { reviewConnector, trustOf } from './connection.ts';
 
 /** Keystrokes come faster than plans are made: how long a plan waits when another one was not finished, ms. */
 const settle = 60;
@@ -50,33 +50,30 @@ async function compute(context: EffectContext): Promise<Planned> {
   const { machines, selected } = context.getState();
   const items = selected.flatMap((id) => machines.items.filter((item) => item.machine.id === id));
   if (items.length === 0) return empty;
-  const plans = items.map((item) => planFor(context, item));
+  const plans = items.map((item) => planFor(context, item, items.length));
   const findings: Finding[] = [];
   let bytes = 0;
   for (const plan of plans) {
-    const review = await reviewPlan(
-      plan,
-      connectorFor(context, () => undefined),
-      context.signal,
-    );
+    const review = await reviewPlan(plan, reviewConnector(context), context.signal);
     const several = plans.length > 1 ? `${plan.machine.name}: ` : '';
     findings.push(...review.findings.map((f) => ({ ...f, message: several + f.message })));
     bytes += review.bytes;
   }
   findings.push(...sameNames(plans));
-  const text = plans.flatMap((plan, i) => (i === 0 ? describePlan(plan) : ['', ...describePlan(plan)]));
+  const described = plans.map((plan) => describePlan(plan, placeName(context.getState(), plan.destination)));
+  const text = described.flatMap((lines, i) => (i === 0 ? lines : ['', ...lines]));
   return { status: 'ready', plans, findings, text, bytes };
 }
 
-function planFor(context: EffectContext, item: MachineItem): Plan {
-  const { draft, connection } = context.getState();
+function planFor(context: EffectContext, item: MachineItem, count: number): Plan {
+  const { draft } = context.getState();
   if (context.live.session === undefined) {
     throw new AppError('usage', 'the environment of this machine is not connected', {
       hint: 'connect to it on the Environment screen',
     });
   }
-  const { settings, environment } = context.live.session;
-  const profile = connection.status === 'connected' ? connection.profile : undefined;
+  const { settings, environment, profile } = context.live.session;
+  const target = targetOf(context.getState());
   const edit = draft.edits[item.machine.id];
   const firmwareHint = firmwareOf(item);
   return makePlan({
@@ -86,20 +83,57 @@ function planFor(context: EffectContext, item: MachineItem): Plan {
       settings,
       machine: item.machine.id,
       ...trustOf(settings),
+      ...openingOf(edit),
     },
     machine: item.machine,
+    ...(target === undefined ? {} : { target }),
     ...(edit === undefined ? {} : { edit }),
     ...(firmwareHint === undefined ? {} : { firmwareHint }),
     product: draft.product,
     folder: draft.folder,
-    ...(draft.file === undefined ? {} : { file: draft.file }),
+    // One name is for one machine.
+    ...(draft.file === undefined || count > 1 ? {} : { file: draft.file }),
     ...(draft.container === undefined ? {} : { container: draft.container }),
     ...(draft.format === undefined ? {} : { format: draft.format }),
     options: draft.options,
     ...(draft.recipients === undefined ? {} : { recipients: draft.recipients }),
+    ...(draft.backing === undefined ? {} : { backing: draft.backing }),
     force: draft.force,
     sync: draft.sync,
+    ...(draft.start === undefined ? {} : { start: draft.start }),
   });
+}
+
+/** What of its disk is wanted, where that was said of this machine. */
+function openingOf(edit: MachineEdit = {}): Partial<Opening> {
+  const { snapshot, window, partition } = edit;
+  return {
+    ...(snapshot === undefined ? {} : { snapshot }),
+    ...(window === undefined ? {} : { window }),
+    ...(partition === undefined ? {} : { partition }),
+  };
+}
+
+/** Absent for a folder here. @throws AppError `usage` while there is no connection to it. */
+function targetOf({ destination, draft }: State): PlanTarget | undefined {
+  if (destination.status === 'folder') return undefined;
+  if (destination.status !== 'connected') {
+    const failed = destination.status === 'failed';
+    throw new AppError(
+      'usage',
+      `the destination, ${destination.label}, ${failed ? 'could not be connected' : 'is being connected'}`,
+      failed ? { hint: `${destination.failure.message}; try again, or choose another one` } : {},
+    );
+  }
+  const { environment, profile, settings, product, formats, fields } = destination;
+  const usual = fields.flatMap(({ key, default: value }) => (value === undefined ? [] : [[key, value]]));
+  return {
+    environment,
+    ...(profile === undefined ? {} : { profile }),
+    settings: { ...settings, ...Object.fromEntries(usual), ...draft.delivery },
+    ...(product === undefined ? {} : { product }),
+    ...(formats === undefined ? {} : { formats }),
+  };
 }
 
 /** Two machines of one name would be written over each other. */

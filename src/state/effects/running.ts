@@ -1,13 +1,13 @@
 /** Runs: one plan after the other, each with a journal of its own. */
 
-import { packageFileName } from '../../convert/make-plan.ts';
+import { isFolder, packageFileName } from '../../convert/make-plan.ts';
 import { type ConversionEvent, type Outcome, runPlan } from '../../convert/run-plan.ts';
 import { AppError, describeFailure, type Failure, failureError, toFailure } from '../../model/errors.ts';
 import type { Plan } from '../../model/plan.ts';
 import { formatBytes, formatDuration } from '../../model/units.ts';
 import type { Effect, EffectContext } from '../dispatcher.ts';
 import { RunControl } from '../run-control.ts';
-import { isActive, type RunItem, type RunStatus } from '../state.ts';
+import { isActive, placeName, type RunItem, type RunStatus, type State } from '../state.ts';
 import { connectorFor } from './connection.ts';
 
 export const run: Effect<'run'> = async ({ plans }, context) => {
@@ -21,7 +21,12 @@ export const run: Effect<'run'> = async ({ plans }, context) => {
   live.run = control;
   const stop = () => control.cancel();
   signal.addEventListener('abort', stop, { once: true });
-  emit({ type: 'run-started', id: `run-${Date.now()}`, at: Date.now(), items: plans.map(itemOf) });
+  emit({
+    type: 'run-started',
+    id: `run-${Date.now()}`,
+    at: Date.now(),
+    items: plans.map((plan) => itemOf(plan, getState())),
+  });
   let failed: Failure | undefined;
   try {
     for (const [index, plan] of plans.entries()) {
@@ -52,12 +57,13 @@ export const run: Effect<'run'> = async ({ plans }, context) => {
   if (failed !== undefined) throw failureError(failed);
 };
 
-function itemOf(plan: Plan): RunItem {
+function itemOf(plan: Plan, state: State): RunItem {
   const file = packageFileName(plan);
   const folder = plan.destination.settings.folder ?? '.';
+  const place = file === undefined ? folder : `${folder}/${file}`;
   return {
     title: plan.machine.name,
-    destination: file === undefined ? folder : `${folder}/${file}`,
+    destination: isFolder(plan) ? place : placeName(state, plan.destination),
     plan,
     status: 'waiting',
     step: '',
@@ -80,8 +86,9 @@ async function runOne(
 ): Promise<Failure | undefined> {
   const { services, emit } = context;
   const { redactor } = services;
-  const started = Date.now();
-  const journal = await services.history.open(titleOf(plan), plan);
+  const begun = Date.now();
+  const title = titleOf(plan, context.getState());
+  const journal = await services.history.open(title, plan);
   const change = (part: Partial<Omit<RunItem, 'plan'>>) => emit({ type: 'run-item', index, change: part });
   const log = (level: 'info' | 'warning' | 'error', text: string) => {
     const line = { at: Date.now(), level, text: redactor.redact(text) };
@@ -89,19 +96,26 @@ async function runOne(
     emit({ type: 'run-log', line });
   };
   change({ status: 'running', step: 'starting', historyId: journal.id });
-  log('info', `${titleOf(plan)}`);
+  log('info', title);
   try {
     const outcome = await runPlan(plan, {
       connect: connectorFor(context, (step) => change({ step })),
       runId: journal.id,
       signal: control.signal,
       gate: control.gate,
+      holding: (held) => {
+        context.live.held += held ? 1 : -1;
+      },
       emit: (event) => tell(event, index, context, log),
     });
-    const { bytes, places } = outcome;
-    const seconds = secondsSince(started);
+    const { bytes, places, started, warning } = outcome;
+    const after = {
+      ...(started === undefined ? {} : { started }),
+      ...(warning === undefined ? {} : { warning }),
+    };
+    const seconds = secondsSince(begun);
     log('info', doneInWords(outcome, seconds));
-    change({ status: 'done', step: '', places, bytes, seconds });
+    change({ status: 'done', step: '', places, bytes, seconds, ...redactor.redactData(after) });
     await journal.close({ outcome: 'done', bytes, seconds, places });
     return undefined;
   } catch (error) {
@@ -113,7 +127,7 @@ async function runOne(
     );
     const disks = context.getState().run?.items[index]?.disks ?? [];
     const bytes = disks.reduce((sum, disk) => sum + disk.bytesDone, 0);
-    const seconds = secondsSince(started);
+    const seconds = secondsSince(begun);
     change({ status: cancelled ? 'cancelled' : 'failed', step: '', failure, bytes, seconds });
     await journal.close({ outcome: cancelled ? 'cancelled' : 'failed', bytes, seconds, failure });
     return failure;
@@ -158,8 +172,11 @@ function doneInWords(outcome: Outcome, seconds: number): string {
   return `done: ${formatBytes(outcome.bytes)} read, ${formatBytes(outcome.bytesWritten)} written in ${formatDuration(seconds)} (${rate}/s)`;
 }
 
-const titleOf = (plan: Plan): string =>
-  `${plan.machine.name} to ${plan.destination.container === 'disks' ? plan.destination.format : plan.destination.container.toUpperCase()}`;
+function titleOf(plan: Plan, state: State): string {
+  const { format, container } = plan.destination;
+  const what = container === 'disks' ? format : container.toUpperCase();
+  return `${plan.machine.name} to ${isFolder(plan) ? what : placeName(state, plan.destination)}`;
+}
 
 /** The destination is offered again next time. */
 async function remember(plans: readonly Plan[], { services, emit }: EffectContext): Promise<void> {
