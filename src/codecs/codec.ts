@@ -52,7 +52,7 @@ export interface Backing {
 
 export interface EncodeContext {
   /** Only for an encoder that says `backing`. */
-  readonly backing?: Backing;
+  readonly backing?: Backing | undefined;
 }
 
 export interface Encoder {

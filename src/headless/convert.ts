@@ -32,6 +32,7 @@ export interface ConvertOptions extends CommonOptions {
   readonly from?: string;
   readonly snapshot?: string;
   readonly recipient?: readonly string[];
+  readonly backing?: string;
   readonly window?: string;
   readonly partition?: string;
   readonly force?: boolean;
@@ -145,6 +146,7 @@ async function draftOf(options: ConvertOptions): Promise<DraftChange> {
     force: options.force === true,
     sync: options.sync === true,
     ...(options.recipient === undefined ? {} : { recipients: options.recipient }),
+    ...(options.backing === undefined ? {} : { backing: resolve(options.backing) }),
   };
   const isFolder =
     to.endsWith('/') ||

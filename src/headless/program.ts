@@ -162,6 +162,7 @@ function withConversion(command: Command): Command {
       collect,
     )
     .option('--identity <file>', 'the file of the identity (age) that opens the image')
+    .option('--backing <image>', 'store only what differs from this image, and name it (qcow2)')
     .option('--name <name>', "the machine's name at the destination")
     .option('--cpus <number>', 'processors')
     .option('--memory <size>', 'memory, such as 4G')
