@@ -6,6 +6,8 @@ import type {
   PluginContext,
   Session,
 } from '../../src/env-plugins/plugin.ts';
+import { checkedExtents, checkedMachine } from '../../src/env-plugins/shapes.ts';
+import type { ByteSource } from '../../src/io/byte-source.ts';
 import { AppError } from '../../src/model/errors.ts';
 import type { Machine } from '../../src/model/machine.ts';
 
@@ -27,6 +29,30 @@ export interface DestinationFixture {
   visible(): Promise<Record<string, string>>;
   /** Everything at all, temporary files too. */
   names(): Promise<string[]>;
+  /** What lies around the destination: a name that escapes would be seen there. */
+  around?(): Promise<string[]>;
+  /** The other end goes away for good: what is then asked fails, and closing does not. */
+  break?(): Promise<void>;
+}
+
+export interface SourceOptions {
+  /** How to connect to one and the same place several times. */
+  again?(): Promise<{ connect(): Promise<Session> }>;
+  /** Connects with a secret that is wrong; the secret itself, which no error may tell. */
+  wrongSecret?: { readonly secret: string; connect(): Promise<Session> };
+  /** Connects to a host that is not there. */
+  noHost?(): Promise<Session>;
+  /** Connecting that takes a while, or for ever, to be given up by the signal. */
+  slowConnect?(signal: AbortSignal): Promise<Session>;
+  /**
+   * A connected source with one disk of at least 64 KiB, and how its other end goes away. `reading`: a disk that is
+   * open can't be read any more; `opening`: it can, but none can be opened.
+   */
+  breakable?(): Promise<{
+    readonly session: Session;
+    break(): Promise<void>;
+    readonly breaks: 'reading' | 'opening';
+  }>;
 }
 
 /** `make` gives an empty destination of its own to each test. */
@@ -102,11 +128,65 @@ export function testDestination(name: string, make: () => Promise<DestinationFix
 
     it('refuses a name that leads elsewhere', async () => {
       const fixture = await make();
+      const around = await fixture.around?.();
       const delivery = await begin(fixture);
-      for (const bad of ['../a', '/a', '', '..']) {
+      for (const bad of ['../a', '/a', '', '.', '..', 'a/b', 'a/../../b', '../../../tmp/x', 'a\0b']) {
         await expect(delivery.sink({ name: bad })).rejects.toBeInstanceOf(AppError);
       }
       await delivery.rollback();
+      expect(await fixture.names()).toEqual([]);
+      expect(await fixture.around?.()).toEqual(around);
+    });
+
+    it('takes odd names as they are', async () => {
+      const fixture = await make();
+      const odd = `-rf 'x' $(y) "z" ü;&|.raw`;
+      await (await deliver(fixture, odd, 'data')).commit();
+      expect(await fixture.visible()).toEqual({ [odd]: 'data' });
+    });
+
+    it('writes pieces of megabytes whole', async () => {
+      const fixture = await make();
+      const delivery = await begin(fixture);
+      const sink = await delivery.sink({ name: 'a.raw' });
+      const bytes = Buffer.from('0123456789abcdef'.repeat(160_000));
+      await Promise.all([sink.write(bytes, 0), sink.write(bytes, bytes.length)]);
+      await sink.finish(bytes.length * 2);
+      await delivery.commit();
+      const { 'a.raw': text = '' } = await fixture.visible();
+      expect(text.length).toBe(bytes.length * 2);
+      expect(Buffer.from(text, 'latin1').equals(Buffer.concat([bytes, bytes]))).toBe(true);
+    });
+
+    it('refuses what is cancelled, and leaves nothing', async () => {
+      const fixture = await make();
+      const controller = new AbortController();
+      const delivery = await fixture.session.destination!.begin({
+        ...request(fixture, false),
+        signal: controller.signal,
+      });
+      const sink = await delivery.sink({ name: 'a.raw' });
+      await sink.write(Buffer.from('x'), 0);
+      controller.abort();
+      await sink.write(Buffer.from('y'), 1, controller.signal).catch((error) => {
+        expect(error).toMatchObject({ kind: 'cancelled' });
+      });
+      await sink.abort();
+      await delivery.rollback();
+      expect(await fixture.names()).toEqual([]);
+    });
+
+    it('fails and closes when the other end is gone in the middle', async (test) => {
+      const fixture = await make();
+      if (fixture.break === undefined) return test.skip('this one has no other end to go away');
+      const delivery = await deliver(fixture, 'a.raw', 'data');
+      await fixture.break();
+      await expect(delivery.commit()).rejects.toMatchObject({
+        kind: expect.stringMatching(/^(unreachable|io)$/),
+      });
+      await delivery.rollback();
+      await fixture.session.close();
+      expect(await fixture.visible()).toEqual({});
     });
 
     it('writes a gap as zeros and keeps the size', async () => {
@@ -123,13 +203,18 @@ export function testDestination(name: string, make: () => Promise<DestinationFix
 }
 
 /** `make` gives a connected source that holds at least one machine with one disk. */
-export function testSource(name: string, make: () => Promise<Session>): void {
+export function testSource(name: string, make: () => Promise<Session>, options: SourceOptions = {}): void {
   const signal = new AbortController().signal;
   const listed = async (session: Session) => {
     const machines: Machine[] = [];
     await session.source!.list({ signal, found: (m) => machines.push(m) });
     return machines;
   };
+  const firstDisk = async (session: Session) => {
+    const withDisk = (await listed(session)).find((m) => m.disks.length > 0)!;
+    return { machine: withDisk, disk: withDisk.disks[0]! };
+  };
+  const gone = { kind: expect.stringMatching(/^(unreachable|io|not-found|corrupt)$/) };
 
   describe(`${name} as source`, () => {
     it('lists machines of different ids, and inspects each by its id', async () => {
@@ -143,16 +228,21 @@ export function testSource(name: string, make: () => Promise<Session>): void {
       await session.close();
     });
 
+    it('gives machines as plain data, which a plan can keep', async () => {
+      const session = await make();
+      for (const machine of await listed(session)) {
+        expect(JSON.parse(JSON.stringify(machine))).toEqual(machine);
+        expect(checkedMachine(machine, name)).toEqual(machine);
+      }
+      await session.close();
+    });
+
     it('opens each disk; its source reads exactly, refuses to read past the end, and closes twice', async () => {
       const session = await make();
       for (const one of await listed(session)) {
         for (const disk of one.disks) {
           const { source } = await session.source!.open(one, disk.id, signal);
-          const head = Buffer.alloc(Math.min(512, source.size));
-          await source.read(head, 0, signal);
-          await expect(source.read(Buffer.alloc(1), source.size, signal)).rejects.toMatchObject({
-            kind: 'corrupt',
-          });
+          await readsExactly(source, signal);
           await source.close();
           await source.close();
         }
@@ -160,23 +250,140 @@ export function testSource(name: string, make: () => Promise<Session>): void {
       await session.close();
     });
 
-    it('says so when a machine is not there', async () => {
+    it('tells extents by their law, where it tells them', async () => {
+      const session = await make();
+      const { machine, disk } = await firstDisk(session);
+      const { source } = await session.source!.open(machine, disk.id, signal);
+      const found = await source.extents?.(0, source.size, signal);
+      if (found !== undefined) checkedExtents(found, 0, source.size, name);
+      await source.close();
+      await session.close();
+    });
+
+    it('says so when a machine, a disk or a neighbour is not there', async () => {
       const session = await make();
       await expect(session.source!.inspect('/no/such/machine', signal)).rejects.toMatchObject({
         kind: 'not-found',
       });
+      const { machine, disk } = await firstDisk(session);
+      const missing = { ...machine, id: `${machine.id}-missing` };
+      await expect(session.source!.open(missing, disk.id, signal)).rejects.toBeInstanceOf(AppError);
+      const open = await session.source!.open(machine, disk.id, signal);
+      await expect(open.sibling('no-such-neighbour.raw')).rejects.toBeInstanceOf(AppError);
+      await open.source.close();
       await session.close();
     });
 
-    it('ends a list when it is cancelled', async () => {
+    it('ends what is cancelled before it began: a list, a look, an opening, a reading', async () => {
       const session = await make();
       const aborted = AbortSignal.abort();
+      const { machine, disk } = await firstDisk(session);
       await expect(session.source!.list({ signal: aborted, found: () => undefined })).rejects.toBeInstanceOf(
         Error,
       );
+      // What needs no waiting may be done before it looks at the signal.
+      const opened = await session.source!.open(machine, disk.id, aborted).catch((error) => {
+        expect(error).toBeInstanceOf(Error);
+      });
+      await opened?.source.close();
+      await session.source!.inspect(machine.id, aborted).catch((error) => {
+        expect(error).toBeInstanceOf(Error);
+      });
+      const { source } = await session.source!.open(machine, disk.id, signal);
+      await expect(source.read(Buffer.alloc(1), 0, aborted)).rejects.toBeInstanceOf(Error);
+      await source.close();
+      expect((await listed(session)).length).toBeGreaterThan(0);
+      await session.close();
+    });
+
+    it('ends a list that is cancelled at the first machine', async () => {
+      const session = await make();
+      const controller = new AbortController();
+      const list = session.source!.list({ signal: controller.signal, found: () => controller.abort() });
+      // The last machine may have been the first.
+      await list.catch((error) => expect(error).toBeInstanceOf(Error));
+      await session.close();
+    });
+
+    it('closes twice', async () => {
+      const session = await make();
+      await session.close();
+      await session.close();
+    });
+
+    it('connects again: the ids are the same', async (test) => {
+      if (options.again === undefined) return test.skip('not asked for');
+      const place = await options.again();
+      const ids: string[][] = [];
+      for (let i = 0; i < 2; i++) {
+        const session = await place.connect();
+        ids.push((await listed(session)).map((m) => m.id).sort());
+        await session.close();
+      }
+      expect(ids[0]).toEqual(ids[1]);
+    });
+
+    it('refuses a wrong secret without telling it', async (test) => {
+      if (options.wrongSecret === undefined) return test.skip('needs no secret');
+      const error = await options.wrongSecret.connect().then(
+        () => undefined,
+        (e) => e,
+      );
+      expect(error).toMatchObject({ kind: 'auth' });
+      const { kind, message, where, hint } = error as AppError;
+      expect(JSON.stringify({ kind, message, where, hint })).not.toContain(options.wrongSecret.secret);
+    });
+
+    it('says so when there is no host', async (test) => {
+      if (options.noHost === undefined) return test.skip('needs no host');
+      await expect(options.noHost()).rejects.toMatchObject({ kind: 'unreachable' });
+    });
+
+    it('gives up connecting when it is cancelled', async (test) => {
+      if (options.slowConnect === undefined) return test.skip('connecting takes no time');
+      const controller = new AbortController();
+      const connecting = options.slowConnect(controller.signal);
+      setTimeout(() => controller.abort(), 50);
+      await expect(connecting).rejects.toMatchObject({ kind: 'cancelled' });
+    });
+
+    it('fails and closes when the other end is gone in the middle', async (test) => {
+      if (options.breakable === undefined) return test.skip('not asked for');
+      const fixture = await options.breakable();
+      const { session } = fixture;
+      const { machine, disk } = await firstDisk(session);
+      const { source } = await session.source!.open(machine, disk.id, signal);
+      await source.read(Buffer.alloc(512), 0, signal);
+      await fixture.break();
+      const after =
+        fixture.breaks === 'reading'
+          ? source.read(Buffer.alloc(4096), 60_000, signal)
+          : session.source!.open(machine, disk.id, signal);
+      await expect(after).rejects.toMatchObject(gone);
+      await source.close().catch((error) => expect(error).toBeInstanceOf(AppError));
       await session.close();
     });
   });
+}
+
+/** The whole of it in pieces of odd sizes and in one, and nothing past the end. */
+async function readsExactly(source: ByteSource, signal: AbortSignal): Promise<void> {
+  if (source.access === 'random') {
+    const whole = Buffer.alloc(Math.min(source.size, 4_000_000));
+    await source.read(whole, 0, signal);
+    for (const [from, length] of [
+      [1, 511],
+      [3, 70_001],
+      [65_535, 1_048_577],
+    ] as const) {
+      if (from + length > whole.length) continue;
+      const part = Buffer.alloc(length);
+      await source.read(part, from, signal);
+      expect(part.equals(whole.subarray(from, from + length))).toBe(true);
+    }
+    await source.read(Buffer.alloc(0), source.size, signal);
+  } else await source.read(Buffer.alloc(Math.min(512, source.size)), 0, signal);
+  await expect(source.read(Buffer.alloc(1), source.size, signal)).rejects.toMatchObject({ kind: 'corrupt' });
 }
 
 export const connectFor = (plugin: EnvironmentPlugin, settings: Record<string, string>) =>
