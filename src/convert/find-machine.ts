@@ -16,7 +16,8 @@ export async function idOfMachine(source: SourceRole, name: string, signal: Abor
     return (await source.inspect(name, signal)).id;
   } catch (error) {
     failure = toAppError(error);
-    if (failure.kind !== 'not-found') throw failure;
+    // A path is no name.
+    if (failure.kind !== 'not-found' || name.includes('/')) throw failure;
   }
   const all: Machine[] = [];
   await source.list({ signal, found: (machine) => void all.push(machine) });

@@ -4,19 +4,28 @@ import { basename, dirname, extname, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { codecForExtension } from '../codecs/registry.ts';
 import type { Composed } from '../compose.ts';
-import { splitWrapperName } from '../io/wrappers/wrapper.ts';
+import { withoutWrappers } from '../io/wrappers/wrapper.ts';
 import { AppError, failureError, toAppError } from '../model/errors.ts';
 import { worst } from '../model/finding.ts';
+import type { Machine, Nic } from '../model/machine.ts';
 import type { OptionValue } from '../model/options.ts';
 import type { Container, Plan } from '../model/plan.ts';
 import { MiB, parseBytes, TiB } from '../model/units.ts';
 import type { Draft, MachineEdit, Planned } from '../state/state.ts';
+import {
+  connectDestination,
+  type DestinationOptions,
+  keyValues,
+  type SourceOptions,
+} from './environment-options.ts';
 import { followRun } from './follow-run.ts';
 import { findingLine, type Output, terminalOutput } from './output.ts';
 import type { CommonOptions } from './program.ts';
 import { addImage, withDispatcher } from './session.ts';
 
-export interface ConvertOptions extends CommonOptions {
+export interface ConvertOptions extends CommonOptions, SourceOptions, DestinationOptions {
+  readonly network?: readonly string[];
+  readonly start?: boolean;
   readonly sample?: boolean;
   readonly to?: string;
   readonly format?: string;
@@ -103,7 +112,8 @@ async function planFor(
   options: ConvertOptions,
 ): Promise<Planned> {
   const { dispatcher } = composed;
-  const change = await draftOf(options);
+  const delivers = await connectDestination(composed, options);
+  const change = delivers ? deliveryDraft(options) : await draftOf(options);
   await dispatcher.perform({ type: 'draft', change });
   const id = await addImage(composed, await imageOf(composed, image, options), options);
   await dispatcher.perform({ type: 'edit-machine', id, change: editOf(composed, id, options, change) });
@@ -134,11 +144,39 @@ async function imageOf(
 
 type DraftChange = Partial<Omit<Draft, 'edits'>>;
 
+/** An environment takes plain disks of its own formats, under names that it makes itself. */
+function deliveryDraft(options: ConvertOptions): DraftChange {
+  const taken = (['to', 'package', 'for', 'recipient'] as const).find((key) => options[key] !== undefined);
+  if (taken !== undefined) {
+    throw new AppError(
+      'usage',
+      `--${taken} is for a folder here, and an environment is to take the machine`,
+      {
+        hint: `leave --${taken} out; the name is given with --name`,
+      },
+    );
+  }
+  return {
+    options: optionValues(options.set ?? []),
+    force: options.force === true,
+    sync: options.sync === true,
+    start: options.start === true,
+    ...(options.format === undefined ? {} : { format: options.format }),
+  };
+}
+
 /** Where to and as what. The extension of `--to` says the format unless it is said. */
 async function draftOf(options: ConvertOptions): Promise<DraftChange> {
   const to = options.to ?? (options.sample ? 'vmferry-sample.qcow2' : undefined);
   if (to === undefined) {
-    throw new AppError('usage', 'where to is missing', { hint: 'say --to with a file or a folder' });
+    throw new AppError('usage', 'where to is missing', {
+      hint: 'say --to with a file or a folder, or --to-profile or --to-env for an environment',
+    });
+  }
+  if (options.start) {
+    throw new AppError('usage', 'nothing can be started in a folder', {
+      hint: 'say with --to-profile or --to-env where the machine is to run, or leave --start out',
+    });
   }
   const given: DraftChange = {
     product: options.for ?? 'files',
@@ -155,7 +193,7 @@ async function draftOf(options: ConvertOptions): Promise<DraftChange> {
       () => false,
     ));
   if (isFolder) return { ...given, folder: resolve(to), ...kindOf(options, undefined) };
-  const extension = extname(splitWrapperName(to).inner).slice(1).toLowerCase();
+  const extension = extname(withoutWrappers(to)).slice(1).toLowerCase();
   return { ...given, folder: dirname(resolve(to)), file: basename(to), ...kindOf(options, extension) };
 }
 
@@ -196,13 +234,7 @@ const isFormatName = (extension: string | undefined): boolean =>
   (extension === 'ova' || extension === 'ovf' || codecForExtension(extension) !== undefined);
 
 function optionValues(given: readonly string[]): Record<string, OptionValue> {
-  return Object.fromEntries(
-    given.map((text) => {
-      const at = text.indexOf('=');
-      if (at <= 0) throw new AppError('usage', `--set ${text}: it takes KEY=VALUE`);
-      return [text.slice(0, at), text.slice(at + 1)];
-    }),
-  );
+  return Object.fromEntries(keyValues('set', given));
 }
 
 function editOf(composed: Composed, id: string, options: ConvertOptions, change: DraftChange): MachineEdit {
@@ -215,6 +247,7 @@ function editOf(composed: Composed, id: string, options: ConvertOptions, change:
       hint: `there are: ${disks.map((d) => d.name).join(', ')}`,
     });
   });
+  const nics = nicsOf(composed, item?.machine, options.network);
   const name = options.name ?? (change.file === undefined ? undefined : plainName(change.file));
   const cpus = options.cpus === undefined ? undefined : Number(options.cpus);
   if (cpus !== undefined && (!Number.isInteger(cpus) || cpus < 1 || cpus > 1024)) {
@@ -230,12 +263,43 @@ function editOf(composed: Composed, id: string, options: ConvertOptions, change:
     ...(memoryBytes === undefined ? {} : { memoryBytes }),
     ...(options.firmware === undefined ? {} : { firmware: { kind: options.firmware } }),
     ...(leaveOut.length === 0 ? {} : { leaveOut }),
+    ...(nics === undefined ? {} : { nics }),
   };
+}
+
+/** The adapters with the networks as `--network FROM=TO` says, `*` being all; undefined when it says nothing. */
+function nicsOf(
+  { dispatcher }: Composed,
+  machine: Machine | undefined,
+  given: readonly string[] | undefined,
+): readonly Nic[] | undefined {
+  if (given === undefined) return undefined;
+  const { destination } = dispatcher.getState();
+  const there = destination.status === 'connected' ? destination.networks : undefined;
+  const own = machine?.nics ?? [];
+  let nics = own;
+  for (const [from, to] of keyValues('network', given)) {
+    if (there !== undefined && !there.includes(to)) {
+      throw new AppError('usage', `--network ${from}=${to}: there is no network "${to}" at the destination`, {
+        hint: there.length === 0 ? 'it has none' : `there are: ${there.join(', ')}`,
+      });
+    }
+    if (from !== '*' && !own.some((nic) => nic.network === from)) {
+      const known = [...new Set(own.flatMap((nic) => nic.network ?? []))].join(', ');
+      throw new AppError('usage', `--network ${from}=${to}: no adapter is joined to "${from}"`, {
+        hint: known === '' ? 'for all adapters say "*=NETWORK"' : `they are joined to: ${known}`,
+      });
+    }
+    // An image says nothing of adapters: the machine gets one.
+    if (own.length === 0) nics = [{ network: to, connected: true }];
+    nics = nics.map((nic, i) => (from === '*' || own[i]?.network === from ? { ...nic, network: to } : nic));
+  }
+  return nics;
 }
 
 /** Without the extension, also that of packing: `disk` for `disk.raw.gz`. */
 function plainName(file: string): string {
-  const { inner } = splitWrapperName(file);
+  const inner = withoutWrappers(file);
   return basename(inner, extname(inner));
 }
 

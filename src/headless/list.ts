@@ -4,14 +4,24 @@ import type { Composed } from '../compose.ts';
 import { AppError } from '../model/errors.ts';
 import { formatBytes } from '../model/units.ts';
 import type { MachineItem } from '../state/state.ts';
-import { table, terminalOutput } from './output.ts';
+import { namedEnvironment, type SourceOptions, settingsOf } from './environment-options.ts';
+import { formatOf, table, terminalOutput } from './output.ts';
 import type { CommonOptions } from './program.ts';
 import { withDispatcher } from './session.ts';
 
-export async function list(name: string | undefined, options: CommonOptions): Promise<number> {
+export async function list(
+  given: string | undefined,
+  options: CommonOptions & SourceOptions,
+): Promise<number> {
   const output = terminalOutput({ json: options.json === true, quiet: false });
   return withDispatcher(options, async (composed) => {
-    if (name === undefined) {
+    const named = await namedEnvironment(composed, '', options.profile, options.env);
+    if (named !== undefined && given !== undefined)
+      throw new AppError(
+        'usage',
+        `"${given}" and ${options.env === undefined ? '--profile' : '--env'} can not both be given`,
+      );
+    if (given === undefined && named === undefined) {
       const rows = await environmentRows(composed);
       if (output.json)
         for (const [kind, id, label, summary] of rows) output.value({ kind, id, label, summary });
@@ -19,7 +29,9 @@ export async function list(name: string | undefined, options: CommonOptions): Pr
       return 0;
     }
     const { dispatcher } = composed;
-    await dispatcher.perform({ type: 'connect', ...(await meantBy(composed, name)) });
+    const { settings, ...of } = { settings: {}, ...(named ?? (await meantBy(composed, given!))) };
+    const more = settingsOf(composed, of.environment, 'setting', options.setting);
+    await dispatcher.perform({ type: 'connect', ...of, settings: { ...settings, ...more } });
     await dispatcher.perform({ type: 'list' });
     const { items } = dispatcher.getState().machines;
     if (output.json) for (const item of items) output.value(item);
@@ -71,7 +83,9 @@ function machineRow({ machine, images, failure }: MachineItem): string[] {
   const { disks } = machine;
   const sum = (of: (disk: (typeof disks)[number]) => number | undefined) =>
     disks.reduce((total, disk) => total + (of(disk) ?? 0), 0);
-  const formats = [...new Set(disks.map((disk) => images[disk.id]?.format ?? disk.format ?? '?'))].join(', ');
+  const formats = [
+    ...new Set(disks.map((disk) => formatOf({ ...disk, format: images[disk.id]?.format ?? disk.format }))),
+  ].join(', ');
   return [
     machine.name,
     machine.system?.name ?? '-',

@@ -11,6 +11,7 @@ export interface CommonOptions {
   readonly json?: boolean;
   readonly quiet?: boolean;
   readonly secret?: readonly string[];
+  readonly toSecret?: readonly string[];
   readonly vaultPassphrase?: string;
   /** A file with the identity that opens what is encrypted with age. */
   readonly identity?: string;
@@ -58,6 +59,14 @@ export function makeProgram(done: (code: number) => void): Command {
     .showSuggestionAfterError()
     .addHelpText('after', afterHelp);
 
+  program
+    .command('environments')
+    .argument('[id]', 'one of them')
+    .description('what machines come from and go to, with the settings of each')
+    .option('--json', 'one JSON value a line')
+    .action(async (id: string | undefined, options: CommonOptions) =>
+      done(await (await import('./environments.ts')).environments(id, options)),
+    );
   addList(program, done);
   addInspect(program, done);
   addCheck(program, done);
@@ -87,6 +96,9 @@ Examples:
   vmferry convert disk.vmdk --to disk.qcow2      to a disk for QEMU
   vmferry convert machine.ova --to /srv/images   into a folder
   vmferry convert disk.qcow2 --to machine.ova    to a package for VMware or VirtualBox
+  vmferry list --env libvirt                     the machines of libvirt here
+  vmferry convert machine.ova --to-profile lab --start
+                                                 to the environment of a profile, and start it there
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 blocked by findings, 130 interrupted.`;
 
@@ -100,10 +112,44 @@ function withSecrets(command: Command): Command {
     .option('--vault-passphrase <ref>', 'passphrase of the vault: fd:N, env:NAME, cmd:COMMAND or file:PATH');
 }
 
+const imageHelp = 'a path; a machine with --profile or --env (its name or id); or PROFILE:MACHINE';
+
+function withSource(command: Command): Command {
+  return command
+    .option('--profile <name>', 'the machine is in the environment of this profile')
+    .option('--env <id>', 'the machine is in this environment, without a profile: see vmferry environments')
+    .option(
+      '--setting <key=value>',
+      'a setting of that environment, over its profile; several times',
+      collect,
+    );
+}
+
+function withDestination(command: Command): Command {
+  return command
+    .option('--to-profile <name>', 'the environment of this profile takes the machine, instead of --to')
+    .option(
+      '--to-env <id>',
+      'this environment takes the machine, without a profile: see vmferry environments',
+    )
+    .option(
+      '--to-set <key=value>',
+      'a setting of the destination or of the delivery (pool, folder …); several times',
+      collect,
+    )
+    .option('--to-secret <field=ref>', 'as --secret, for the destination', collect)
+    .option(
+      '--network <from=to>',
+      'adapters on the network FROM are joined to TO; * is all; several times',
+      collect,
+    )
+    .option('--start', 'start the machine when it is there');
+}
+
 type Done = (code: number) => void;
 
 function addList(program: Command, done: Done): void {
-  withSecrets(program.command('list'))
+  withSource(withSecrets(program.command('list')))
     .argument(
       '[environment]',
       'an environment, a profile, or a folder; without it: what environments there are',
@@ -116,14 +162,16 @@ function addList(program: Command, done: Done): void {
 }
 
 function addInspect(program: Command, done: Done): void {
-  withSecrets(program.command('inspect'))
-    .argument('<image>', 'a path, or PROFILE:MACHINE')
+  withSource(withSecrets(program.command('inspect')))
+    .argument('<image>', imageHelp)
     .description('what it is: format, sizes, layers, partitions, systems')
     .option('--from <format>', 'what the image is, where its marks do not say')
     .option('--snapshot <name>', 'its internal snapshot of this name or id, not the current state')
     .option('--window <offset+length>', 'only these bytes of the disk, such as 1M+2G')
     .option('--partition <number>', 'only this partition of the disk')
     .option('--follow', 'trust names in the image that lead out of its folder')
+    .option('--whole', 'unpack what is packed or encrypted as a whole, to look at all of it')
+    .option('--identity <file>', 'the file of the identity (age) that opens the image')
     .option('--json', 'one JSON value')
     .option('--map', 'the extents of its disks instead, one JSON value a line')
     .action(async (image: string, options: CommonOptions & Trust & { map?: boolean }) => {
@@ -133,10 +181,11 @@ function addInspect(program: Command, done: Done): void {
 }
 
 function addCheck(program: Command, done: Done): void {
-  withSecrets(program.command('check'))
-    .argument('<image>', 'a path, or PROFILE:MACHINE')
+  withSource(withSecrets(program.command('check')))
+    .argument('<image>', imageHelp)
     .description('verify the structure of its files: tables, reference counts, overlaps, checksums, chains')
     .option('--deep', 'read all data as well, so that what is compressed is unpacked')
+    .option('--identity <file>', 'the file of the identity (age) that opens the image')
     .option('--from <format>', 'what the image is, where its marks do not say')
     .option('--follow', 'trust names in the image that lead out of its folder')
     .option('--json', 'one JSON value')
@@ -144,8 +193,8 @@ function addCheck(program: Command, done: Done): void {
 }
 
 function withConversion(command: Command): Command {
-  return withSecrets(command)
-    .argument('[image]', 'a path, or PROFILE:MACHINE')
+  return withDestination(withSource(withSecrets(command)))
+    .argument('[image]', imageHelp)
     .option('--sample', 'the sample machine that comes along')
     .option('-o, --to <path>', 'a file (its extension says the format) or a folder')
     .option('-f, --format <format>', 'disk format: qcow2, raw, vmdk, vhd, vhdx, vdi, parallels, cow')
@@ -180,7 +229,7 @@ function withConversion(command: Command): Command {
 
 function addConvert(program: Command, done: Done): void {
   withConversion(program.command('convert'))
-    .description('convert an image or a machine')
+    .description('convert an image or a machine, into files here or into an environment')
     .option('-n, --dry-run', 'check and print the plan, move nothing')
     .option('--json', 'one event a line')
     .action(async (image: string | undefined, options) =>
@@ -198,6 +247,7 @@ function addRun(program: Command, done: Done): void {
     .argument('<plan>', 'a plan file, or - for standard input')
     .description('run a plan')
     .option('--identity <file>', 'the file of the identity (age) that opens the image')
+    .option('--to-secret <field=ref>', 'as --secret, for the destination', collect)
     .option('--force', 'replace files of the same name')
     .option('--json', 'one event a line')
     .option('-q, --quiet', 'no progress, no remarks')
@@ -207,13 +257,13 @@ function addRun(program: Command, done: Done): void {
 }
 
 function addHistory(program: Command, done: Done): void {
-  program
-    .command('history')
+  withSecrets(program.command('history'))
     .argument('[id]', 'one conversion, whole')
     .description('earlier conversions')
     .option('--json', 'one JSON value a line')
     .option('--remove', 'forget this one')
     .option('--rerun', 'run its plan again')
+    .option('--to-secret <field=ref>', 'as --secret, for the destination', collect)
     .option('--force', 'with --rerun: replace files of the same name')
     .action(async (id: string | undefined, options) =>
       done(await (await import('./history.ts')).history(id, options)),

@@ -4,6 +4,13 @@ import { codecs } from '../codecs/registry.ts';
 import { type Composed, compose } from '../compose.ts';
 import { AppError } from '../model/errors.ts';
 import { parsePartition, parseWindow } from '../model/window.ts';
+import { destinationSecret } from '../state/effects/connection.ts';
+import {
+  type NamedEnvironment,
+  namedEnvironment,
+  type SourceOptions,
+  settingsOf,
+} from './environment-options.ts';
 import type { CommonOptions } from './program.ts';
 
 /** Runs `work` with a dispatcher that is terminated afterwards; signals cancel what runs. */
@@ -17,6 +24,7 @@ export async function withDispatcher<T>(
     secretReferences: secretReferences([
       ...(options.identity === undefined ? [] : [`identity=file:${options.identity}`]),
       ...(options.secret ?? []),
+      ...(options.toSecret ?? []).map((text) => destinationSecret(text)),
     ]),
     vaultPassphrase: options.vaultPassphrase,
   });
@@ -61,14 +69,21 @@ function secretReferences(given: readonly string[]): Map<string, string> {
   );
 }
 
-export interface NamedImage {
-  readonly environment: string;
-  readonly profile?: string;
+export interface NamedImage extends NamedEnvironment {
   readonly machine: string;
+  /** It is asked for by what people call it; on this computer alone a path is the only name. */
+  readonly byName: boolean;
 }
 
 /** What IMAGE on the command line means: a path that exists, else PROFILE:MACHINE, else a path. */
-export async function resolveImage({ services }: Composed, image: string): Promise<NamedImage> {
+export async function resolveImage(
+  composed: Composed,
+  image: string,
+  options: SourceOptions = {},
+): Promise<NamedImage> {
+  const named = await namedEnvironment(composed, '', options.profile, options.env);
+  if (named !== undefined) return { ...named, machine: image, byName: true };
+  const { services } = composed;
   const exists = await stat(image).then(
     () => true,
     () => false,
@@ -78,19 +93,22 @@ export async function resolveImage({ services }: Composed, image: string): Promi
     const name = image.slice(0, colon);
     const profile = (await services.profiles.list()).find((p) => p.name === name);
     if (profile !== undefined) {
-      return { environment: profile.environment, profile: profile.id, machine: image.slice(colon + 1) };
+      const { id, environment } = profile;
+      return { environment, profile: id, machine: image.slice(colon + 1), byName: true };
     }
   }
-  return { environment: 'local', machine: image };
+  return { environment: 'local', machine: image, byName: false };
 }
 
-/** How the image is to be opened. */
-export interface Trust {
+/** Where the image is and how it is to be opened. */
+export interface Trust extends SourceOptions {
   readonly follow?: boolean;
   readonly from?: string;
   readonly snapshot?: string;
   readonly window?: string;
   readonly partition?: string;
+  /** What is packed is unpacked for a look at all of it. */
+  readonly whole?: boolean;
 }
 
 function knownFormat(format: string): string {
@@ -112,20 +130,31 @@ function refuseBadRange({ window, partition }: Trust): void {
 export async function connectTo(composed: Composed, image: string, trust: Trust): Promise<string> {
   const { dispatcher } = composed;
   refuseBadRange(trust);
-  const { environment, profile, machine } = await resolveImage(composed, image);
+  const { environment, profile, machine, byName } = await resolveImage(composed, image, trust);
   await dispatcher.perform({
     type: 'connect',
     environment,
     ...(profile === undefined ? {} : { profile }),
     settings: {
+      ...settingsOf(composed, environment, 'setting', trust.setting),
       ...(trust.follow === true ? { follow: 'yes' } : {}),
       ...(trust.from === undefined ? {} : { from: knownFormat(trust.from) }),
       ...(trust.snapshot === undefined ? {} : { snapshot: trust.snapshot }),
       ...(trust.window === undefined ? {} : { window: trust.window }),
       ...(trust.partition === undefined ? {} : { partition: trust.partition }),
+      ...(trust.whole === true ? { whole: 'yes' } : {}),
     },
   });
-  return machine;
+  return byName ? idOf(composed, machine) : machine;
+}
+
+async function idOf({ dispatcher }: Composed, name: string): Promise<string> {
+  let id = name;
+  const stop = dispatcher.watch((event) => {
+    if (event.type === 'machine-named') id = event.id;
+  });
+  await dispatcher.perform({ type: 'find-machine', name }).finally(stop);
+  return id;
 }
 
 /** Connects and adds the machine; resolves to its id. Nothing is selected yet. @throws AppError */
