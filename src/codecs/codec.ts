@@ -81,6 +81,11 @@ export interface Codec {
   /** Never throws for content. Looks at the tail as well where the mark is there. */
   probe(source: ByteSource, signal?: AbortSignal): Promise<Probe>;
   /**
+   * Whether an image that begins so can be opened from a source that is only read forward, and be read once from
+   * its start to its end. Absent where none can.
+   */
+  forward?(head: Buffer): boolean;
+  /**
    * @throws AppError `corrupt`, `unsupported`. On an error the source stays the caller's; on success the image
    * owns it and closes it.
    */

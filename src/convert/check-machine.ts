@@ -7,6 +7,7 @@ import type { PlanSource } from '../model/plan.ts';
 import { checkImage } from './check-image.ts';
 import { joinParts } from './join-parts.ts';
 import { sourceOf } from './open-machine.ts';
+import { spoolFolderForLooks, unpack } from './unpack.ts';
 
 export interface CheckMachineOptions extends Pick<PlanSource, 'follow' | 'format'> {
   readonly signal: AbortSignal;
@@ -25,16 +26,17 @@ export async function checkMachine(
   const disks: DiskCheck[] = [];
   for (const { id, name } of machine.disks) {
     const { failure, done } = await attempt(async () => {
-      const disk = await source.open(machine, id, options.signal);
-      if (disk.gzip) {
-        await disk.source.close();
-        return { layers: [], failure: packedFailure(name) };
-      }
-      const joined = await joinParts(disk, options).catch(async (error) => {
+      let disk = await source.open(machine, id, options.signal);
+      const secret = session.secret?.bind(session);
+      try {
+        disk = (await joinParts(disk, options)).disk;
+        const spoolFolder = spoolFolderForLooks();
+        disk = (await unpack(disk, { ...options, secret, runId: 'check', spoolFolder })).disk;
+      } catch (error) {
         await disk.source.close();
         throw error;
-      });
-      return checkImage(joined.disk, { ...options, secret: session.secret?.bind(session) });
+      }
+      return checkImage(disk, { ...options, secret });
     });
     disks.push({ id, name, layers: [], ...(failure === undefined ? {} : { failure }), ...done });
   }
@@ -44,13 +46,6 @@ export async function checkMachine(
   const { failure } = await attempt(() => source.verify!(machine, options.signal));
   return { disks, manifest: failure === undefined ? {} : { failure } };
 }
-
-const packedFailure = (name: string): Failure => ({
-  kind: 'unsupported',
-  message: 'the disk is packed with gzip',
-  where: name,
-  hint: 'unpack it first; its checksum is verified as it is',
-});
 
 async function attempt<T>(work: () => Promise<T>): Promise<{ done?: T; failure?: Failure }> {
   try {

@@ -5,6 +5,7 @@ import type { Extent } from '../io/extents.ts';
 import type { Machine } from '../model/machine.ts';
 import type { Opening } from '../model/plan.ts';
 import { openMachineDisk } from './open-machine.ts';
+import { spoolFolderForLooks } from './unpack.ts';
 
 export interface DiskExtents {
   /** The disk's id and name. */
@@ -22,9 +23,13 @@ export async function* mapMachine(
   machine: Machine,
   how: Opening,
   signal: AbortSignal,
+  report?: (step: string, share?: number) => void,
 ): AsyncGenerator<DiskExtents> {
   for (const { id, name } of machine.disks) {
-    const options = { signal, runId: 'map' };
+    const options = {
+      ...{ signal, runId: 'map', spoolFolder: spoolFolderForLooks() },
+      ...(report === undefined ? {} : { report }),
+    };
     const image = await openMachineDisk(session, { machine: machine.id, ...how }, machine, id, options);
     try {
       let extents: Extent[] = [];

@@ -74,6 +74,8 @@ async function chooseCodec(
   options: OpenImageOptions,
 ): Promise<Codec> {
   const { source } = disk;
+  // Its end can't be looked at; whoever made a stream of it has looked at the rest.
+  if (source.access === 'forward' && format !== undefined) return codecById(format);
   const probed = await probeFormat(source, options.signal).catch((error) => {
     if (format === undefined) throw error;
     return undefined;
@@ -91,7 +93,7 @@ async function chooseCodec(
 }
 
 /** Also of what is packed or cut into parts: `qcow2` for `disk.qcow2.gz` and `disk.qcow2.001`. */
-const extensionOf = (name: string): string =>
+export const extensionOf = (name: string): string =>
   extname(withoutWrappers(splitPartName(name).inner))
     .slice(1)
     .toLowerCase();

@@ -9,7 +9,8 @@ import type { GuestReport } from '../model/guest-report.ts';
 import type { Firmware, Machine, MachineDisk } from '../model/machine.ts';
 import type { Opening } from '../model/plan.ts';
 import { filesOf } from './open-image.ts';
-import { openMachineDisk, packedWith } from './open-machine.ts';
+import { openPackedDisk } from './open-machine.ts';
+import { type Glance, packedWith, spoolFolderForLooks } from './unpack.ts';
 
 export interface Survey {
   /** The machine with what its disks told: system, formats, sizes, firmware. */
@@ -21,7 +22,12 @@ export interface Survey {
 }
 
 /** As in the source of a plan. */
-export type SurveyOptions = Opening;
+export interface SurveyOptions extends Opening {
+  /** What is packed is unpacked into a temporary file; otherwise its beginning is looked at. */
+  readonly whole?: boolean;
+  /** What is being done, where it takes long, and how much of it is done (0 to 1). */
+  readonly report?: (step: string, share?: number) => void;
+}
 
 /** @throws AppError `cancelled` only; what goes wrong with a disk is in the answer. */
 export async function surveyMachine(
@@ -43,10 +49,14 @@ export async function surveyMachine(
       disks.push(found.disk);
     } catch (error) {
       if (toAppError(error).kind === 'cancelled') throw error;
-      const wrapper = packedWith(error);
-      if (wrapper !== undefined) findings.push(packedFinding(disk, wrapper));
-      else failure ??= toFailure(error);
-      disks.push(disk);
+      const glance = packedWith(error);
+      if (glance === undefined) {
+        failure ??= toFailure(error);
+        disks.push(disk);
+        continue;
+      }
+      findings.push(packedFinding(disk, glance));
+      disks.push(glancedDisk(disk, glance));
     }
   }
   return {
@@ -60,15 +70,31 @@ export async function surveyMachine(
   };
 }
 
-const packedFinding = (disk: MachineDisk, wrapper: string): Finding => ({
-  rule: 'disk.packed',
-  severity: 'note',
-  message:
-    wrapper === 'age'
-      ? 'the disk is encrypted with age: a conversion decrypts it into a temporary file first'
-      : `the disk is packed with ${wrapper}: a conversion unpacks it into a temporary file first`,
-  evidence: disk.name,
-});
+function packedFinding(disk: MachineDisk, { wrappers, format }: Glance): Finding {
+  const [outer] = wrappers;
+  const sealed = outer === 'age';
+  const how = sealed ? 'the disk is encrypted with age' : `the disk is packed with ${outer}`;
+  const told = 'what is known of it is told from its beginning';
+  const untold = sealed
+    ? 'what it is can only be told with its key'
+    : "its beginning doesn't tell what it is";
+  return {
+    rule: 'disk.packed',
+    severity: 'note',
+    message: `${how}: ${format === undefined ? untold : told}`,
+    evidence: disk.name,
+    remedy: 'a conversion unpacks it by itself; to look at all of it, say inspect --whole',
+  };
+}
+
+function glancedDisk(disk: MachineDisk, { wrappers, format, virtualSizeBytes }: Glance): MachineDisk {
+  return {
+    ...disk,
+    packed: wrappers,
+    ...(format === undefined ? {} : { format }),
+    ...(virtualSizeBytes === undefined ? {} : { virtualSizeBytes }),
+  };
+}
 
 async function surveyDisk(
   session: Session,
@@ -77,13 +103,19 @@ async function surveyDisk(
   how: SurveyOptions,
   signal: AbortSignal,
 ): Promise<{ info: ImageInfo; report?: GuestReport; disk: MachineDisk }> {
-  const options = { signal, runId: 'survey' };
-  const image = await openMachineDisk(session, { machine: machine.id, ...how }, machine, disk.id, options);
+  const { whole = false, report, ...opening } = how;
+  const source = { machine: machine.id, ...opening };
+  const { image, packed } = await openPackedDisk(session, source, machine, disk.id, {
+    ...{ signal, runId: 'survey' },
+    ...(whole ? { spoolFolder: spoolFolderForLooks() } : {}),
+    ...(report === undefined ? {} : { report }),
+  });
   try {
     const { info } = image;
     const known: MachineDisk = {
       ...disk,
       format: info.format,
+      ...(packed.length === 0 ? {} : { packed }),
       virtualSizeBytes: image.size,
       allocatedSizeBytes: await allocatedBytes(image, signal),
       files:

@@ -1,4 +1,4 @@
-/** A disk written compressed or encrypted as a whole, as its name says: `disk.raw.gz`, `.zst`, `.xz`, `.age`. */
+/** A disk written compressed, encrypted or both as a whole, as its name says: `disk.raw.gz`, `.zst`, `.xz`, `.age`. */
 import { compressedRoom, zstdCompress } from '../codecs/compression.ts';
 import type { Session } from '../env-plugins/plugin.ts';
 import type { ByteSink } from '../io/byte-source.ts';
@@ -6,36 +6,45 @@ import { type EncodedFile, pour } from '../io/encoded-file.ts';
 import { agePacker, type Seal } from '../io/wrappers/age.ts';
 import { packedSink } from '../io/wrappers/packed-sink.ts';
 import { canPack, type PackedWrapper, packerFor } from '../io/wrappers/packers.ts';
-import { splitWrapperName } from '../io/wrappers/wrapper.ts';
+import { splitWrapperName, type Wrapper } from '../io/wrappers/wrapper.ts';
 import { AppError, toAppError } from '../model/errors.ts';
 import type { Finding } from '../model/finding.ts';
 import type { Plan } from '../model/plan.ts';
 import { diskFileNames } from './make-plan.ts';
 
 export interface OutputName {
-  /** What the encoder is told: the name without the wrapper's extension. */
+  /** What the encoder is told: the name without the wrappers' extensions. */
   readonly inner: string;
+  /** The outermost. */
   readonly wrapper?: PackedWrapper | 'age';
+  /** Inside of the encryption. */
+  readonly compression?: PackedWrapper;
   /** The file's name at the destination. */
   wrapped(file: string): string;
 }
 
 /** @throws AppError `usage` for a wrapper that can only be read. */
 export function outputName(name: string): OutputName {
-  const { inner, wrapper } = splitWrapperName(name);
+  const { inner: first, wrapper } = splitWrapperName(name);
   if (wrapper === undefined) return { inner: name, wrapped: (file) => file };
-  if (splitWrapperName(inner).wrapper !== undefined) {
-    throw new AppError('usage', `${name}: only one packing can be written`, {
-      hint: 'leave one of them out',
-    });
-  }
-  if (wrapper !== 'age' && !canPack(wrapper)) {
-    throw new AppError('usage', `${wrapper} can be read but not written`, {
-      hint: 'choose .gz, .zst, .xz or .age',
-    });
-  }
+  const { inner, wrapper: within } = splitWrapperName(first);
   const extension = name.slice(inner.length);
-  return { inner, wrapper, wrapped: (file) => file + extension };
+  const wrapped = (file: string) => file + extension;
+  if (within === undefined) return { inner, wrapper: writable(wrapper), wrapped };
+  // What is encrypted can't be compressed any more, and what is compressed need not be twice.
+  if (wrapper !== 'age' || within === 'age' || splitWrapperName(inner).wrapper !== undefined) {
+    throw new AppError('usage', `${name}: written is one compression, and encryption around it`, {
+      hint: 'name it like disk.raw.zst.age, or leave one of them out',
+    });
+  }
+  return { inner, wrapper, compression: writable(within) as PackedWrapper, wrapped };
+}
+
+function writable(wrapper: Wrapper): PackedWrapper | 'age' {
+  if (wrapper === 'age' || canPack(wrapper)) return wrapper;
+  throw new AppError('usage', `${wrapper} can be read but not written`, {
+    hint: 'choose .gz, .zst, .xz or .age',
+  });
 }
 
 export const isSealed = (name: string): boolean => splitWrapperName(name).wrapper === 'age';
@@ -91,7 +100,7 @@ export function wrapperFindings(name: string, files: readonly EncodedFile[]): Fi
 export async function pourWrapped(
   file: EncodedFile,
   sink: ByteSink,
-  { wrapper }: OutputName,
+  { wrapper, compression }: OutputName,
   signal: AbortSignal,
   seal?: Seal,
 ): Promise<number> {
@@ -104,8 +113,14 @@ export async function pourWrapped(
       return sink.finish(size, modifiedAt);
     },
   };
-  const zstd = (block: Buffer) => zstdCompress(block, Buffer.allocUnsafe(compressedRoom(block.length)), 0);
-  const packer = wrapper === 'age' ? await agePacker(sealGiven(seal)) : await packerFor(wrapper, zstd);
-  await pour(file, packedSink(inner, packer), signal);
+  const outer = packedSink(
+    inner,
+    wrapper === 'age' ? await agePacker(sealGiven(seal)) : await compressor(wrapper),
+  );
+  const sealed = compression === undefined ? outer : packedSink(outer, await compressor(compression));
+  await pour(file, sealed, signal);
   return written;
 }
+
+const compressor = (wrapper: PackedWrapper) =>
+  packerFor(wrapper, (block) => zstdCompress(block, Buffer.allocUnsafe(compressedRoom(block.length)), 0));

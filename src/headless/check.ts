@@ -2,13 +2,10 @@
 import { type CheckReport, type DiskCheck, isSound, type MachineCheck } from '../model/check-report.ts';
 import { AppError, describeFailure } from '../model/errors.ts';
 import { formatBytes } from '../model/units.ts';
-import type { Event } from '../state/events.ts';
-import { findingLine, type Output, terminalOutput } from './output.ts';
+import { findingLine, terminalOutput } from './output.ts';
 import type { CommonOptions } from './program.ts';
 import { connectTo, type Trust, withDispatcher } from './session.ts';
-
-/** A check that is done sooner says nothing of its progress, milliseconds. */
-const quietFor = 1000;
+import { tellSteps } from './tell-steps.ts';
 
 /** Resolves to 0 when it is sound (leaks do no harm), 1 when there are errors. */
 export async function check(
@@ -20,11 +17,10 @@ export async function check(
     const { dispatcher } = composed;
     const id = await connectTo(composed, image, options);
     let result: MachineCheck | undefined;
-    const started = Date.now();
     dispatcher.watch((event) => {
       if (event.type === 'machine-checked') result = event.result;
-      if (event.type === 'machine-check' && Date.now() - started > quietFor) tell(event, output);
     });
+    tellSteps(composed, output);
     try {
       await dispatcher.perform({ type: 'check-machine', id, deep: options.deep === true });
     } finally {
@@ -36,10 +32,6 @@ export async function check(
     else for (const line of describeCheck(result)) output.line(line);
     return sound ? 0 : 1;
   });
-}
-
-function tell({ step, share }: Extract<Event, { type: 'machine-check' }>, output: Output): void {
-  output.progress(share === undefined ? step : `${String(Math.floor(share * 100)).padStart(3)}% ${step}`);
 }
 
 export function describeCheck(result: MachineCheck): string[] {

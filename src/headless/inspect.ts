@@ -3,14 +3,16 @@ import type { ImageInfo } from '../codecs/codec.ts';
 import type { GuestReport } from '../model/guest-report.ts';
 import { formatBytes } from '../model/units.ts';
 import type { MachineItem } from '../state/state.ts';
-import { findingLine, table, terminalOutput } from './output.ts';
+import { findingLine, formatOf, table, terminalOutput } from './output.ts';
 import type { CommonOptions } from './program.ts';
 import { addImage, connectTo, type Trust, withDispatcher } from './session.ts';
+import { tellSteps } from './tell-steps.ts';
 
 export async function inspect(image: string, options: CommonOptions & Trust): Promise<number> {
   const output = terminalOutput({ json: options.json === true, quiet: false });
   return withDispatcher(options, async (composed) => {
-    const id = await addImage(composed, image, options);
+    tellSteps(composed, output);
+    const id = await addImage(composed, image, options).finally(() => output.progressDone());
     const { machines } = composed.dispatcher.getState();
     const item = machines.items.find((i) => i.machine.id === id)!;
     if (output.json) output.value({ machine: item.machine, images: item.images, reports: item.reports });
@@ -29,8 +31,10 @@ export async function printMap(image: string, options: CommonOptions & Trust): P
       const { disk } = event;
       for (const { offset, length, kind } of event.extents) output.value({ disk, offset, length, kind });
     });
+    const remarks = terminalOutput({ json: false, quiet: false });
+    tellSteps(composed, remarks);
     const id = await connectTo(composed, image, options);
-    await dispatcher.perform({ type: 'map-machine', id });
+    await dispatcher.perform({ type: 'map-machine', id }).finally(() => remarks.progressDone());
     return 0;
   });
 }
@@ -53,11 +57,14 @@ export function describeItem({ machine, images, reports }: MachineItem): string[
   for (const disk of machine.disks) {
     const info = images[disk.id];
     lines.push('', `disk ${disk.name}`);
-    if (info === undefined) continue;
+    if (info === undefined) {
+      lines.push(...glanceLines(disk));
+      continue;
+    }
     lines.push(
-      ...row('virtual size', `${formatBytes(info.virtualSizeBytes)} (${info.virtualSizeBytes} bytes)`),
+      ...sizeLine(info.virtualSizeBytes),
       ...row('allocated', formatBytes(disk.allocatedSizeBytes ?? 0)),
-      ...layerLines(info),
+      ...layerLines(info, disk.packed),
       ...reportLines(reports[disk.id]),
     );
   }
@@ -66,16 +73,28 @@ export function describeItem({ machine, images, reports }: MachineItem): string[
 
 const row = (label: string, value: string): string[] => [`  ${label.padEnd(13)} ${value}`];
 
-function layerLines(info: ImageInfo, depth = 0): string[] {
+const sizeLine = (bytes: number): string[] => row('virtual size', `${formatBytes(bytes)} (${bytes} bytes)`);
+
+/** What is known of a disk that was not opened. */
+function glanceLines(disk: MachineItem['machine']['disks'][number]): string[] {
+  if (disk.packed === undefined) return [];
+  const { virtualSizeBytes: size } = disk;
+  return [...(size === undefined ? [] : sizeLine(size)), ...row('format', formatOf(disk))];
+}
+
+function layerLines(info: ImageInfo, packed?: readonly string[], depth = 0): string[] {
   const details = Object.entries(info.details).map(([key, value]) => `${key} ${value}`);
   return [
     ...row(
       depth === 0 ? 'format' : `layer ${depth}`,
-      info.variant === undefined ? info.format : `${info.format} (${info.variant})`,
+      formatOf({
+        format: info.variant === undefined ? info.format : `${info.format} (${info.variant})`,
+        ...(packed === undefined ? {} : { packed }),
+      }),
     ),
     ...info.files.flatMap((file) => row('  file', file)),
     ...(details.length === 0 ? [] : row('  details', details.join(', '))),
-    ...(info.parent === undefined ? [] : layerLines(info.parent, depth + 1)),
+    ...(info.parent === undefined ? [] : layerLines(info.parent, undefined, depth + 1)),
   ];
 }
 

@@ -82,3 +82,9 @@ export function table(rows: readonly (readonly string[])[]): string[] {
       .trimEnd(),
   );
 }
+
+/** With what is around the image as a whole, the outermost first: `zstd › qcow2`. */
+export const formatOf = (disk: {
+  readonly format?: string | undefined;
+  readonly packed?: readonly string[];
+}): string => [...(disk.packed ?? []), disk.format ?? '?'].join(' › ');

@@ -21,6 +21,9 @@ export interface ByteSource {
   close(): Promise<void>;
 }
 
+/** The size of a `forward` source that ends where it ends. A last sector that is cut is filled up with zeros. */
+export const unknownSize = Number.MAX_SAFE_INTEGER;
+
 /** Bytes to write. Chunks come in ascending order; a gap means zeros. */
 export interface ByteSink {
   readonly name: string;

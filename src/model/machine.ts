@@ -47,6 +47,8 @@ export interface MachineDisk {
   readonly name: string;
   /** The codec's id, where it is known without opening the disk. */
   readonly format?: string;
+  /** What is around the image as a whole, the outermost first: `gzip`, `age` … */
+  readonly packed?: readonly string[];
   readonly virtualSizeBytes?: number;
   /** Bytes that hold data, or that the image's files take. */
   readonly allocatedSizeBytes?: number;

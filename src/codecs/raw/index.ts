@@ -37,6 +37,7 @@ export const rawCodec: Codec = {
   async probe() {
     return 'maybe';
   },
+  forward: () => true,
   async open(source): Promise<OpenImage> {
     return {
       ...sourceDisk(source),

@@ -7,6 +7,7 @@ import { vmdkEncoder } from './encode.ts';
 import { cowdMagic, hostedMagic, sectorBytes } from './layout.ts';
 import { openVmdk } from './open.ts';
 import { isSeSparse } from './se-sparse.ts';
+import { isStream } from './stream-walk.ts';
 
 export const vmdkCodec: Codec = {
   id: 'vmdk',
@@ -19,6 +20,7 @@ export const vmdkCodec: Codec = {
     const extent = magic === hostedMagic || magic === cowdMagic || isSeSparse(head);
     return extent || looksLikeDescriptor(head) ? 'yes' : 'no';
   },
+  forward: isStream,
   open: openVmdk,
   check: checkVmdk,
   encoder: vmdkEncoder,

@@ -4,7 +4,7 @@
  * and VirtualBox write them; nothing is known ahead, so all of the disk counts as data.
  */
 import type { ByteSource } from '../../io/byte-source.ts';
-import { checkRange, readBytes } from '../../io/byte-source.ts';
+import { checkRange, readBytes, unknownSize } from '../../io/byte-source.ts';
 import type { Disk } from '../../io/disk.ts';
 import { wholeExtent } from '../../io/extents.ts';
 import { throwIfAborted } from '../../io/in-order.ts';
@@ -16,6 +16,7 @@ import {
   grainMarkerBytes,
   markerStruct,
   markerType,
+  parseHeader,
   type SparseHeader,
   sectorBytes,
   tableSectors,
@@ -25,6 +26,18 @@ import { settled } from './sparse-extent.ts';
 interface StreamGrain {
   readonly offset: number;
   readonly bytes: Promise<Buffer>;
+}
+
+/** A streamOptimized extent that tells by a marker or by its tables where it ends, whatever its file's size. */
+export function isStream(head: Buffer): boolean {
+  if (head.length < sectorBytes) return false;
+  try {
+    const header = parseHeader(head, '');
+    const tells = header.gdOffset === undefined || frontTables(header) !== undefined;
+    return header.compressed && header.capacitySectors > 0 && tells;
+  } catch {
+    return false; // opening it says what is wrong
+  }
 }
 
 /** @throws AppError `unsupported` for an extent that is not compressed. */
@@ -155,6 +168,10 @@ class MarkerWalk {
     while (!this.#ended) {
       throwIfAborted(signal);
       const at = this.#at;
+      if (this.#walked === this.#named && this.#source.size === unknownSize) {
+        this.#ended = true; // what may follow is empty
+        return undefined;
+      }
       if (at >= this.#source.size) {
         this.#endOfFile(at);
         return undefined;

@@ -2,7 +2,6 @@
 import type { Encrypter } from 'age-encryption';
 import { AppError, toAppError } from '../../model/errors.ts';
 import { MiB } from '../../model/units.ts';
-import { type ByteSource, readBytes } from '../byte-source.ts';
 import { throwIfAborted } from '../in-order.ts';
 import { passphraseIdentity, passphraseRecipient, usualWorkFactor } from './age-passphrase.ts';
 import type { Packer } from './packed-sink.ts';
@@ -20,11 +19,13 @@ const hybrid = 'mlkem768x25519';
 
 /** @throws AppError `auth` for a wrong secret or none, `corrupt`, `unsupported`. */
 export async function* unage(
-  source: ByteSource,
+  pieces: AsyncIterable<Uint8Array>,
   secret: Secret | undefined,
   signal?: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
-  const byPassphrase = await asksForPassphrase(source, signal);
+  const next = pieces[Symbol.asyncIterator]();
+  const head = await takeHeader(next);
+  const byPassphrase = asksForPassphrase(head);
   const what = byPassphrase ? 'passphrase' : 'identity';
   if (secret === undefined) throw new AppError('auth', `it is encrypted, and asks for the ${what}`);
   const given = await secret(what);
@@ -33,7 +34,7 @@ export async function* unage(
   if (byPassphrase) decrypter.addIdentity(passphraseIdentity(given));
   else addIdentities(decrypter, given);
   try {
-    const plain = (await decrypter.decrypt(streamOf(source, signal))).getReader();
+    const plain = (await decrypter.decrypt(streamOf(head, next, signal))).getReader();
     try {
       for (;;) {
         const { done, value } = await plain.read();
@@ -49,11 +50,35 @@ export async function* unage(
   }
 }
 
-/** By the kinds of its recipients (age specification, "Header"). @throws AppError `corrupt`, `unsupported`. */
-async function asksForPassphrase(source: ByteSource, signal?: AbortSignal): Promise<boolean> {
-  const head = await readBytes(source, 0, Math.min(longestHeader, source.size), signal);
-  const end = head.indexOf('\n--- ');
-  if (end < 0) throw new AppError('corrupt', 'age: the header has no end');
+/** The pieces up to the header's end. @throws AppError `corrupt`. */
+async function takeHeader(next: AsyncIterator<Uint8Array>): Promise<Buffer> {
+  let head = Buffer.alloc(0);
+  while (headerEnd(head) === undefined) {
+    const piece = head.length < longestHeader ? await next.next() : { done: true as const };
+    if (piece.done) throw new AppError('corrupt', 'age: the header has no end');
+    head = Buffer.concat([head, piece.value]);
+  }
+  return head;
+}
+
+/** Where the line with its checksum begins. */
+const headerEnd = (head: Buffer): number | undefined => {
+  const at = head.indexOf('\n--- ');
+  return at < 0 ? undefined : at;
+};
+
+/** Bytes of plain text in a file of `size` bytes that begins with `head` (age specification, "Payload"). */
+export function agePlainSize(head: Buffer, size: number): number | undefined {
+  const end = headerEnd(head);
+  const payload = end === undefined ? -1 : head.indexOf('\n', end + 1);
+  if (payload < 0) return undefined;
+  const stored = size - (payload + 1) - 16; // the nonce
+  return stored < 16 ? undefined : stored - 16 * Math.ceil(stored / (64 * 1024 + 16));
+}
+
+/** By the kinds of its recipients (age specification, "Header"). @throws AppError `unsupported`. */
+function asksForPassphrase(head: Buffer): boolean {
+  const end = headerEnd(head);
   const kinds = [...head.toString('latin1', 0, end).matchAll(/^-> (\S+)/gm)].map((match) => match[1]!);
   if (kinds.includes('scrypt')) return true;
   if (kinds.includes('X25519') || kinds.includes(hybrid)) return false;
@@ -76,16 +101,24 @@ function addIdentities(decrypter: { addIdentity(identity: string): void }, given
   }
 }
 
-function streamOf(source: ByteSource, signal: AbortSignal | undefined): ReadableStream<Uint8Array> {
-  let at = 0;
+function streamOf(
+  head: Uint8Array,
+  next: AsyncIterator<Uint8Array>,
+  signal: AbortSignal | undefined,
+): ReadableStream<Uint8Array> {
+  let first: Uint8Array | undefined = head;
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
-        const length = Math.min(MiB, source.size - at);
-        if (length === 0) return controller.close();
         throwIfAborted(signal);
-        controller.enqueue(await readBytes(source, at, length, signal));
-        at += length;
+        if (first !== undefined) {
+          controller.enqueue(first);
+          first = undefined;
+          return;
+        }
+        const piece = await next.next();
+        if (piece.done) controller.close();
+        else controller.enqueue(piece.value);
       },
     },
     { highWaterMark: 1 },

@@ -22,35 +22,43 @@ export async function* unwrap(
   signal?: AbortSignal,
   secret?: Secret,
 ): AsyncGenerator<Uint8Array> {
+  yield* unwrapPieces(piecesOf(source, signal), source.name, wrapper, signal, secret);
+}
+
+/** As `unwrap`, of bytes that come one after the other; each piece must stay as it is. */
+export async function* unwrapPieces(
+  pieces: AsyncIterable<Uint8Array>,
+  name: string,
+  wrapper: Wrapper,
+  signal?: AbortSignal,
+  secret?: Secret,
+): AsyncGenerator<Uint8Array> {
+  const packed: Packed = { pieces, name, signal, secret };
   try {
-    for await (const bytes of unwrappers[wrapper](source, signal, secret)) {
+    for await (const bytes of unwrappers[wrapper](packed)) {
       throwIfAborted(signal);
       yield bytes;
     }
   } catch (error) {
-    throw told(error, source.name, wrapper);
+    throw told(error, name, wrapper);
   }
 }
 
-const unwrappers: Record<
-  Wrapper,
-  (
-    source: ByteSource,
-    signal: AbortSignal | undefined,
-    secret: Secret | undefined,
-  ) => AsyncIterable<Uint8Array>
-> = {
-  gzip: gunzip,
-  xz: unxz,
-  zstd: (source, signal) => unzstd(taker(source, signal)),
-  bzip2: bunzip2,
-  lz4: (source, signal) => unlz4(taker(source, signal)),
-  age: (source, signal, secret) => unage(source, secret, signal),
-};
-
-async function* gunzip(source: ByteSource, signal: AbortSignal | undefined): AsyncGenerator<Buffer> {
-  yield* throughStream(source, createGunzip({ chunkSize: MiB }), signal);
+interface Packed {
+  readonly pieces: AsyncIterable<Uint8Array>;
+  readonly name: string;
+  readonly signal: AbortSignal | undefined;
+  readonly secret: Secret | undefined;
 }
+
+const unwrappers: Record<Wrapper, (packed: Packed) => AsyncIterable<Uint8Array>> = {
+  gzip: ({ pieces }) => throughStream(pieces, createGunzip({ chunkSize: MiB })),
+  xz: unxz,
+  zstd: ({ pieces }) => unzstd(taker(pieces)),
+  bzip2: bunzip2,
+  lz4: ({ pieces }) => unlz4(taker(pieces)),
+  age: ({ pieces, secret, signal }) => unage(pieces, secret, signal),
+};
 
 /** liblzma's own limit: `xz -9` takes 65 MiB to unpack. */
 const xzMemory = GiB / 4;
@@ -58,13 +66,13 @@ const xzMemory = GiB / 4;
 /** LZMA_CONCATENATED of liblzma: streams may follow each other. */
 const concatenated = 8;
 
-async function* unxz(source: ByteSource, signal: AbortSignal | undefined): AsyncGenerator<Buffer> {
+async function* unxz({ pieces, name }: Packed): AsyncGenerator<Buffer> {
   const { default: lzma } = await import('lzma-native').catch((cause) => {
     throw new AppError(
       'unsupported',
       'xz can not be read on this computer: lzma-native has no build for it',
       {
-        where: source.name,
+        where: name,
         hint: 'unpack the file first, with xz -d',
         cause,
       },
@@ -72,27 +80,20 @@ async function* unxz(source: ByteSource, signal: AbortSignal | undefined): Async
   });
   // The package's types know neither flags nor that this is what they are called.
   const options = { memlimit: xzMemory, flags: concatenated } as object;
-  yield* throughStream(source, lzma.createStream('streamDecoder', options), signal);
+  yield* throughStream(pieces, lzma.createStream('streamDecoder', options));
 }
 
-async function* bunzip2(source: ByteSource, signal: AbortSignal | undefined): AsyncGenerator<Buffer> {
-  if (source.size === 0) throw new AppError('corrupt', 'bzip2: no stream in it');
+async function* bunzip2({ pieces }: Packed): AsyncGenerator<Buffer> {
   const decoder = new Bunzip2();
-  for await (const { bytes, last } of piecesOf(source, MiB, signal)) {
-    yield* decoder.push(bytes, last);
+  for await (const piece of pieces) {
+    yield* decoder.push(Buffer.from(piece.buffer, piece.byteOffset, piece.length), false);
     await new Promise((resolve) => setImmediate(resolve)); // a block takes long: others have their turn
   }
+  yield* decoder.push(Buffer.alloc(0), true);
 }
 
-async function* throughStream(
-  source: ByteSource,
-  through: Transform,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<Buffer> {
-  const pieces = async function* () {
-    for await (const { bytes } of piecesOf(source, MiB, signal)) yield bytes;
-  };
-  const stored = Readable.from(pieces(), { objectMode: false, highWaterMark: MiB });
+async function* throughStream(pieces: AsyncIterable<Uint8Array>, through: Transform): AsyncGenerator<Buffer> {
+  const stored = Readable.from(pieces, { objectMode: false, highWaterMark: MiB });
   // What fails is thrown by the iteration below.
   const pipe = pipeline(stored, through, () => undefined);
   try {
@@ -103,28 +104,29 @@ async function* throughStream(
   }
 }
 
-interface Piece {
-  readonly bytes: Buffer;
-  readonly last: boolean;
-}
-
-async function* piecesOf(source: ByteSource, size: number, signal?: AbortSignal): AsyncGenerator<Piece> {
-  for (let at = 0; at < source.size; at += size) {
+/** The source's bytes in order, a megabyte at a time. `taken` is told how many of them have been asked for. */
+export async function* piecesOf(
+  source: ByteSource,
+  signal?: AbortSignal,
+  taken?: (bytes: number) => void,
+): AsyncGenerator<Buffer> {
+  for (let at = 0; at < source.size; at += MiB) {
     throwIfAborted(signal);
-    const length = Math.min(size, source.size - at);
-    yield { bytes: await readBytes(source, at, length, signal), last: at + length === source.size };
+    const length = Math.min(MiB, source.size - at);
+    yield await readBytes(source, at, length, signal);
+    taken?.(at + length);
   }
 }
 
-/** Takes from the front, in reads of a megabyte. */
-function taker(source: ByteSource, signal: AbortSignal | undefined): (length: number) => Promise<Buffer> {
-  const pieces = piecesOf(source, MiB, signal);
+/** Takes from the front. */
+function taker(pieces: AsyncIterable<Uint8Array>): (length: number) => Promise<Buffer> {
+  const next = pieces[Symbol.asyncIterator]();
   let held = Buffer.alloc(0);
   return async (length) => {
     while (held.length < length) {
-      const next = await pieces.next();
-      if (next.done) break;
-      held = Buffer.concat([held, next.value.bytes]);
+      const piece = await next.next();
+      if (piece.done) break;
+      held = Buffer.concat([held, piece.value]);
     }
     const taken = held.subarray(0, length);
     held = held.subarray(taken.length);
