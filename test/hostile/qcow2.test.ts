@@ -70,6 +70,7 @@ describe('qcow2: damaged images', () => {
     images.push(await encoded({}));
     images.push(await encoded({ compression: 'zlib', clusterSize: 4096 }));
     images.push(await encoded({ compression: 'zstd', clusterSize: 65536 }));
+    images.push(await encoded({ extendedL2: true, clusterSize: 16384 }));
   });
 
   it('cut short anywhere', async () => {
