@@ -178,7 +178,7 @@ export class SshConnection {
   /**
    * Runs a command and waits for its end; whatever its exit code, that is an answer. sshd hands it to the user's login
    * shell (`$SHELL -c`), which is no login and shows no message of the day; but bash reads ~/.bashrc, csh ~/.cshrc and
-   * zsh ~/.zshenv first, and what these print stands before the command's own output. `cleanExec` cuts that off.
+   * zsh ~/.zshenv first, and what these print stands before the command's own output, not to be told from it.
    * @throws AppError `io` when it says too much or is killed, `cancelled`, `unreachable`.
    */
   async exec(args: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
