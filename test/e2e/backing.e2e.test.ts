@@ -1,5 +1,5 @@
 /** `convert --backing`: a disk written over an image that holds most of it already. */
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { expect, it } from 'vitest';
 import { checkImage, compareImages, imageInfo, qemuImg } from '../oracles/qemu-img.ts';
 import { describeWith } from '../oracles/requires.ts';
@@ -58,6 +58,27 @@ describeWith(['qemu-img'], 'a disk over a backing image', () => {
       'backing-filename': '../../golden/b.qcow2',
     });
     await compareImages(path('child.raw'), 'raw', path('new/layers/c.qcow2'), 'qcow2');
+    // Through a link the folder is another one than its name says.
+    await symlink(path('new/layers'), path('link'));
+    expect((await run(['convert', ...args, '-q', '--to', 'link/d.qcow2'])).code).toBe(0);
+    await compareImages(path('child.raw'), 'raw', path('link/d.qcow2'), 'qcow2');
+  });
+
+  it('takes a disk that is packed, not a base that is', async () => {
+    const { run, path } = await pair();
+    for (const [from, to] of [
+      ['child.raw', 'p.raw.gz'],
+      ['p.raw.gz', 'c.qcow2'],
+    ] as const) {
+      const backing = to === 'c.qcow2' ? ['--backing', 'base.qcow2'] : [];
+      const made = await run(['convert', from, '--to', to, '-q', ...backing]);
+      expect(made.code, made.stderr).toBe(0);
+    }
+    await checkImage(path('c.qcow2'), 'qcow2');
+    await compareImages(path('child.raw'), 'raw', path('c.qcow2'), 'qcow2');
+    const packed = await run(['convert', 'child.raw', '--to', 'e.qcow2', '-q', '--backing', 'p.raw.gz']);
+    expect(packed.code).toBe(3);
+    expect(packed.stderr).toContain('packed with gzip');
   });
 
   it('refuses what can not be, and never writes the base', async () => {
