@@ -33,6 +33,10 @@ export interface DestinationFixture {
   around?(): Promise<string[]>;
   /** The other end goes away for good: what is then asked fails, and closing does not. */
   break?(): Promise<void>;
+  /** How many places a delivery of one file has: a machine that is defined is one, too. Default 1. */
+  readonly places?: number;
+  /** It can't replace what is there, and says so beforehand. */
+  readonly keepsOld?: true;
 }
 
 export interface SourceOptions {
@@ -76,13 +80,22 @@ export function testDestination(name: string, make: () => Promise<DestinationFix
     return delivery;
   };
 
+  const expectForceRefused = async (fixture: DestinationFixture) => {
+    const findings = await fixture.session.destination!.check(request(fixture, true), ['a.raw'], 3);
+    expect(findings.map((f) => f.severity)).toContain('blocker');
+    const refused = await begin(fixture, true);
+    await expect(refused.sink({ name: 'a.raw' })).rejects.toMatchObject({ kind: 'conflict' });
+    await refused.rollback();
+    expect(await fixture.visible()).toEqual({ 'a.raw': 'old' });
+  };
+
   describe(`${name} as destination`, () => {
     it('shows nothing before the commit, and all of it after', async () => {
       const fixture = await make();
       const delivery = await deliver(fixture, 'a.raw', 'data');
       expect(await fixture.visible()).toEqual({});
       const places = await delivery.commit();
-      expect(places).toHaveLength(1);
+      expect(places).toHaveLength(fixture.places ?? 1);
       expect(await fixture.visible()).toEqual({ 'a.raw': 'data' });
     });
 
@@ -113,13 +126,15 @@ export function testDestination(name: string, make: () => Promise<DestinationFix
       await expect(refused.sink({ name: 'a.raw' })).rejects.toMatchObject({ kind: 'conflict' });
       await refused.rollback();
       expect(await fixture.visible()).toEqual({ 'a.raw': 'old' });
+      if (fixture.keepsOld) return expectForceRefused(fixture);
       await (await deliver(fixture, 'a.raw', 'new', true)).commit();
       expect(await fixture.visible()).toEqual({ 'a.raw': 'new' });
       expect(await fixture.names()).toEqual(['a.raw']);
     });
 
-    it('keeps the old file when a forced delivery is rolled back', async () => {
+    it('keeps the old file when a forced delivery is rolled back', async (test) => {
       const fixture = await make();
+      if (fixture.keepsOld) return test.skip('this one replaces nothing');
       await (await deliver(fixture, 'a.raw', 'old')).commit();
       await (await deliver(fixture, 'a.raw', 'new', true)).rollback();
       expect(await fixture.visible()).toEqual({ 'a.raw': 'old' });

@@ -1,0 +1,180 @@
+/**
+ * New volumes of a pool. Where this user can write to the pool's folder, a volume grows under a temporary name and
+ * gets its own in the end. Elsewhere libvirt makes and writes it; as libvirt can't rename a volume, it has its own
+ * name from the start, and what appears last is the domain.
+ */
+import { posix } from 'node:path';
+import type { ByteSink } from '../../io/byte-source.ts';
+import { attribute, child, escapeXml, parseXml } from '../../io/xml.ts';
+import { AppError } from '../../model/errors.ts';
+import type { Libvirt } from './connect.ts';
+import type { VolumePlace } from './fit-disks.ts';
+import { isDevicePool, isFolderPool, type Pool, volumePath } from './pools.ts';
+import { uploadSink } from './upload-sink.ts';
+import { fed, virshWithInput } from './virsh-input.ts';
+
+export interface NewVolume {
+  readonly name: string;
+  readonly sink: ByteSink;
+  /** Where it is to be. */
+  readonly path: string;
+  readonly kind: VolumePlace['kind'];
+  /** Gives it its final name; what had it waits aside. */
+  settle(sync: boolean): Promise<void>;
+  /** The opposite of `settle`. */
+  unsettle(): Promise<void>;
+  /** Removes what waits aside. */
+  forgetReplaced(): Promise<void>;
+  /** Before `settle`, or after `unsettle`. */
+  remove(): Promise<void>;
+}
+
+export interface VolumeRequest {
+  readonly name: string;
+  /** Bytes, where they are known. */
+  readonly size?: number | undefined;
+  readonly runId: string;
+  readonly signal: AbortSignal;
+}
+
+/** The pool's folder, where this user can make files in it. */
+export async function writableFolder(
+  { host }: Libvirt,
+  pool: Pool,
+  signal?: AbortSignal,
+): Promise<string | undefined> {
+  const { path } = pool;
+  if (!isFolderPool(pool) || path === undefined || !posix.isAbsolute(path)) return undefined;
+  const test = await host.run(['test', '-d', path, '-a', '-w', path, '-a', '-x', path], { signal });
+  return test.code === 0 ? path : undefined;
+}
+
+export async function directVolume(
+  { host: { files, run } }: Libvirt,
+  folder: string,
+  { name, runId, signal }: VolumeRequest,
+): Promise<NewVolume> {
+  const path = posix.join(folder, name);
+  const temporary = posix.join(folder, `.${shortened(name)}.vmferry-${runId}.part`);
+  const aside = `${temporary}.replaced`;
+  // As libvirt's own: it gives them to the machine when that starts.
+  const sink = await files.create(temporary, { signal, mode: 0o600 });
+  let replaced = false;
+  return {
+    name,
+    sink,
+    path,
+    kind: 'file',
+    async settle(sync) {
+      if (sync) await run(['sync', temporary]);
+      if ((await files.stat(path)) !== undefined) {
+        await files.rename(path, aside);
+        replaced = true;
+      }
+      await files.rename(temporary, path).catch(async (error) => {
+        if (replaced) await files.rename(aside, path);
+        replaced = false;
+        throw error;
+      });
+    },
+    async unsettle() {
+      await files.rename(path, temporary);
+      if (replaced) await files.rename(aside, path);
+      replaced = false;
+    },
+    async forgetReplaced() {
+      if (replaced) await files.remove(aside);
+    },
+    remove: () => files.remove(temporary),
+  };
+}
+
+/** Filesystems take 255 bytes. */
+const shortened = (name: string): string =>
+  Buffer.byteLength(name) <= 200
+    ? name
+    : Buffer.from(name)
+        .toString('latin1', 0, 150)
+        .replace(/[^\w.-]/g, '_') + name.length;
+
+/** @throws AppError `conflict`, `no-space` … */
+export async function uploadedVolume(
+  libvirt: Libvirt,
+  pool: Pool,
+  { name, size, signal }: VolumeRequest,
+): Promise<NewVolume> {
+  const { virsh, host } = libvirt;
+  const kind = isDevicePool(pool) ? 'block' : 'file';
+  if (kind === 'block' && size === undefined) {
+    throw new AppError('unsupported', `the pool "${pool.name}" holds raw disks only`, {
+      hint: 'choose raw, or a pool of files',
+    });
+  }
+  const where = [`--pool=${pool.uuid}`, `--vol=${name}`];
+  await virshWithInput(
+    libvirt,
+    ['vol-create', `--pool=${pool.uuid}`, `--file=${fed}`],
+    volumeXml(name, kind, size ?? 0),
+    signal,
+  );
+  const remove = async () => {
+    // An upload that was broken off holds it for a moment.
+    for (let left = 20; ; left--) {
+      const failed = await virsh(['vol-delete', ...where]).then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+      if (failed === undefined || (failed instanceof AppError && failed.kind === 'not-found')) return;
+      if (left === 0) throw failed;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  };
+  try {
+    const path = await volumePath(libvirt, pool, name, signal);
+    if (path === undefined) throw new AppError('not-found', `the volume "${name}" is gone again`);
+    const capacity = await capacityOf(libvirt, where, signal);
+    return {
+      name,
+      sink: uploadSink(libvirt, { pool, volume: name, kind, size: capacity, signal }),
+      path,
+      kind,
+      async settle(sync) {
+        if (sync) await host.run(['sync']);
+      },
+      unsettle: async () => undefined,
+      forgetReplaced: async () => undefined,
+      remove,
+    };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+/**
+ * Always raw: what is in it is ours to write, and libvirt finds out by itself that a file is qcow2. Without an
+ * allocation a logical volume is allocated as a whole; with one it would become a snapshot of nothing.
+ */
+function volumeXml(name: string, kind: VolumePlace['kind'], size: number): string {
+  const file =
+    kind === 'file' ? '<allocation unit="bytes">0</allocation><target><format type="raw"/></target>' : '';
+  return `<volume><name>${escapeXml(name)}</name><capacity unit="bytes">${size}</capacity>${file}</volume>\n`;
+}
+
+async function capacityOf(
+  { virsh }: Libvirt,
+  where: readonly string[],
+  signal: AbortSignal,
+): Promise<number> {
+  const root = parseXml(Buffer.from(await virsh(['vol-dumpxml', ...where], { signal })), 'vol-dumpxml');
+  const capacity = child(root, 'capacity');
+  const bytes = Number(capacity?.text);
+  if (
+    capacity !== undefined &&
+    (attribute(capacity, 'unit') ?? 'bytes') === 'bytes' &&
+    Number.isSafeInteger(bytes)
+  ) {
+    return bytes;
+  }
+  throw new AppError('corrupt', 'libvirt does not say how large the new volume is');
+}
