@@ -26,7 +26,7 @@ export async function connect(settings: Settings, context: PluginContext): Promi
       import('./destination.ts'),
     ]);
     return {
-      source: sourceRole(libvirt),
+      source: sourceRole(libvirt, { report: (step) => context.report(step) }),
       destination: destinationRole(libvirt),
       close: () => host.close(),
     };

@@ -1,11 +1,222 @@
-/** The machines of a libvirt as source. A machine's id is its UUID. */
-import { AppError } from '../../model/errors.ts';
+/** The machines of a libvirt as source. A machine's id is its UUID; a name is taken for it, too. */
+
+import { readBytes } from '../../io/byte-source.ts';
+import { throwIfAborted } from '../../io/in-order.ts';
+import { AppError, toAppError } from '../../model/errors.ts';
+import type { Finding } from '../../model/finding.ts';
+import type { Machine } from '../../model/machine.ts';
+import { MiB } from '../../model/units.ts';
 import type { SourceRole } from '../plugin.ts';
 import type { Libvirt } from './connect.ts';
+import { type Domain, isUuid, readDomain } from './domain-xml.ts';
+import type { DomainDisk } from './domain-xml-disks.ts';
+import { type HeldDisks, holdDomain } from './hold.ts';
+import { withStats } from './stats.ts';
+import { isReadable, openDomainDisk, pathOf } from './storage.ts';
+import { virshBatch } from './virsh.ts';
 
-export function sourceRole(_libvirt: Libvirt): SourceRole {
-  const notYet = async (): Promise<never> => {
-    throw new AppError('unsupported', 'not there yet');
+export interface SourceOptions {
+  report(step: string): void;
+}
+
+export function sourceRole(libvirt: Libvirt, { report }: SourceOptions): SourceRole {
+  const held: HeldDisks = new Map();
+  return {
+    async list({ signal, found }) {
+      const ids = await uuids(libvirt, [], signal);
+      const saved = new Set(await uuids(libvirt, ['--with-managed-save'], signal));
+      // The first ones are few, so that they are soon seen.
+      for (let at = 0, size = 20; at < ids.length; at += size, size = 200) {
+        throwIfAborted(signal);
+        for (const seen of await lookAt(libvirt, ids.slice(at, at + size), signal)) {
+          found(machineOf(seen, saved));
+        }
+      }
+    },
+    async inspect(id, signal) {
+      const seen = await domainById(libvirt, id, signal);
+      const saved = new Set(await uuids(libvirt, ['--with-managed-save'], signal));
+      const machine = machineOf(seen, saved);
+      return {
+        ...machine,
+        findings: [...machine.findings, ...(await wayFindings(libvirt, seen.domain, signal))],
+      };
+    },
+    async open(machine, diskId, signal) {
+      const wanted = (disks: readonly DomainDisk[]) => disks.find((one) => one.disk.id === diskId);
+      const { domain } = await domainById(libvirt, machine.id, signal);
+      const disk = wanted(held.get(domain.machine.id) ?? domain.disks);
+      if (disk === undefined)
+        throw new AppError('not-found', `there is no disk "${diskId}"`, { where: domain.machine.name });
+      return openDomainDisk(libvirt, disk, { signal, report });
+    },
+    async hold(machine, options) {
+      const seen = await domainById(libvirt, machine.id, options.signal);
+      const saved = new Set(await uuids(libvirt, ['--with-managed-save'], options.signal));
+      const look = async () => {
+        const now = await domainById(libvirt, seen.domain.machine.id, undefined);
+        return { domain: now.domain, machine: machineOf(now, saved) };
+      };
+      return holdDomain(
+        libvirt,
+        { domain: seen.domain, machine: machineOf(seen, saved), look },
+        held,
+        options,
+      );
+    },
+    async nvram(machine, signal) {
+      const { domain } = await domainById(libvirt, machine.id, signal);
+      return domain.nvram === undefined ? undefined : readNvram(libvirt, domain.nvram, signal);
+    },
   };
-  return { list: notYet, inspect: notYet, open: notYet };
+}
+
+interface Seen {
+  readonly domain: Domain;
+  /** What `domstats` and `snapshot-list` say; empty when they could not. */
+  readonly stats: string;
+  readonly snapshots: string;
+  readonly current: string;
+}
+
+async function uuids(
+  libvirt: Libvirt,
+  which: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<string[]> {
+  const text = await libvirt.virsh(['list', '--all', '--uuid', ...which], { signal });
+  return text.split(/\s+/).filter(isUuid);
+}
+
+/** All that is told of these machines, in one process. One that is gone meanwhile is left out. */
+async function lookAt(
+  libvirt: Libvirt,
+  ids: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<Seen[]> {
+  const commands = (id: string) => [
+    `dumpxml ${id}`,
+    // A machine that is busy with a job of its own is not waited for.
+    `domstats --state --block --nowait ${id}`,
+    `snapshot-list ${id}`,
+    `snapshot-current --name ${id}`,
+  ];
+  const answers = await virshBatch(libvirt.virsh, ids.flatMap(commands), { signal });
+  return ids.flatMap((id, index) => {
+    const [xml, stats, snapshots, current] = answers.slice(index * 4, index * 4 + 4) as [
+      string,
+      string,
+      string,
+      string,
+    ];
+    if (xml.trim() === '') return [];
+    const domain = readDomain(Buffer.from(xml.trim()), `domain ${id}`);
+    return [{ domain, stats, snapshots, current }];
+  });
+}
+
+/** @throws AppError `not-found`. */
+async function domainById(libvirt: Libvirt, id: string, signal: AbortSignal | undefined): Promise<Seen> {
+  const uuid = isUuid(id) ? id.toLowerCase() : await uuidOf(libvirt, id, signal);
+  const [seen] = await lookAt(libvirt, [uuid], signal);
+  if (seen !== undefined) return seen;
+  throw new AppError('not-found', `there is no machine "${id}"`, {
+    where: `${libvirt.host.name}, ${libvirt.uri}`,
+  });
+}
+
+/** By its name. virsh would take `3` for the number of a running machine, so what it found is looked at. */
+async function uuidOf(libvirt: Libvirt, name: string, signal: AbortSignal | undefined): Promise<string> {
+  const xml = await libvirt.virsh(['dumpxml', `--domain=${name}`], { signal });
+  const { machine } = readDomain(Buffer.from(xml.trim()), `domain ${name}`);
+  if (machine.name === name) return machine.id;
+  const ids = await uuids(libvirt, [], signal);
+  const names = await virshBatch(
+    libvirt.virsh,
+    ids.map((id) => `domname ${id}`),
+    { signal },
+  );
+  const at = names.findIndex((text) => text.replace(/\n+$/, '') === name);
+  if (at >= 0) return ids[at]!;
+  throw new AppError('not-found', `there is no machine "${name}"`, {
+    where: `${libvirt.host.name}, ${libvirt.uri}`,
+  });
+}
+
+function machineOf({ domain, stats, snapshots, current }: Seen, saved: ReadonlySet<string>): Machine {
+  const machine = withStats(domain, { stats, snapshots, current });
+  if (!saved.has(machine.id) || machine.state !== 'off') return machine;
+  return { ...machine, state: 'suspended', findings: [...machine.findings, savedFinding] };
+}
+
+const savedFinding: Finding = {
+  rule: 'libvirt.saved-memory',
+  severity: 'warning',
+  message: 'its memory is saved on the host and stays behind: its disks are as after a power cut',
+  remedy: 'start it and shut it down first, or take it as it is',
+};
+
+/** Which disks this user does not read himself; what is missing is told when it is opened. */
+async function wayFindings(libvirt: Libvirt, { disks }: Domain, signal: AbortSignal): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  for (const { disk, place } of disks) {
+    if (place.kind === 'elsewhere') continue;
+    try {
+      const path = await pathOf(libvirt, place, disk.id, signal);
+      if (await isReadable(libvirt, path, signal)) continue;
+      findings.push({
+        rule: 'libvirt.read-by-libvirt',
+        severity: 'note',
+        message: "this user can't read the disk: libvirt hands it out, which is slower and tells no holes",
+        evidence: path,
+        remedy: 'as root, or as a user who may read it, it goes faster',
+      });
+    } catch (error) {
+      const { kind, message } = toAppError(error);
+      if (kind === 'cancelled' || kind === 'unreachable') throw error;
+      findings.push({
+        rule: 'disk.unreadable',
+        severity: 'warning',
+        message: `the disk can not be opened: ${message}`,
+        evidence: `${disk.id}: ${disk.name}`,
+      });
+    }
+  }
+  return findings;
+}
+
+/** More is no NVRAM: QEMU's are 540 KiB to 64 MiB. */
+const largestNvram = 64 * MiB;
+
+/** @throws AppError `auth`: it belongs to root on most hosts. */
+async function readNvram(
+  { host }: Libvirt,
+  { path, format }: NonNullable<Domain['nvram']>,
+  signal: AbortSignal,
+): Promise<Uint8Array | undefined> {
+  if (format !== 'raw')
+    throw new AppError('unsupported', `the firmware's variables are kept as ${format}, not raw`, {
+      where: path,
+    });
+  const found = await host.files.open(path, signal).catch((error) => {
+    const { kind, message } = toAppError(error);
+    // Made at the first start.
+    if (kind === 'not-found') return undefined;
+    if (kind !== 'auth') throw error;
+    throw new AppError('auth', message, {
+      where: `${host.name}:${path}`,
+      hint: 'connect as root, or let this user read it',
+      cause: error,
+    });
+  });
+  if (found === undefined) return undefined;
+  try {
+    if (found.size > largestNvram)
+      throw new AppError('unsupported', `${found.size} bytes are too many for firmware variables`, {
+        where: path,
+      });
+    return await readBytes(found, 0, found.size, signal);
+  } finally {
+    await found.close();
+  }
 }
