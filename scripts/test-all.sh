@@ -16,6 +16,7 @@ oracles=(
   gdbus=libglib2.0-bin fusermount=fuse3 debugfs=e2fsprogs python3=python3
   libvirtd=libvirt-daemon virsh=libvirt-clients unshare=util-linux
   sudo=sudo visudo=sudo ps=procps
+  linux.uml=user-mode-linux busybox=busybox-static
   ploop=ploop uml_mkcow=uml-utilities uml_moo=uml-utilities
 )
 PATH=$PATH:/usr/sbin:/sbin

@@ -7,6 +7,7 @@ import { libvirtPlugin } from './env-plugins/libvirt/index.ts';
 import { localPlugin } from './env-plugins/local/index.ts';
 import type { EnvironmentPlugin } from './env-plugins/plugin.ts';
 import { sshPlugin } from './env-plugins/ssh/index.ts';
+import { umlPlugin } from './env-plugins/uml/index.ts';
 import { packageRoot } from './package-root.ts';
 import { Dispatcher } from './state/dispatcher.ts';
 import { SecretKeeper } from './state/secret-keeper.ts';
@@ -77,7 +78,7 @@ export async function compose(options: ComposeOptions): Promise<Composed> {
 
 function environmentPlugins(): EnvironmentPlugin[] {
   const imageExtensions = codecs.flatMap((codec) => codec.extensions);
-  return [localPlugin({ imageExtensions }), sshPlugin({ imageExtensions }), libvirtPlugin()];
+  return [localPlugin({ imageExtensions }), sshPlugin({ imageExtensions }), libvirtPlugin(), umlPlugin()];
 }
 
 function catalogOf(plugins: readonly EnvironmentPlugin[]): Catalog {

@@ -69,6 +69,15 @@ export const products: readonly Product[] = [
     hardware: { ...hardware, diskBus: 'ide' },
   },
   {
+    id: 'uml',
+    label: 'User Mode Linux',
+    summary: 'a root filesystem, plain or under a COW file',
+    containers: ['disks'],
+    formats: ['raw', 'cow'],
+    options: {},
+    hardware: { ...hardware, processors: 1, memoryBytes: 256 * 2 ** 20, diskBus: 'ubd', nicModel: 'uml' },
+  },
+  {
     id: 'files',
     label: 'Just files',
     summary: 'any format, nothing assumed of what opens it',

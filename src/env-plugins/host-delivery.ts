@@ -1,0 +1,191 @@
+/**
+ * Files into a folder of a host: they grow under temporary names beside the final ones, and get those all together.
+ * For every environment whose machines are files.
+ */
+import { posix } from 'node:path';
+import type { ByteSink } from '../io/byte-source.ts';
+import type { Host } from '../io/host/host.ts';
+import { AppError, toAppError } from '../model/errors.ts';
+import type { Finding } from '../model/finding.ts';
+import { formatBytes } from '../model/units.ts';
+import type { Delivery, DeliveryRequest } from './plugin.ts';
+
+/** An absolute folder there; a leading `~` is the user's own. @throws AppError `usage`. */
+export function hostFolder(request: DeliveryRequest, home: string): string {
+  const folder = (request.settings.folder ?? '').trim();
+  if (folder === '') {
+    throw new AppError('usage', 'the destination folder is missing', { hint: 'name a folder on that host' });
+  }
+  if (folder.startsWith('/')) return posix.normalize(folder);
+  return posix.join(home, folder.replace(/^~(\/|$)/, ''));
+}
+
+/** What speaks against these files in that folder; `bytes` is the most that they can take. */
+export async function checkHostFolder(
+  host: Host,
+  folder: string,
+  request: DeliveryRequest,
+  files: readonly string[],
+  bytes: number,
+): Promise<Finding[]> {
+  const { signal } = request;
+  const findings: Finding[] = [];
+  const above = await nearestExisting(host, folder, signal);
+  if (above.kind !== 'folder') {
+    return [
+      {
+        rule: 'folder.not-a-folder',
+        severity: 'blocker',
+        message: `${above.path} on ${host.name} is not a folder`,
+      },
+    ];
+  }
+  const free = await freeBytes(host, above.path, signal);
+  if (free !== undefined && free < bytes) {
+    findings.push({
+      rule: 'folder.no-space',
+      severity: 'warning',
+      message: `up to ${formatBytes(bytes)} will be written and ${formatBytes(free)} are free on ${host.name}`,
+      evidence: above.path,
+      remedy: 'free some space, or choose another folder or a compressed format',
+    });
+  }
+  for (const file of files) {
+    const path = posix.join(folder, file);
+    if (request.force || (await host.files.stat(path, signal)) === undefined) continue;
+    findings.push({
+      rule: 'file.exists',
+      severity: 'blocker',
+      message: `${path} exists already on ${host.name}`,
+      remedy: 'choose another name or folder, or allow files to be replaced (--force)',
+    });
+  }
+  return findings;
+}
+
+async function nearestExisting(host: Host, folder: string, signal: AbortSignal) {
+  for (let path = folder; ; path = posix.dirname(path)) {
+    const found = await host.files.stat(path, signal);
+    if (found !== undefined) return found;
+    if (posix.dirname(path) === path)
+      throw new AppError('not-found', 'no such folder', { where: `${host.name}:${path}` });
+  }
+}
+
+/** Undefined where the host does not tell. POSIX: df -P prints kibibytes in the fourth column. */
+async function freeBytes(host: Host, folder: string, signal: AbortSignal): Promise<number | undefined> {
+  const result = await host.run(['df', '-Pk', folder], { signal }).catch((error) => {
+    if (error instanceof AppError && error.kind === 'not-found') return undefined;
+    throw error;
+  });
+  if (result === undefined || result.code !== 0) return undefined;
+  const columns = result.stdout.toString().trimEnd().split('\n').at(-1)!.trim().split(/\s+/);
+  const kibibytes = Number(columns.at(-3));
+  return Number.isFinite(kibibytes) ? kibibytes * 1024 : undefined;
+}
+
+interface Part {
+  readonly temporary: string;
+  readonly final: string;
+  /** Where what was replaced waits until all are in place. */
+  replaced?: string;
+  done?: boolean;
+}
+
+export async function hostDelivery(host: Host, folder: string, request: DeliveryRequest): Promise<Delivery> {
+  const { files } = host;
+  const parts: Part[] = [];
+  const open = new Set<ByteSink>();
+  await files.makeFolder(folder, request.signal);
+  let committed = false;
+
+  const putInPlace = async (part: Part) => {
+    if ((await files.stat(part.final, request.signal)) !== undefined) {
+      if (!request.force) throw exists(host, part.final);
+      const aside = `${part.temporary}.replaced`;
+      await files.rename(part.final, aside, request.signal);
+      part.replaced = aside;
+    }
+    await files.rename(part.temporary, part.final, request.signal);
+    part.done = true;
+  };
+  return {
+    async sink({ name }) {
+      if (name.includes('/') || name === '' || name === '.' || name === '..') {
+        throw new AppError('usage', `"${name}" can't be the name of a file`, {
+          hint: 'choose a name without "/"',
+        });
+      }
+      const final = posix.join(folder, name);
+      if (!request.force && (await files.stat(final, request.signal)) !== undefined)
+        throw exists(host, final);
+      // Filesystems take 255 bytes.
+      const known = Buffer.byteLength(name) <= 200 ? name : `file${parts.length}`;
+      const temporary = posix.join(folder, `.${known}.vmferry-${request.runId}.part`);
+      const sink = await files.create(temporary, { signal: request.signal });
+      parts.push({ temporary, final });
+      open.add(sink);
+      return {
+        ...sink,
+        async finish(size, modifiedAt) {
+          await sink.finish(size, modifiedAt);
+          open.delete(sink);
+        },
+      };
+    },
+    async commit() {
+      try {
+        for (const part of parts) await putInPlace(part);
+      } catch (error) {
+        throw await takeBack(host, parts, toAppError(error));
+      }
+      committed = true;
+      for (const { replaced } of parts)
+        if (replaced !== undefined) await files.remove(replaced).catch(() => undefined);
+      return parts.map((part) => (host.here ? part.final : `${host.name}:${part.final}`));
+    },
+    async rollback() {
+      if (committed) return;
+      for (const sink of open) await sink.abort();
+      open.clear();
+      for (const part of parts) await files.remove(part.temporary).catch(() => undefined);
+    },
+  };
+}
+
+const exists = (host: Host, path: string): AppError =>
+  new AppError('conflict', 'a file of this name exists already', {
+    where: `${host.name}:${path}`,
+    hint: 'choose another name or folder, or allow files to be replaced (--force)',
+  });
+
+/** Everything as it was before the commit. Resolves to the error to tell. */
+async function takeBack(host: Host, parts: readonly Part[], error: AppError): Promise<AppError> {
+  const lost: string[] = [];
+  for (const { done, final, temporary, replaced } of parts) {
+    try {
+      if (done) await host.files.rename(final, temporary);
+      if (replaced !== undefined) await host.files.rename(replaced, final);
+    } catch {
+      lost.push(replaced ?? final);
+    }
+  }
+  if (lost.length === 0) return error;
+  return new AppError(error.kind, `${error.message}; and these could not be put back: ${lost.join(', ')}`, {
+    cause: error,
+    hint: `rename them by hand on ${host.name}`,
+  });
+}
+
+/** A small text file of the delivery, such as one that starts the machine. */
+export async function deliverText(delivery: Delivery, name: string, text: string): Promise<void> {
+  const bytes = Buffer.from(text);
+  const sink = await delivery.sink({ name, size: bytes.length });
+  try {
+    await sink.write(bytes, 0);
+    await sink.finish(bytes.length);
+  } catch (error) {
+    await sink.abort();
+    throw error;
+  }
+}
