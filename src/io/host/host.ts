@@ -43,6 +43,13 @@ export interface HostFile {
   readonly modifiedAt: number;
 }
 
+export interface CreateOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly mode?: number | undefined;
+  /** Flush to the medium in `finish`. Default no. */
+  readonly sync?: boolean | undefined;
+}
+
 /** Paths are absolute. @throws AppError `not-found`, `auth`, `io`, `unreachable`, `cancelled`. */
 export interface HostFiles {
   /** The user's own folder. */
@@ -61,10 +68,12 @@ export interface HostFiles {
    * A new file, sparse where nothing is written; its folder must exist and it must not.
    * @throws AppError `conflict` when it does.
    */
-  create(path: string, options?: { signal?: AbortSignal; mode?: number }): Promise<ByteSink>;
+  create(path: string, options?: CreateOptions): Promise<ByteSink>;
+  /** With those above it; one that exists is no error. */
   makeFolder(path: string, signal?: AbortSignal): Promise<void>;
+  /** A file at `to` is replaced. */
   rename(from: string, to: string, signal?: AbortSignal): Promise<void>;
-  /** Nothing there is no error. */
+  /** A file or an empty folder. Nothing there is no error. */
   remove(path: string, signal?: AbortSignal): Promise<void>;
 }
 
@@ -74,6 +83,10 @@ export interface Host {
   /** It is this computer. */
   readonly here: boolean;
   readonly files: HostFiles;
+  /** The files as they are for whom `become` makes of the one who starts commands, such as root by sudo. */
+  filesAs?(become: (spawn: Host['spawn']) => Host['spawn']): HostFiles;
+  /** How files are reached, such as "python helper, 2 connections, zlib"; for a log. */
+  describe?(): string;
   /**
    * Runs a command and waits for its end; whatever its exit code, that is an answer. `args` are never seen by a
    * shell but as quoted names. Its language is C (`LC_ALL=C`).

@@ -1,7 +1,7 @@
 /** This computer as a host. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readdir, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readFile, realpath, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { AppError, toAppError } from '../../model/errors.ts';
@@ -87,10 +87,14 @@ const localFiles: HostFiles = {
       throw new AppError('unsupported', `longer than ${maximumBytes} bytes`, { where: path });
     return readFile(path, 'utf8').catch(inOurWords);
   },
-  create: (path, { mode } = {}) => fileSink(path, mode === undefined ? {} : { mode }),
+  create: (path, { mode, sync = false } = {}) =>
+    fileSink(path, mode === undefined ? { sync } : { mode, sync }),
   makeFolder: async (path) => void (await mkdir(path, { recursive: true }).catch(inOurWords)),
   rename: (from, to) => rename(from, to).catch(inOurWords),
-  remove: (path) => rm(path, { force: true }).catch(inOurWords),
+  async remove(path) {
+    const found = await lstat(path).catch(() => undefined);
+    await (found?.isDirectory() ? rmdir(path) : rm(path, { force: true })).catch(inOurWords);
+  },
 };
 
 async function fileAt(path: string): Promise<HostFile> {

@@ -4,8 +4,17 @@ import type { ClientChannel } from 'ssh2';
 import { AppError } from '../../model/errors.ts';
 import type { SshConnection } from '../ssh/connection.ts';
 import { printable } from '../ssh/failures.ts';
+import { widenWindow } from '../ssh/wide-window.ts';
 import { lastBytes } from './command-output.ts';
 import type { Running } from './host.ts';
+
+export interface StartOptions {
+  /** For messages. */
+  readonly name?: string;
+  readonly signal?: AbortSignal | undefined;
+  /** Its output is always read at once: the server may send far more than usual before it is told so. */
+  readonly wide?: boolean;
+}
 
 /**
  * Starts `args` at the far end. That there is no such command is told by `ended`: `not-found`.
@@ -14,9 +23,10 @@ import type { Running } from './host.ts';
 export async function startOverSsh(
   connection: SshConnection,
   args: readonly string[],
-  { name = args[0]!, signal }: { readonly name?: string; readonly signal?: AbortSignal | undefined } = {},
+  { name = args[0]!, signal, wide = false }: StartOptions = {},
 ): Promise<Running> {
   const channel = await connection.channel(args, signal);
+  if (wide) widenWindow(channel);
   const stderr = lastBytes(channel.stderr as Readable);
   channel.on('error', () => undefined); // its end tells
   let code: number | undefined;

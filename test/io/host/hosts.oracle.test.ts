@@ -10,6 +10,6 @@ testHost('this computer', async () => localHost(), { extents: true });
 
 describeWith(sshdTools, 'behind SSH', () => {
   testHost('a computer behind SSH', async () => sshHost(await connectTo(await startSshd())), {
-    extents: false,
+    extents: true,
   });
 });

@@ -1,0 +1,165 @@
+/** A file or block device at the far end as a source, read by helpers; a lost connection is made again. */
+import { AppError } from '../../../model/errors.ts';
+import { MiB } from '../../../model/units.ts';
+import { type ByteSource, checkRange } from '../../byte-source.ts';
+import { type Extent, ExtentList } from '../../extents.ts';
+import { throwIfAborted } from '../../in-order.ts';
+import { readAhead } from '../read-ahead.ts';
+import type { Agent } from './agent.ts';
+import type { Lanes } from './lanes.ts';
+import { mostExtents, op } from './protocol.ts';
+import { fileKinds, openWith, RemoteFile } from './remote-file.ts';
+
+/** What one helper is asked for at once. */
+const pieceBytes = MiB;
+const mostTries = 5;
+/** Where less than this delays an answer, the reads of a copy under way are enough. */
+const nearMs = 2;
+const windowPerMs = 0.64 * MiB;
+const smallestWindow = 8 * MiB;
+const largestWindow = 64 * MiB;
+/** So much in order, and it is a copy: further connections are worth their making. */
+const copyBytes = 8 * MiB;
+
+/** @throws AppError `not-found`, `auth`, `unsupported` for what is no disk, `unreachable`. */
+export async function agentSource(
+  lanes: Lanes,
+  agent: Agent,
+  path: string,
+  signal?: AbortSignal,
+): Promise<ByteSource> {
+  const where = `${lanes.where}:${path}`;
+  // Before it is opened: opening may act on what is no disk.
+  const opened = await openWith(agent, path, { op: op.open, argument: 0 }, signal).catch((error) => {
+    throw placed(error, where);
+  });
+  const file = new RemoteFile(path, where, agent, opened, false);
+  const { kind, size, modifiedAt } = opened.facts;
+  if (!['file', 'device'].includes(fileKinds[kind] ?? 'other')) {
+    await file.close();
+    throw fileKinds[kind] === 'folder'
+      ? new AppError('unsupported', 'this is a folder, not an image', { where, hint: 'name a file in it' })
+      : new AppError('unsupported', 'neither a file nor a block device', { where });
+  }
+  const reader = new Reader(lanes, file, where);
+  const source: ByteSource = {
+    name: path,
+    size,
+    access: 'random',
+    modifiedAt,
+    async read(target, offset, cancel) {
+      checkRange(source, offset, target.length);
+      await reader.read(target, offset, cancel);
+    },
+    async extents(from, to, cancel) {
+      checkRange(source, from, to - from);
+      return reader.extents(from, to, cancel);
+    },
+    close: () => file.close(),
+  };
+  return readAhead(source, {
+    pieceBytes,
+    window: () => {
+      const { roundTripMs } = lanes;
+      if (roundTripMs < nearMs) return 0;
+      return Math.min(largestWindow, Math.max(smallestWindow, roundTripMs * windowPerMs));
+    },
+    onSequence: (bytes) => {
+      if (bytes >= copyBytes) lanes.widen();
+    },
+  });
+}
+
+class Reader {
+  readonly #lanes: Lanes;
+  readonly #file: RemoteFile;
+  readonly #where: string;
+
+  constructor(lanes: Lanes, file: RemoteFile, where: string) {
+    this.#lanes = lanes;
+    this.#file = file;
+    this.#where = where;
+  }
+
+  async read(target: Uint8Array, offset: number, signal: AbortSignal | undefined): Promise<void> {
+    throwIfAborted(signal);
+    if (target.length <= pieceBytes) return this.#piece(target, offset, signal);
+    const parts: Promise<void>[] = [];
+    for (let at = 0; at < target.length; at += pieceBytes) {
+      parts.push(this.#piece(target.subarray(at, at + pieceBytes), offset + at, signal));
+    }
+    // After an error no part still writes to the target.
+    const ended = await Promise.allSettled(parts);
+    const failed = ended.find((p): p is PromiseRejectedResult => p.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
+  }
+
+  #piece(target: Uint8Array, offset: number, signal: AbortSignal | undefined): Promise<void> {
+    if (target.length === 0) return Promise.resolve();
+    return this.#try(signal, async (agent, file) => {
+      const { compression, count } = this.#lanes;
+      const { deflate, end } = agent.deflates
+        ? compression.begin(target.length, count)
+        : { deflate: false, end: () => undefined };
+      try {
+        await agent.read(file, target, offset, { signal, deflate });
+      } finally {
+        end();
+      }
+    });
+  }
+
+  /** Again with another helper, or over a new connection, when it is lost. */
+  async #try<T>(
+    signal: AbortSignal | undefined,
+    work: (agent: Agent, file: number) => Promise<T>,
+  ): Promise<T> {
+    for (let tries = 1; ; tries++) {
+      try {
+        const agent = await this.#lanes.agent(signal);
+        if (agent === undefined)
+          throw new AppError('unreachable', 'the helper there can not be started again');
+        return await work(agent, await this.#file.on(agent));
+      } catch (error) {
+        const again =
+          error instanceof AppError && error.kind === 'unreachable' && tries < mostTries && !signal?.aborted;
+        if (!again) throw placed(error, this.#where);
+      }
+    }
+  }
+
+  async extents(from: number, to: number, signal: AbortSignal | undefined): Promise<Extent[]> {
+    const out = new ExtentList(from);
+    while (out.end < to) {
+      const start = out.end;
+      const { value, payload } = await this.#try(signal, (agent, file) =>
+        agent.ask({ op: op.extents, file, offset: start, argument: to }, { signal, most: mostExtents * 16 }),
+      );
+      for (let at = 0; at + 16 <= payload.length; at += 16) {
+        const first = Number(payload.readBigUInt64BE(at));
+        const last = Number(payload.readBigUInt64BE(at + 8));
+        if (first < out.end || last <= first || last > to) throw this.#nonsense();
+        out.push('zero', first - out.end);
+        out.push('data', last - first);
+      }
+      if (value < out.end || value > to || value <= start) throw this.#nonsense();
+      out.push('zero', value - out.end);
+    }
+    return out.list;
+  }
+
+  #nonsense(): AppError {
+    return new AppError('io', 'the helper there tells extents that can not be', { where: this.#where });
+  }
+}
+
+/** The same error with the file in it. */
+export function placed(error: unknown, where: string): unknown {
+  if (!(error instanceof AppError) || error.kind === 'unreachable' || error.kind === 'cancelled')
+    return error;
+  return new AppError(error.kind, error.message, {
+    where,
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+    cause: error,
+  });
+}

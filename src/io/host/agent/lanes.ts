@@ -1,0 +1,116 @@
+/** Helpers at work for one host: one on each connection, the least busy is taken. */
+import { toAppError } from '../../../model/errors.ts';
+import type { SshConnection } from '../../ssh/connection.ts';
+import { untilAborted } from '../abort-watch.ts';
+import type { Host } from '../host.ts';
+import type { SshLink } from '../ssh-link.ts';
+import { startOverSsh } from '../ssh-running.ts';
+import { type Agent, startAgent } from './agent.ts';
+import { CompressionChoice } from './compression-choice.ts';
+
+export type Spawn = Host['spawn'];
+export type Become = (spawn: Spawn) => Spawn;
+
+/** From this delay on one connection's window (TCP's, some MiB) is what limits. */
+const farMs = 4;
+const veryFarMs = 20;
+
+export class Lanes {
+  readonly compression = new CompressionChoice();
+  readonly #link: SshLink;
+  readonly #become: Become | undefined;
+  readonly #agents: Agent[] = [];
+  #starting: Promise<Agent | undefined> | undefined;
+  #widening: Promise<void> | undefined;
+  #none = false;
+  #closed = false;
+
+  /** `become` says as whom the helper runs. */
+  constructor(link: SshLink, become?: Become) {
+    this.#link = link;
+    this.#become = become;
+  }
+
+  get where(): string {
+    return this.#link.name;
+  }
+
+  /** The least busy helper; undefined when there is nothing there to run it. @throws AppError `unreachable`, … */
+  async agent(signal?: AbortSignal): Promise<Agent | undefined> {
+    if (this.#agents.length === 0) {
+      if (this.#none) return undefined;
+      this.#starting ??= this.#first().finally(() => {
+        this.#starting = undefined;
+      });
+      this.#starting.catch(() => undefined); // whoever waits is told
+      return untilAborted(this.#starting, signal);
+    }
+    return this.#agents.reduce((best, agent) => (agent.outstanding < best.outstanding ? agent : best));
+  }
+
+  async #first(): Promise<Agent | undefined> {
+    const agent = await this.#start(await this.#link.current());
+    this.#none = agent === undefined;
+    return agent;
+  }
+
+  async #start(connection: SshConnection): Promise<Agent | undefined> {
+    const plain: Spawn = (args, { signal } = {}) =>
+      startOverSsh(connection, ['env', 'LC_ALL=C', ...args], { name: args[0]!, signal, wide: true });
+    const spawn = this.#become?.(plain) ?? plain;
+    const agent = await startAgent((args) => spawn(args, {}), connection.name);
+    if (agent === undefined) return undefined;
+    if (this.#closed) {
+      agent.close();
+      return agent;
+    }
+    this.#agents.push(agent);
+    void agent.lost.then(() => {
+      const at = this.#agents.indexOf(agent);
+      if (at >= 0) this.#agents.splice(at, 1);
+    });
+    return agent;
+  }
+
+  get count(): number {
+    return this.#agents.length;
+  }
+
+  get roundTripMs(): number {
+    return Math.min(...this.#agents.map((agent) => agent.roundTripMs), Number.MAX_VALUE);
+  }
+
+  /** Much is going to cross: further connections are made in the background where the delay is long. */
+  widen(): void {
+    const wanted = this.roundTripMs >= veryFarMs ? 4 : this.roundTripMs >= farMs ? 2 : 1;
+    if (this.#widening !== undefined || this.#agents.length === 0) return;
+    if (this.#agents.length >= wanted) return;
+    this.#widening = this.#add(wanted - this.#agents.length);
+  }
+
+  async #add(count: number): Promise<void> {
+    // One after the other: sshd refuses many who are not logged in yet (MaxStartups).
+    for (let i = 0; i < count && !this.#closed; i++) {
+      try {
+        await this.#start(await this.#link.another());
+      } catch (error) {
+        // The host does not want more of us; those that stand do the work.
+        toAppError(error);
+        return;
+      }
+    }
+  }
+
+  /** Such as "python helper, 2 connections, zlib". */
+  describe(): string {
+    const [agent] = this.#agents;
+    if (agent === undefined) return this.#none ? 'SFTP' : 'no helper yet';
+    const connections = this.#agents.length === 1 ? '1 connection' : `${this.#agents.length} connections`;
+    return `${agent.language} helper, ${connections}${this.compression.on ? ', zlib' : ''}`;
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const agent of [...this.#agents]) agent.close();
+  }
+}
