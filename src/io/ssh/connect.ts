@@ -229,6 +229,7 @@ class Handshake {
       );
     });
     client.on('handshake', () => {
+      if (this.#settled) return; // a later exchange of keys
       stream.off('data', this.#overhear);
       this.#step = 'authentication';
       this.#wait();
@@ -337,7 +338,7 @@ class Handshake {
     return new AppError('auth', `authentication: ${printable(error.message)}`, {
       where: describeTarget(this.#target),
       hint: many
-        ? 'the agent offers more keys than the server accepts tries: name the right key file, or remove keys from the agent'
+        ? 'the agent offers more keys than the server accepts tries: name the right key file (in the form, or by IdentityFile), or remove keys from the agent'
         : 'check the user and the secret; the log of sshd there says more',
       cause: error,
     });

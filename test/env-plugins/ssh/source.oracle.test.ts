@@ -12,10 +12,11 @@ import { type Sshd, sshdTools, startSshd } from '../../servers/sshd.ts';
 import { tempFolder } from '../../temp.ts';
 
 /** Logs in with the test's key; the host is known in a home of the test's own. */
-async function connect(server: Sshd, settings: Record<string, string>): Promise<Session> {
+async function connect(server: Sshd, settings: Record<string, string>, config = ''): Promise<Session> {
   const home = await tempFolder();
   await mkdir(join(home, '.ssh'));
   await writeFile(join(home, '.ssh', 'known_hosts'), `[127.0.0.1]:${server.port} ${server.hostKey()}\n`);
+  await writeFile(join(home, '.ssh', 'config'), config, { mode: 0o600 });
   vi.stubEnv('HOME', home);
   vi.stubEnv('SSH_AUTH_SOCK', '');
   onTestFinished(() => void vi.unstubAllEnvs());
@@ -53,6 +54,16 @@ const oddNames = [
 const signal = new AbortController().signal;
 
 describeWith(sshdTools, 'images over SSH', () => {
+  it('are reached by an alias of ~/.ssh/config, which says the rest', async () => {
+    const folder = await tempFolder();
+    await writeFile(join(folder, 'a.raw'), 'a');
+    const server = await startSshd();
+    const settings = { host: 'box', port: '', user: '', keyFile: '', folders: folder };
+    const config = `Host box\nHostName 127.0.0.1\nPort ${server.port}\nUser ${server.user}\nIdentityFile ${server.key}\n`;
+    const session = await connect(server, settings, config);
+    expect((await listed(session)).map((m) => m.id)).toEqual([join(folder, 'a.raw')]);
+  });
+
   it('are found below the folders, also with odd names, and opened by what they are called', async () => {
     const folder = await tempFolder();
     await mkdir(join(folder, 'a', 'b'), { recursive: true });

@@ -238,6 +238,23 @@ describeWith(sshdTools, "the host's key", () => {
     }
   });
 
+  it('with a certificate is believed for the key alone', async () => {
+    const folder = await tempFolder();
+    const [authority, key] = [join(folder, 'authority'), join(folder, 'key')];
+    makeKey(authority, 'ed25519');
+    makeKey(key, 'ed25519');
+    const signed = spawnSync('ssh-keygen', ['-q', '-s', authority, '-I', 'x', '-h', `${key}.pub`]);
+    expect(signed.status).toBe(0);
+    const server = await startSshd({ config: [`HostKey ${key}`, `HostCertificate ${key}-cert.pub`] });
+    const file = join(folder, 'known_hosts');
+    const [type, base64] = (await readFile(`${key}.pub`, 'utf8')).split(' ');
+    await writeFile(file, `[127.0.0.1]:${server.port} ${type} ${base64}\n`);
+    await connect(server, { knownHosts: file });
+    await writeFile(file, `@cert-authority * ${(await readFile(`${authority}.pub`, 'utf8')).trim()}\n`);
+    const refused = await failure(connect(server, { knownHosts: file }));
+    expect(refused.message).toMatch(/known_hosts:1 trusts this host by a certificate authority/);
+  });
+
   it('that is revoked is refused', async () => {
     const server = await startSshd();
     const file = await knownHosts(server);
@@ -314,6 +331,13 @@ describeWith(sshdTools, 'a connection that fails', () => {
 });
 
 describeWith(sshdTools, 'a command', () => {
+  it('has what ~/.bashrc prints before its own output: it can not be told apart', async () => {
+    const server = await startSshd();
+    await writeFile(join(server.key, '..', '.bashrc'), 'echo noise\n');
+    const said = (await (await connect(server)).exec(['echo', 'word'])).stdout.toString();
+    expect(['word\n', 'noise\nword\n']).toContain(said); // which one, the shell of the user decides
+  });
+
   it('is ended by a cancel, by saying too much, and by the end of the connection', async () => {
     const server = await startSshd();
     const connection = await connect(server);

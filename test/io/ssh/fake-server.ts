@@ -5,6 +5,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import ssh2, { type AuthContext, type SFTPWrapper } from 'ssh2';
 import { onTestFinished } from 'vitest';
+import type { SshAuth } from '../../../src/io/ssh/authentication.ts';
 import { connectSsh } from '../../../src/io/ssh/connect.ts';
 import type { SshConnection } from '../../../src/io/ssh/connection.ts';
 import { tempFolder } from '../../temp.ts';
@@ -15,7 +16,7 @@ export interface FakeServer {
 }
 
 /** Starts it and connects to it with the password `secret`. */
-export async function connectToFake(fake: FakeServer): Promise<SshConnection> {
+export async function connectToFake(fake: FakeServer, auth: Partial<SshAuth> = {}): Promise<SshConnection> {
   // Not by ssh2: some of the keys that it makes it can't read.
   const { privateKey } = generateKeyPairSync('ec', {
     namedCurve: 'P-256',
@@ -43,7 +44,12 @@ export async function connectToFake(fake: FakeServer): Promise<SshConnection> {
   await writeFile(file, `[127.0.0.1]:${port} ${parsed.type} ${parsed.getPublicSSH().toString('base64')}\n`);
   const connection = await connectSsh(
     { host: '127.0.0.1', port, user: 'me' },
-    { keyFile: '/nonexistent', password: async () => 'secret', passphrase: async () => 'secret' },
+    {
+      keyFile: '/nonexistent',
+      password: async () => 'secret',
+      passphrase: async () => 'secret',
+      ...auth,
+    },
     { confirm: async () => false, knownHosts: { user: file, system: [] } },
   );
   onTestFinished(() => connection.close());

@@ -8,6 +8,7 @@ import ssh2, {
 import { describe, expect, it } from 'vitest';
 import { findRemoteFiles } from '../../../src/env-plugins/ssh/scan.ts';
 import { readBytes } from '../../../src/io/byte-source.ts';
+import type { Prompt } from '../../../src/io/ssh/authentication.ts';
 import { sftpSource } from '../../../src/io/ssh/sftp-source.ts';
 import { KiB } from '../../../src/model/units.ts';
 import { randomBytes } from '../../conformance/random.ts';
@@ -45,6 +46,40 @@ describe('a login', () => {
     });
     await expect(login).rejects.toThrow(/it asks for "One-time \[31m code:"/);
     expect(answers).toEqual([['secret'], ['']]);
+  });
+
+  it('with a second factor has it asked for, where somebody can be', async () => {
+    const answers: string[][] = [];
+    const prompts: Prompt[] = [];
+    await connectToFake(
+      {
+        authenticate(context) {
+          if (context.method !== 'keyboard-interactive') return context.reject(['keyboard-interactive']);
+          const keyboard = context as KeyboardAuthContext;
+          const questions = [
+            { prompt: 'Token:', echo: true },
+            { prompt: 'PIN:', echo: false },
+          ];
+          keyboard.prompt([{ prompt: 'Password: ', echo: false }], (first) => {
+            keyboard.prompt(questions, 'Second step', 'Use your\ntoken.', (second) => {
+              answers.push(first, second);
+              context.accept();
+            });
+          });
+        },
+      },
+      {
+        ask: async (prompt) => {
+          prompts.push(prompt);
+          return `answer ${prompts.length}`;
+        },
+      },
+    );
+    expect(answers).toEqual([['secret'], ['answer 1', 'answer 2']]);
+    expect(prompts).toEqual([
+      { text: 'Second step Use your token. Token:', hidden: false },
+      { text: 'PIN:', hidden: true },
+    ]);
   });
 
   it('with an expired password says so', async () => {
