@@ -164,7 +164,8 @@ class Reader {
 
 function settled(query: HostQuery, { first, identityFiles, notes }: Reader): HostConfig {
   const word = (key: string): string | undefined => first.get(key)?.args[0];
-  const host = expand(word('hostname') ?? query.host, { h: query.host }, first.get('hostname'));
+  const named = first.get('hostname');
+  const host = named === undefined ? query.host : expand(named.args[0]!, { h: query.host }, named);
   const port = query.port ?? portIn(first.get('port')) ?? 22;
   const user = query.user ?? word('user') ?? ownName();
   const hostKeyAlias = word('hostkeyalias');
@@ -178,6 +179,10 @@ function settled(query: HostQuery, { first, identityFiles, notes }: Reader): Hos
   const isNo = (key: string) => word(key)?.toLowerCase() === 'no';
   const isYes = (key: string) => ['yes', 'true'].includes(word(key)?.toLowerCase() ?? '');
   const agent = first.get('identityagent');
+  for (const key of ['certificatefile', 'proxyusefdpass']) {
+    const line = first.get(key);
+    if (line !== undefined && !isNo(key)) notes.push(`${line.where}: this is not understood here`);
+  }
   return {
     alias: query.host,
     host,
@@ -265,7 +270,7 @@ function proxyOf(
 ): { jumps: readonly string[]; proxyCommand?: string } {
   if (line === undefined || line.args[0]!.toLowerCase() === 'none') return { jumps: [] };
   if (line.keyword === 'proxyjump') {
-    return { jumps: jumpList(line.args[0]!) };
+    return { jumps: jumpList(expand(line.args[0]!, tokens, line)) };
   }
   // It goes to a shell: a name with its characters would be a command of its own. OpenSSH refuses it, too.
   for (const value of [tokens.h!, tokens.n!, tokens.r!]) {
@@ -323,7 +328,7 @@ function tokensOf({ host, port, user, alias, hostKeyAlias }: TokenSource): Recor
   };
 }
 
-function expand(text: string, tokens: Record<string, string>, line: ConfigLine | undefined): string {
+function expand(text: string, tokens: Record<string, string>, line: ConfigLine): string {
   return text.replace(/%(.?)/g, (_, token: string) => {
     const value = token === '%' ? '%' : tokens[token];
     if (value !== undefined) return value;

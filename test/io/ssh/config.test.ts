@@ -11,7 +11,7 @@ import {
   ownName,
   parseJump,
 } from '../../../src/io/ssh/config.ts';
-import { splitArgs } from '../../../src/io/ssh/config-lines.ts';
+import { matchesPattern, splitArgs } from '../../../src/io/ssh/config-lines.ts';
 import { tempFolder } from '../../temp.ts';
 
 async function configured(text: string, query: HostQuery, system = ''): Promise<HostConfig> {
@@ -119,7 +119,7 @@ Match all
 });
 
 it('says by which way', async () => {
-  const jump = await configured('Host a\nProxyJump j1,me@j2:2222\nProxyCommand x', { host: 'a' });
+  const jump = await configured('Host a\nProxyJump j1,%r@j2:2222\nProxyCommand x', { host: 'a', user: 'me' });
   expect(jump).toMatchObject({ jumps: ['j1', 'me@j2:2222'] });
   expect(jump.proxyCommand).toBeUndefined();
   expect(await configured('ProxyJump none\nHost a\nProxyJump b', { host: 'a' })).toMatchObject({ jumps: [] });
@@ -132,6 +132,25 @@ it('says by which way', async () => {
   expect(parseJump('ssh://h/')).toEqual({ host: 'h' });
   for (const bad of ['', 'a b', '-x', 'h:0', 'h:99999', 'fe80::1']) {
     expect(() => parseJump(bad)).toThrow(/not a host to jump through/);
+  }
+});
+
+it('keeps an address with a zone as it is', async () => {
+  expect(await configured('', { host: 'fe80::1%eth0' })).toMatchObject({ host: 'fe80::1%eth0' });
+});
+
+it('fits patterns, also cunning ones', () => {
+  for (const [pattern, name, fits] of [
+    ['*', '', true],
+    ['a?c*', 'abc', true],
+    ['*.b.*', 'a.b.b.c', true],
+    ['*a', 'ab', false],
+    ['a.c', 'abc', false],
+    ['?', '', false],
+    ['a*b*c**', 'aXbYc', true],
+    [`${'a*'.repeat(500)}b`, 'a'.repeat(2000), false],
+  ] as const) {
+    expect([pattern, name, matchesPattern(pattern, name)]).toEqual([pattern, name, fits]);
   }
 });
 
