@@ -167,7 +167,8 @@ sub serve {
     } elsif ($op == 13) {
         folders($b);
     } elsif ($op == 14) {
-        check(rename((split /\0/, $b)[0, 1]));
+        my ($from, $to) = split /\0/, $b;
+        check(rename($from, $to));
     } elsif ($op == 15) {
         check(-d $b && !-l $b ? rmdir $b : unlink $b);
     } elsif ($op == 16) {
