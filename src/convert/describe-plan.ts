@@ -25,12 +25,14 @@ export function describePlan(plan: Plan, place = plan.destination.environment): 
   for (const [i, disk] of machine.disks.entries()) {
     lines.push(`  ${disk.name}${from(disk.format)}${size(disk.virtualSizeBytes)} becomes ${names[i]}`);
   }
-  const { window, partition, snapshot } = source;
+  const { window, partition, snapshot, table } = source;
   if (snapshot !== undefined) lines.push(`  of it the snapshot ${snapshot}`);
   if (window !== undefined) {
     lines.push(`  of it only ${window.length} bytes from byte ${window.offset} on`);
   }
   if (partition !== undefined) lines.push(`  of it only partition ${partition}`);
+  if (table !== undefined)
+    lines.push(`  with a partition table (${table.toUpperCase()}) around it, where it has none`);
   const codec = codecById(destination.format);
   const options = optionsInWords(codec.encoder?.options ?? [], destination.options);
   lines.push(`as ${codec.label}${options === '' ? '' : `: ${options}`}`);

@@ -50,7 +50,8 @@ export async function openPackedDisk(
     const whole = await joinParts(disk, how);
     disk = whole.disk;
     // A part of a disk is looked for before it is read.
-    const once = options.once === true && window === undefined && partition === undefined;
+    const plain = window === undefined && partition === undefined && source.table === undefined;
+    const once = options.once === true && plain;
     const { wrappers, opened, ...inner } = await unpack(disk, { ...options, once, secret, format });
     disk = inner.disk;
     const image = opened(await openImage(disk, how));

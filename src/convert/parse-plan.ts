@@ -113,6 +113,7 @@ const schema = z.object({
     snapshot: text.optional(),
     window: z.object({ offset: count, length: count.min(1) }).optional(),
     partition: count.min(1).optional(),
+    table: z.enum(['mbr', 'gpt']).optional(),
   }),
   machine,
   destination: z.object({

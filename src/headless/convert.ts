@@ -44,6 +44,7 @@ export interface ConvertOptions extends CommonOptions, SourceOptions, Destinatio
   readonly backing?: string;
   readonly window?: string;
   readonly partition?: string;
+  readonly partitionTable?: string;
   readonly force?: boolean;
   readonly sync?: boolean;
   readonly dryRun?: boolean;

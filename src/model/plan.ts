@@ -24,10 +24,14 @@ export interface PlanSource {
   readonly window?: ByteWindow;
   /** Of the one disk, this partition is the disk that is wanted: its number in the table. */
   readonly partition?: number;
+  /** A partition table of this kind is put around each disk that has none: a bare filesystem. */
+  readonly table?: TableKind;
 }
 
+export type TableKind = 'mbr' | 'gpt';
+
 /** How the disks are to be opened. */
-export type Opening = Pick<PlanSource, 'follow' | 'format' | 'snapshot' | 'window' | 'partition'>;
+export type Opening = Pick<PlanSource, 'follow' | 'format' | 'snapshot' | 'window' | 'partition' | 'table'>;
 
 export interface PlanDestination {
   readonly environment: string;
@@ -72,4 +76,5 @@ export interface MachineEdit {
   readonly snapshot?: string;
   readonly window?: ByteWindow;
   readonly partition?: number;
+  readonly table?: TableKind;
 }

@@ -106,11 +106,12 @@ function planFor(context: EffectContext, item: MachineItem, count: number): Plan
 
 /** What of its disk is wanted, where that was said of this machine. */
 function openingOf(edit: MachineEdit = {}): Partial<Opening> {
-  const { snapshot, window, partition } = edit;
+  const { snapshot, window, partition, table } = edit;
   return {
     ...(snapshot === undefined ? {} : { snapshot }),
     ...(window === undefined ? {} : { window }),
     ...(partition === undefined ? {} : { partition }),
+    ...(table === undefined ? {} : { table }),
   };
 }
 
