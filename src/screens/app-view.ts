@@ -39,13 +39,15 @@ export function noticeLines(state: State, summary: KeySummary, columns: number):
 }
 
 /** A failure that stands on the screen already, with what to do. */
-function isTold({ screen, run, connection, notice }: State): boolean {
+function isTold({ screen, run, connection, destination, notice }: State): boolean {
   const told =
     screen === 'environment' && connection.status === 'failed'
       ? [connection.failure]
-      : screen === 'run' && run?.status === 'failed'
-        ? run.items.map((item) => item.failure)
-        : [];
+      : screen === 'configuration' && destination.status === 'failed'
+        ? [destination.failure]
+        : screen === 'run' && run?.status === 'failed'
+          ? run.items.map((item) => item.failure)
+          : [];
   return told.some((failure) => failure !== undefined && notice?.text.includes(failure.message));
 }
 

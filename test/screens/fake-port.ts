@@ -47,6 +47,15 @@ function plainEvents(state: State, command: Command): Event[] {
       return [{ type: 'connected', environment: command.environment, label: command.environment }];
     case 'cancel-connect':
       return [{ type: 'disconnected' }];
+    case 'connect-destination': {
+      const { type: _, settings: __, ...of } = command;
+      const label = state.profiles.find((p) => p.id === of.profile)?.name ?? of.environment;
+      return [
+        { type: 'destination', destination: { ...of, label, status: 'connecting', step: 'signing in' } },
+      ];
+    }
+    case 'leave-destination':
+      return [{ type: 'destination', destination: { status: 'folder' } }];
     case 'answer':
       return [{ type: 'question' }];
     case 'select':

@@ -339,6 +339,35 @@ const configured: State = {
   },
 };
 
+const place = { environment: 'vsphere', profile: 'p1', label: 'lab vCenter' } as const;
+const delivering: State = {
+  ...configured,
+  destination: {
+    ...place,
+    status: 'connected',
+    settings: profiles[0]!.settings,
+    product: 'vmware',
+    formats: ['vmdk'],
+    fields: [
+      {
+        key: 'datastore',
+        label: 'Datastore',
+        help: 'where the disks go',
+        kind: 'choice',
+        required: true,
+        choices: ['ssd1', 'ssd2'],
+        default: 'ssd1',
+      },
+      { key: 'folder', label: 'Folder', help: 'of the inventory', kind: 'text', required: false },
+    ],
+    networks: ['VM Network', 'DMZ'],
+  },
+};
+const place2: Plan = {
+  ...plan(twoDisks),
+  destination: { ...plan(twoDisks).destination, environment: 'vsphere', profile: 'p1' },
+};
+
 /** By the name that `npm run screen` takes. */
 export const states: Readonly<Record<string, State>> = {
   credentials: { ...base, screen: 'credentials' },
@@ -390,6 +419,43 @@ export const states: Readonly<Record<string, State>> = {
     machines: { status: 'listing', items: Array.from({ length: 2000 }, (_, i) => item(machine(i + 1))) },
   },
   configuration: { ...configured, screen: 'configuration' },
+  destination: { ...delivering, screen: 'configuration' },
+  'destination-connecting': {
+    ...configured,
+    screen: 'configuration',
+    destination: { ...place, status: 'connecting', step: 'signing in at vcenter.lab.example' },
+  },
+  'destination-failed': {
+    ...configured,
+    screen: 'configuration',
+    destination: {
+      ...place,
+      status: 'failed',
+      failure: {
+        kind: 'unreachable',
+        message: 'no answer within 10 s',
+        where: 'vcenter.lab.example:443',
+        hint: 'check the name and the firewall',
+      },
+    },
+  },
+  'run-delivered': {
+    ...delivering,
+    screen: 'run',
+    run: {
+      ...run,
+      status: 'done',
+      endedAt: noon + 140_000,
+      items: run.items.map((i) => ({
+        ...i,
+        plan: place2,
+        destination: 'lab vCenter',
+        status: 'done',
+        places: ['/lab/vm/database'],
+        started: 'running',
+      })),
+    },
+  },
   run: { ...configured, screen: 'run', run },
   'run-done': {
     ...configured,

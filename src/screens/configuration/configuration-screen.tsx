@@ -2,6 +2,7 @@
 import { Box, Text } from 'ink';
 import { useState } from 'react';
 import { type ScreenProps, useRemembered } from '../screen.ts';
+import { ChoiceDialog } from '../widgets/choice-dialog.tsx';
 import { Dialog } from '../widgets/dialog.tsx';
 import { truncate } from '../widgets/fit-text.ts';
 import { Panel, panelInside } from '../widgets/panel.tsx';
@@ -35,10 +36,11 @@ interface Entry {
 
 export function ConfigurationScreen({ port, state, rows, columns }: ScreenProps) {
   const [place, setPlace] = useRemembered('configuration:machine', 0);
-  const [focusKey, setFocus] = useRemembered('configuration:field', 'product');
+  const [focusKey, setFocus] = useRemembered('configuration:field', 'destination');
   const [part, setPart] = useState<'fields' | 'plan'>('fields');
   const [entry, setEntry] = useState<Entry>();
   const [asking, setAsking] = useState(false);
+  const [picking, setPicking] = useState(false);
   const machine = chosenMachine(state, place);
   const context = machine === undefined ? undefined : machineContext(state, machine);
   const fields = configFields(state, machine);
@@ -53,11 +55,12 @@ export function ConfigurationScreen({ port, state, rows, columns }: ScreenProps)
     fields,
     field,
     machine: context,
-    part: asking ? 'none' : part,
+    part: asking || picking ? 'none' : part,
     page: fieldRows,
     dispatch: (command) => void port.dispatch(command),
     focus: setFocus,
     edit: () => field.kind === 'text' && setEntry({ key: field.key, line: lineOf(field.text) }),
+    pick: () => setPicking(true),
     switchPart: () => setPart((now) => (now === 'fields' ? 'plan' : 'fields')),
     nextMachine: (step) => setPlace((now) => now + step),
     start: () => setAsking(true),
@@ -76,6 +79,24 @@ export function ConfigurationScreen({ port, state, rows, columns }: ScreenProps)
     },
   });
 
+  if (picking && field.kind === 'pick') {
+    return (
+      <ChoiceDialog
+        title={field.label}
+        items={field.choices}
+        value={field.value}
+        submitLabel="choose"
+        width={Math.min(columns, 76)}
+        height={rows}
+        onChoose={(value) => {
+          setPicking(false);
+          const applied = field.apply(value);
+          if ('command' in applied) void port.dispatch(applied.command);
+        }}
+        onCancel={() => setPicking(false)}
+      />
+    );
+  }
   if (asking) {
     const run = () => {
       setAsking(false);

@@ -7,7 +7,9 @@ import type { Tone } from '../widgets/terminal.ts';
 import type { PaneLine } from '../widgets/text-pane-view.ts';
 import { destinationFields, writingFields } from './destination-fields.ts';
 import type { ConfigField } from './field.ts';
+import { recipientsReason } from './file-fields.ts';
 import { machineContext, machineFields } from './machine-fields.ts';
+import { placeFailureLines, placeReason } from './place-fields.ts';
 
 /** `machine`: the id of the one whose own fields are shown. */
 export function configFields(state: State, machine: string | undefined): ConfigField[] {
@@ -47,6 +49,8 @@ export function startReason(state: State): string | undefined {
   const { planned, selected, run } = state;
   if (selected.length === 0) return 'no machine is chosen; press 3 and choose one';
   if (isActive(run)) return 'a conversion is running; press 5 to see it';
+  const place = placeReason(state) ?? recipientsReason(state);
+  if (place !== undefined) return place;
   if (planned.status === 'failed') return `no plan: ${planned.failure?.message ?? 'the reason is not known'}`;
   if (planned.status !== 'ready') return 'the plan is being worked out';
   const blockers = planned.findings.filter((f) => f.severity === 'blocker');
@@ -68,6 +72,11 @@ export interface PlanStatus {
 /** One line on how things stand. */
 export function planStatus(state: State): PlanStatus {
   const { planned, selected } = state;
+  const { destination } = state;
+  if (destination.status === 'connecting')
+    return { text: `Connecting to ${destination.label}: ${destination.step}`, tone: 'dim', busy: true };
+  if (destination.status === 'failed')
+    return { text: `NOT CONNECTED: ${destination.failure.message}`, tone: 'error', busy: false };
   if (selected.length === 0)
     return { text: 'No machine is chosen: press 3 and choose one', tone: 'warn', busy: false };
   switch (planned.status) {
@@ -96,6 +105,8 @@ export function planStatus(state: State): PlanStatus {
 /** Findings first: what may make one change a field. Then the plan. */
 export function planLines(state: State): (PaneLine | string)[] {
   const { planned } = state;
+  const unconnected = placeFailureLines(state);
+  if (unconnected.length > 0) return unconnected;
   const failure: PaneLine[] =
     planned.status === 'failed' && planned.failure !== undefined
       ? [{ text: `NO PLAN: ${describeFailure(planned.failure)}`, tone: 'error' }]
@@ -138,12 +149,19 @@ export function confirmText(state: State): string {
     // The plan of a single one says it itself.
     ...(plans.length === 1
       ? []
-      : [`into ${state.draft.folder === '.' ? 'the current folder' : state.draft.folder}`]),
-    ...(state.draft.force ? ['Files of the same name are REPLACED.'] : []),
+      : [`into ${placeInWords(state)}`, ...(state.draft.start ? ['They are STARTED there.'] : [])]),
+    ...(state.draft.force
+      ? [`${state.destination.status === 'folder' ? 'Files' : 'Machines'} of the same name are REPLACED.`]
+      : []),
     ...warnings.map((w) => `WARNING: ${w.message}`),
     '',
     ...(plans.length === 1 ? text : namesOf(plans.map((plan) => plan.machine.name))),
   ].join('\n');
+}
+
+function placeInWords({ destination, draft: { folder } }: State): string {
+  if (destination.status !== 'folder') return destination.label;
+  return folder === '.' ? 'the current folder' : folder;
 }
 
 const namesOf = (names: readonly string[]): string[] => [

@@ -4,6 +4,8 @@ import type { Container } from '../../model/plan.ts';
 import { formatBytes } from '../../model/units.ts';
 import type { DraftChange, FormatInfo, ProductInfo, State } from '../../state/state.ts';
 import { type Choice, type ConfigField, labelOf, tryApply, yesNo } from './field.ts';
+import { fileFields } from './file-fields.ts';
+import { deliveryFields, placeField, startAfterFields } from './place-fields.ts';
 
 const containerLabels: Record<Container, string> = {
   disks: 'none, disk images alone',
@@ -13,37 +15,60 @@ const containerLabels: Record<Container, string> = {
 
 export const draft = (change: DraftChange) => ({ type: 'draft', change }) as const;
 
-export const productOf = (state: State): ProductInfo | undefined =>
-  state.catalog.products.find((p) => p.id === state.draft.product);
+/** Of an environment its own, where it has one. */
+export function productOf({ catalog, destination, draft: { product } }: State): ProductInfo | undefined {
+  const own = destination.status === 'connected' ? destination.product : undefined;
+  return catalog.products.find((p) => p.id === (own ?? product));
+}
 
 export const containerOf = (state: State): Container =>
-  state.draft.container ?? productOf(state)?.containers[0] ?? 'disks';
+  state.destination.status !== 'folder'
+    ? 'disks'
+    : (state.draft.container ?? productOf(state)?.containers[0] ?? 'disks');
+
+/** The formats that can be chosen, the default first. */
+function formatsOf(state: State): readonly string[] {
+  const { destination } = state;
+  const own = destination.status === 'connected' ? destination.formats : undefined;
+  return own ?? productOf(state)?.formats ?? [];
+}
 
 /** A package always holds VMDK; plain disks are what was chosen, or what the product likes best. */
 export const formatIdOf = (state: State): string =>
-  containerOf(state) === 'disks' ? (state.draft.format ?? productOf(state)?.formats[0] ?? 'raw') : 'vmdk';
+  containerOf(state) === 'disks' ? (state.draft.format ?? formatsOf(state)[0] ?? 'raw') : 'vmdk';
 
 export function destinationFields(state: State): ConfigField[] {
+  const { destination } = state;
   const format = state.catalog.formats.find((f) => f.id === formatIdOf(state));
-  return [
-    productField(state),
-    folderField(state),
-    containerField(state),
-    formatField(state),
-    ...(format === undefined ? [] : optionFields(state, format)),
-  ];
+  const formatFields = [formatField(state), ...(format === undefined ? [] : optionFields(state, format))];
+  if (destination.status === 'folder') {
+    return [
+      placeField(state),
+      productField(state),
+      folderField(state),
+      containerField(state),
+      ...formatFields,
+      ...fileFields(state),
+    ];
+  }
+  // What it takes is not known before it is connected.
+  if (destination.status !== 'connected') return [placeField(state)];
+  return [placeField(state), ...deliveryFields(state), ...formatFields];
 }
 
-export function writingFields({ draft: { force, sync } }: State): ConfigField[] {
+export function writingFields(state: State): ConfigField[] {
+  const { force, sync } = state.draft;
+  const what = state.destination.status === 'folder' ? 'files' : 'what is there';
   const base = { group: 'Writing', kind: 'choice', choices: yesNo } as const;
   return [
+    ...startAfterFields(state),
     {
       ...base,
       key: 'force',
       label: 'Replace',
-      help: 'replace files of the same name; otherwise they stop the conversion before it starts',
+      help: `replace ${what} of the same name; otherwise it stops the conversion before it starts`,
       value: force ? 'yes' : 'no',
-      shown: force ? 'yes, replace files of the same name' : 'no, keep files of the same name',
+      shown: force ? `yes, replace ${what} of the same name` : `no, keep ${what} of the same name`,
       changed: force,
       apply: (value) => ({ command: draft({ force: value === 'yes' }) }),
     },
@@ -127,16 +152,18 @@ function containerField(state: State): ConfigField {
 
 function formatField(state: State): ConfigField {
   const packaged = containerOf(state) !== 'disks';
-  const possible = packaged ? ['vmdk'] : (productOf(state)?.formats ?? []);
+  const possible = packaged ? ['vmdk'] : formatsOf(state);
   const choices = possible.map((id): Choice => {
     const label = state.catalog.formats.find((f) => f.id === id)?.label;
     return { value: id, label: label ?? id };
   });
   const value = formatIdOf(state);
+  const { destination } = state;
+  const taker = destination.status === 'folder' ? productOf(state)?.label : destination.label;
   const reason = packaged
     ? 'an OVA or OVF holds streamOptimized VMDK; choose disk images alone for another format'
     : possible.length < 2
-      ? `${productOf(state)?.label ?? 'this product'} takes nothing else`
+      ? `${taker ?? 'this product'} takes nothing else`
       : undefined;
   return {
     ...base,
@@ -157,7 +184,7 @@ function optionFields(state: State, format: FormatInfo): ConfigField[] {
   const { options } = state.draft;
   // The plan knows the product's own defaults; while it is being worked out the format's are shown.
   const to = state.planned.plans[0]?.destination;
-  const planned = to?.product === state.draft.product && to.format === format.id ? to.options : {};
+  const planned = to?.product === productOf(state)?.id && to?.format === format.id ? to.options : {};
   const given = { ...planned, ...options };
   const forced = containerOf(state) === 'disks' ? given : { ...given, subformat: 'streamOptimized' };
   return matteringOptions(format.options, forced).map((spec): ConfigField => {

@@ -1,6 +1,7 @@
 /** A field of the configuration, as data: what it shows, and the command that a new value makes. Pure. */
 import { AppError } from '../../model/errors.ts';
 import type { Command } from '../../state/commands.ts';
+import type { ChoiceItem } from '../widgets/choice-dialog.tsx';
 
 export interface Choice {
   readonly value: string;
@@ -28,6 +29,8 @@ export type ConfigField = FieldBase &
   (
     | { readonly kind: 'text' /** What the entry starts with. */; readonly text: string }
     | { readonly kind: 'choice'; readonly value: string; readonly choices: readonly Choice[] }
+    /** Chosen from a list, for what shouldn't be done in passing. */
+    | { readonly kind: 'pick'; readonly value: string; readonly choices: readonly ChoiceItem[] }
     | { readonly kind: 'start' }
   );
 

@@ -5,6 +5,7 @@ import { formatBytes, MiB, parseBytes } from '../../model/units.ts';
 import type { Command } from '../../state/commands.ts';
 import { firmwareOf, type MachineEdit, type State } from '../../state/state.ts';
 import { type Applied, type ConfigField, labelOf, tryApply, yesNo } from './field.ts';
+import { type DiskParts, diskParts, partFields } from './part-fields.ts';
 
 export type EditChange = Extract<Command, { type: 'edit-machine' }>['change'];
 
@@ -17,6 +18,9 @@ export interface MachineContext {
   readonly planned: Machine;
   /** What the disks say that they start by. */
   readonly byDisks?: Firmware['kind'] | undefined;
+  readonly parts: DiskParts;
+  /** The networks of the destination, the default first, where it tells them. */
+  readonly networks?: readonly string[] | undefined;
 }
 
 export function machineContext(state: State, id: string): MachineContext | undefined {
@@ -30,6 +34,8 @@ export function machineContext(state: State, id: string): MachineContext | undef
     edit: state.draft.edits[id] ?? {},
     planned: plan?.machine ?? found,
     byDisks: firmwareOf(item),
+    parts: diskParts(item),
+    networks: state.destination.status === 'connected' ? state.destination.networks : undefined,
   };
 }
 
@@ -46,6 +52,7 @@ export function machineFields(context: MachineContext): ConfigField[] {
     memoryField(context),
     firmwareField(context),
     ...diskFields(context),
+    ...partFields(context),
     ...nicsOf(context).flatMap((nic, i) => nicFields(context, nic, i)),
   ];
 }
@@ -263,17 +270,44 @@ function nicFields(context: MachineContext, nic: Nic, index: number): ConfigFiel
       ...(macChoices.length < 2 ? { reason: 'the source names no address that could be kept' } : {}),
       apply: (mac) => change(mac === '' ? withoutMac : { ...nic, mac }),
     },
-    {
-      group,
-      kind: 'text',
-      key: `nic:${index}:network`,
-      label: '  Network',
-      help: "in the destination's words, such as VM Network; empty leaves it to the destination",
-      text: nic.network ?? '',
-      shown: nic.network ?? 'left to the destination',
-      changed: nic.network !== was?.network && context.edit.nics !== undefined,
-      apply: (network) =>
-        change(network.trim() === '' ? withoutNetwork : { ...nic, network: network.trim() }),
-    },
+    networkField(context, nic, index, (network) =>
+      change(network === '' ? withoutNetwork : { ...nic, network }),
+    ),
   ];
+}
+
+function networkField(
+  { networks, edit, found }: MachineContext,
+  { network }: Nic,
+  index: number,
+  join: (network: string) => Applied,
+): ConfigField {
+  const base = {
+    group,
+    key: `nic:${index}:network`,
+    label: '  Network',
+    changed: network !== found.nics[index]?.network && edit.nics !== undefined,
+  };
+  const [usual] = networks ?? [];
+  if (networks === undefined || usual === undefined) {
+    return {
+      ...base,
+      kind: 'text',
+      help: "in the destination's words, such as VM Network; empty leaves it to the destination",
+      text: network ?? '',
+      shown: network ?? 'left to the destination',
+      apply: (text) => join(text.trim()),
+    };
+  }
+  const there = network !== undefined && networks.includes(network);
+  return {
+    ...base,
+    kind: 'choice',
+    help: 'the network at the destination that the adapter is joined to',
+    value: there ? network : usual,
+    shown: there || network === undefined ? (network ?? usual) : `${usual} ("${network}" is not there)`,
+    choices: networks.map((name) => ({ value: name, label: name })),
+    ...(networks.length < 2 ? { reason: 'it is the only one there' } : {}),
+    apply: join,
+  };
 }

@@ -6,6 +6,7 @@ import { type Glyphs, useTerminal } from '../widgets/terminal.ts';
 import { startReason } from './configuration-view.ts';
 import { type ConfigField, turned } from './field.ts';
 import { addNic, type MachineContext, nicIndexOf, removeNic } from './machine-fields.ts';
+import { reconnectCommand } from './place-fields.ts';
 
 export interface ConfigurationKeys {
   readonly state: State;
@@ -18,6 +19,8 @@ export interface ConfigurationKeys {
   dispatch(command: Command): void;
   focus(key: string): void;
   edit(): void;
+  /** Opens the list of the field's choices. */
+  pick(): void;
   switchPart(): void;
   nextMachine(step: 1 | -1): void;
   start(): void;
@@ -45,7 +48,7 @@ function moveKeys({ fields, field, focus, page }: ConfigurationKeys): KeyBinding
   ];
 }
 
-function fieldKeys({ field, dispatch, edit, start }: ConfigurationKeys, glyphs: Glyphs): KeyBinding[] {
+function fieldKeys({ field, dispatch, edit, pick, start }: ConfigurationKeys, glyphs: Glyphs): KeyBinding[] {
   const turn = (step: 1 | -1) => () => {
     if (field.kind !== 'choice') return;
     const applied = field.apply(turned(field.choices, field.value, step));
@@ -65,11 +68,33 @@ function fieldKeys({ field, dispatch, edit, start }: ConfigurationKeys, glyphs: 
         },
         { key: 'left', label: 'back', help: 'the choice before', quiet: true, reason, run: turn(-1) },
       ];
+    case 'pick':
+      return [{ key: ['enter', 'space'], shown: 'Enter', label: 'choose', reason, run: pick }];
     case 'text':
       return [{ key: ['enter', 'space'], shown: 'Enter', label: 'edit', reason, run: edit }];
     case 'start':
       return [{ key: ['enter', 'space'], shown: 'Enter', label: 'start', reason, run: start }];
   }
+}
+
+/** Of the connection to the destination. */
+function placeKeys({ state: { destination }, dispatch }: ConfigurationKeys): KeyBinding[] {
+  const again = reconnectCommand(destination);
+  if (again === undefined) return [];
+  if (destination.status === 'connecting') {
+    const leave = () => dispatch({ type: 'leave-destination' });
+    return [{ key: 'c', label: 'give up', help: 'stop connecting; a folder here again', run: leave }];
+  }
+  const failed = destination.status === 'failed';
+  return [
+    {
+      key: 'r',
+      label: failed ? 'try again' : 'connect again',
+      help: 'connect to the destination again, and ask what it offers',
+      quiet: !failed,
+      run: () => dispatch(again),
+    },
+  ];
 }
 
 function screenKeys(keys: ConfigurationKeys): KeyBinding[] {
@@ -92,6 +117,7 @@ function screenKeys(keys: ConfigurationKeys): KeyBinding[] {
       run: switchPart,
     },
   ];
+  always.push(...placeKeys(keys));
   // What changes fields stays away: the plan may hide them.
   if (part !== 'fields') return [...always, { key: 'esc', label: 'fields', quiet: true, run: switchPart }];
   return [

@@ -15,18 +15,20 @@ export interface ImageFormProps {
 /** A path typed by hand. What was typed is there again after a failure, to be corrected. */
 export function PathForm({
   port,
+  state: { connection },
   width,
   height,
   onClose,
   onAdded,
 }: ImageFormProps & { onAdded(id: string): void }) {
   const [path, setPath] = useRemembered('image:path', '');
+  const here = connection.status === 'none' || connection.environment === 'local';
   const add = async ({ path: typed = '' }: Values) => {
     const id = typed.trim();
     setPath(id);
     onClose();
     const before = port.getState().selected;
-    await port.dispatch({ type: 'add-machine', id, select: true });
+    await port.dispatch({ type: 'add-machine', id, select: true, ...(here ? {} : { byName: true }) });
     const { selected } = port.getState();
     const added = selected.find((other) => !before.includes(other)) ?? selected.find((other) => other === id);
     if (added === undefined) return;
@@ -35,16 +37,18 @@ export function PathForm({
   };
   return (
     <Form
-      title="Add by path"
-      intro={['A disk image, an OVF or an OVA on this computer.']}
+      title={here ? 'Add by path' : 'Add by name'}
+      intro={[
+        here ? 'A disk image, an OVF or an OVA on this computer.' : 'A machine there: its name, id or path.',
+      ]}
       fields={[
         {
           key: 'path',
-          label: 'Path',
+          label: here ? 'Path' : 'Name or id',
           kind: 'text',
           required: true,
           value: path,
-          help: '"~" is your own folder',
+          help: here ? '"~" is your own folder' : 'of several machines of one name the ids are told',
         },
       ]}
       width={width}

@@ -51,8 +51,11 @@ function rowOf(item: MachineItem): MachineRow {
   };
 }
 
+/** The disks of a machine that is up may open only while it is held: the plan tells whether it can be. */
+const isUp = ({ state }: MachineItem['machine']): boolean => state === 'running' || state === 'suspended';
+
 export function chooseReason({ machine, survey, failure }: MachineItem): string | undefined {
-  if (survey === 'failed')
+  if (survey === 'failed' && !isUp(machine))
     return `${machine.name} can't be read: ${failure?.message ?? 'the reason is not known'}`;
   if (machine.disks.length === 0) return `${machine.name} has no disk to carry`;
   return undefined;
@@ -64,7 +67,14 @@ export function continueReason(chosen: readonly string[], row: MachineRow | unde
   return row === undefined ? 'no machine was found; p takes a path, f other folders' : row.reason;
 }
 
-function systemText({ machine, survey, failure }: MachineItem): string {
+function systemText(item: MachineItem): string {
+  const { machine } = item;
+  if (!isUp(machine)) return ownSystem(item);
+  const known = item.survey === 'failed' ? '' : ownSystem(item);
+  return known === '' ? machine.state : `${machine.state}, ${known}`;
+}
+
+function ownSystem({ machine, survey, failure }: MachineItem): string {
   if (survey === 'failed') return `can't be read: ${failure?.message ?? ''}`;
   if (machine.system !== undefined) return shortSystem(machine.system.name);
   return { waiting: '', busy: 'looking inside', done: 'not recognised' }[survey];

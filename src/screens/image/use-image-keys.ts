@@ -37,6 +37,7 @@ const nothing = () => undefined;
 function listKeys({ port, state, row, sort, setMode, turnSort }: ImageKeys): KeyBinding[] {
   const offline = state.connection.status === 'connected' ? undefined : 'no environment is open; press 2';
   const fields = environmentFields(state);
+  const here = state.connection.status === 'none' || state.connection.environment === 'local';
   const listing = state.machines.status === 'listing';
   const checking = state.machines.items.some((item) => item.check?.status === 'busy');
   return [
@@ -56,8 +57,8 @@ function listKeys({ port, state, row, sort, setMode, turnSort }: ImageKeys): Key
     },
     {
       key: 'p',
-      label: 'path',
-      help: 'add an image or package by its path',
+      label: here ? 'path' : 'name',
+      help: here ? 'add an image or package by its path' : 'add a machine by its name or id',
       reason: offline,
       run: () => setMode('path'),
     },

@@ -112,7 +112,7 @@ export function runRows(run: Run): RunRow[] {
     {
       kind: 'item',
       key: `${i}`,
-      title: item.title,
+      title: titleOf(item),
       state: itemState(item, run),
       tone: itemTones[item.status],
       live: item.status === 'running',
@@ -120,6 +120,10 @@ export function runRows(run: Run): RunRow[] {
     ...item.disks.map((disk) => diskRow(item, disk, i)),
   ]);
 }
+
+/** An environment is named; a folder is in the plan, and would be cut off here. */
+const titleOf = ({ title, plan, destination }: RunItem): string =>
+  plan.destination.environment === 'local' ? title : `${title} to ${destination}`;
 
 function itemState(item: RunItem, run: Run): string {
   switch (item.status) {
@@ -130,7 +134,11 @@ function itemState(item: RunItem, run: Run): string {
     case 'failed':
       return `FAILED: ${item.failure?.message ?? 'the reason is not known'}`;
     case 'done':
-      return 'done';
+      return item.warning !== undefined
+        ? 'done, with a WARNING'
+        : item.started === undefined
+          ? 'done'
+          : `done, ${item.started}`;
     default:
       return item.status;
   }
@@ -176,7 +184,7 @@ export function resultLines(run: Run, now: number): PaneLine[] {
       case 'done':
         return [
           { text: `DONE ${item.title}`, tone: 'ok' },
-          ...item.places.map((place) => ({ text: `  ${place}` })),
+          ...placeLines(item),
           ...speedLines(item, run.items.length === 1 ? seconds : item.seconds),
         ];
       case 'failed':
@@ -187,6 +195,17 @@ export function resultLines(run: Run, now: number): PaneLine[] {
         return [{ text: `NOT DONE ${item.title}`, tone: 'warn' }];
     }
   });
+}
+
+/** Where it is now; in an environment also whose, and whether it runs. */
+function placeLines({ plan, destination, places, started, warning }: RunItem): PaneLine[] {
+  const named = plan.destination.environment === 'local' ? [] : [{ text: `  at ${destination}` }];
+  return [
+    ...named,
+    ...places.map((place) => ({ text: `  ${place}` })),
+    ...(started === undefined ? [] : [{ text: `  started: ${started}`, tone: 'ok' as const }]),
+    ...(warning === undefined ? [] : [{ text: `  WARNING: ${warning}`, tone: 'warn' as const, hang: 4 }]),
+  ];
 }
 
 /** Nothing where the time of this one among several is not known. */

@@ -17,7 +17,8 @@ export const connect: Effect<'connect-destination'> = async (command, context) =
     before.status !== 'folder' && before.environment === environment && before.profile === profile;
   await closeFormer(context);
   // What was chosen of another place means nothing here.
-  if (!again) emit({ type: 'drafted', change: { delivery: undefined, format: undefined, options: {} } });
+  const none = { delivery: undefined, format: undefined, file: undefined, recipients: undefined };
+  if (!again) emit({ type: 'drafted', change: { ...none, options: {} } });
   const label = await labelOf(context, of);
   try {
     tell({ status: 'connecting', ...of, label, step: 'connecting' });

@@ -8,7 +8,8 @@ describe('80 x 24', () => {
   test('fields, the status, a hint to the plan', async () => {
     const { shows, press } = drawApp(configState);
     const frame = await shows(`${start} (Tab: findings and plan)`);
-    expect(frame).toContain('❯ Made for           < QEMU / KVM >');
+    expect(frame).toContain('❯ Destination        A folder here');
+    expect(frame).toContain('  Made for           QEMU / KVM');
     expect(frame).toContain('  Memory             2 GiB');
     expect(frame.split('\n')).toHaveLength(24);
     await press(keys.tab);
@@ -20,7 +21,7 @@ describe('80 x 24', () => {
   test('a choice is turned', async () => {
     const { shows, press, port } = drawApp(configState);
     await shows(start);
-    await press(keys.right);
+    await press(keys.down, keys.right);
     await shows('< VirtualBox >');
     expect(port.getState().draft.product).toBe('virtualbox');
     await press(keys.left);
@@ -30,7 +31,7 @@ describe('80 x 24', () => {
   test('text is entered in place, checked, corrected, taken', async () => {
     const { shows, press, port } = drawApp(configState);
     await shows(start);
-    await press(keys.end, keys.home, ...Array(8).fill(keys.down));
+    await press(keys.end, keys.home, ...Array(10).fill(keys.down));
     await shows('❯ Memory');
     await press(keys.enter, '\x15', '9', keys.enter);
     await shows('! the unit is missing: write it as 9M or 9G');
@@ -44,7 +45,7 @@ describe('80 x 24', () => {
   test('Esc leaves a text as it was', async () => {
     const { shows, press, port } = drawApp(configState);
     await shows(start);
-    await press(keys.down, keys.enter, 'x');
+    await press(keys.down, keys.down, keys.enter, 'x');
     await shows('/srv/outx');
     await press(keys.esc);
     await shows('Enter edit');
@@ -64,7 +65,7 @@ describe('80 x 24', () => {
   test('a fixed field says why', async () => {
     const { shows, press, port } = drawApp(configState);
     await shows(start);
-    await press(keys.down, keys.down, keys.right);
+    await press(...Array(3).fill(keys.down), keys.right);
     const frame = await shows('Not now: QEMU / KVM takes nothing else');
     expect(frame).toContain('fixed: QEMU / KVM takes nothing else');
     expect(port.sent).toEqual([]);
@@ -127,7 +128,7 @@ test('120 x 40: findings and plan are beside, and change with the state', async 
 test('plain ASCII without colour', async () => {
   const { shows, press } = drawApp(configState, { can: plain });
   await shows(start);
-  await press(keys.down, keys.enter);
+  await press(keys.down, keys.down, keys.enter);
   const frame = await shows('> Folder             /srv/out_');
   expect(frame).not.toMatch(/[^\x0a\x20-\x7e]/);
 });

@@ -1,0 +1,63 @@
+/** The name of the one file in a folder: it says whether it is packed or encrypted, and then for whom. Pure. */
+import type { DraftChange, State } from '../../state/state.ts';
+import type { Applied, ConfigField } from './field.ts';
+
+const draft = (change: DraftChange): Applied => ({ command: { type: 'draft', change } });
+
+const isSealed = (file: string | undefined): boolean => file?.toLowerCase().endsWith('.age') === true;
+
+export function fileFields(state: State): ConfigField[] {
+  const { file, recipients } = state.draft;
+  const encrypted = isSealed(file) || recipients !== undefined;
+  return [fileField(state), ...(encrypted ? [recipientsField(state)] : [])];
+}
+
+function fileField({ draft: { file }, selected }: State): ConfigField {
+  const several = selected.length > 1;
+  return {
+    group: 'Destination',
+    kind: 'text',
+    key: 'file',
+    label: 'File name',
+    help: 'empty: by the machine; with .gz, .zst or .xz at its end the disk is packed, with .age encrypted',
+    text: file ?? '',
+    shown: several || file === undefined ? 'by the name of the machine' : file,
+    changed: !several && file !== undefined,
+    ...(several ? { reason: 'a name is for one machine, and several are chosen' } : {}),
+    apply: (text) => {
+      const name = text.trim();
+      if (/[/\\]/.test(name)) return { error: 'a name has no slash; the folder is a field of its own' };
+      return draft({ file: name === '' ? undefined : name });
+    },
+  };
+}
+
+function recipientsField({ draft: { recipients = [] } }: State): ConfigField {
+  return {
+    group: 'Destination',
+    kind: 'text',
+    key: 'recipients',
+    label: 'Encrypted for',
+    help: 'public keys (age1…) of all who can open the image, with blanks between them',
+    text: recipients.join(' '),
+    shown: recipients.length === 0 ? 'NOBODY: name at least one key' : recipients.join(' '),
+    changed: recipients.length > 0,
+    apply: (text) => {
+      const keys = text.split(/[\s,]+/).filter((key) => key !== '');
+      const wrong = keys.find((key) => !key.startsWith('age1'));
+      if (wrong !== undefined)
+        return { error: `"${wrong}" is not a public key of age: such a one begins with age1` };
+      return draft({ recipients: keys.length === 0 ? undefined : keys });
+    },
+  };
+}
+
+/** Why an encrypted file can't be written. */
+export const recipientsReason = ({
+  draft: { file, recipients },
+  selected,
+  destination,
+}: State): string | undefined =>
+  destination.status === 'folder' && selected.length === 1 && isSealed(file) && recipients === undefined
+    ? 'nobody is named who can open the encrypted image: see "Encrypted for"'
+    : undefined;

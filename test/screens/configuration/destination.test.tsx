@@ -1,0 +1,199 @@
+/** Where the machines go: chosen, connected, asked for what it offers. */
+import { describe, expect, it, test } from 'vitest';
+import {
+  configFields,
+  planLines,
+  startReason,
+} from '../../../src/screens/configuration/configuration-view.ts';
+import type { State } from '../../../src/state/state.ts';
+import { drawApp, keys } from '../draw.tsx';
+import { machine, machines, states } from '../states.ts';
+
+const delivering = states.destination!;
+const database = machines[1]!.id;
+const keysOf = (state: State) => configFields(state, database).map((field) => field.key);
+const field = (key: string, state = delivering) =>
+  configFields(state, database).find((f) => f.key === key) ??
+  (() => {
+    throw new Error(`no field ${key}: ${keysOf(state).join(', ')}`);
+  })();
+
+describe('the fields of an environment', () => {
+  it('are its own form, its formats, its networks, and the start', () => {
+    const own = keysOf(delivering).filter((key) => !/^(disk|nic|name|proc|mem|firm|part|wind)/.test(key));
+    expect(own).toEqual([
+      'destination',
+      'delivery:datastore',
+      'delivery:folder',
+      'format',
+      'start-after',
+      'force',
+      'sync',
+      'start',
+    ]);
+    expect(field('format').reason).toBe('lab vCenter takes nothing else');
+  });
+
+  it('are set in the draft, and taken back by their default', () => {
+    expect(field('delivery:datastore').apply('ssd2')).toEqual({
+      command: { type: 'draft', change: { delivery: { datastore: 'ssd2' } } },
+    });
+    const set = {
+      ...delivering,
+      draft: { ...delivering.draft, delivery: { datastore: 'ssd2', folder: 'x' } },
+    };
+    expect(field('delivery:datastore', set)).toMatchObject({ value: 'ssd2', changed: true });
+    expect(field('delivery:datastore', set).apply('ssd1')).toEqual({
+      command: { type: 'draft', change: { delivery: { folder: 'x' } } },
+    });
+    expect(field('start-after').apply('yes')).toEqual({
+      command: { type: 'draft', change: { start: true } },
+    });
+  });
+
+  it('offer the networks that are there, and say which is taken for one that is not', () => {
+    const network = field('nic:0:network');
+    expect(network).toMatchObject({ kind: 'choice', shown: 'VM Network ("default" is not there)' });
+    expect(network.apply('DMZ')).toMatchObject({
+      command: { type: 'edit-machine', change: { nics: [{ network: 'DMZ' }] } },
+    });
+  });
+
+  it('are not there before it is connected', () => {
+    const failed = states['destination-failed']!;
+    expect(keysOf(failed).slice(0, 2)).toEqual(['destination', 'name']);
+    expect(startReason(failed)).toBe('the destination, lab vCenter, is not connected; r tries again');
+    expect(JSON.stringify(planLines(failed))).toContain('What to try: check the name and the firewall');
+  });
+});
+
+describe('the file in a folder', () => {
+  const one = (change: Partial<State['draft']>): State => ({
+    ...states.configuration!,
+    draft: { ...states.configuration!.draft, ...change },
+  });
+
+  it('says by its name that it is encrypted, and then needs somebody who can open it', () => {
+    expect(keysOf(one({}))).not.toContain('recipients');
+    expect(field('file', one({})).apply('web.raw.age')).toEqual({
+      command: { type: 'draft', change: { file: 'web.raw.age' } },
+    });
+    const sealed = one({ file: 'web.raw.age' });
+    expect(startReason(sealed)).toMatch(/nobody is named/);
+    expect(field('recipients', sealed).apply('age1abc, age1def')).toEqual({
+      command: { type: 'draft', change: { recipients: ['age1abc', 'age1def'] } },
+    });
+    expect(field('recipients', sealed).apply('me')).toMatchObject({ error: expect.stringContaining('age1') });
+    expect(field('file', one({})).apply('a/b')).toMatchObject({ error: expect.stringContaining('slash') });
+  });
+});
+
+describe('the part of a disk', () => {
+  const web = machine(1, { name: 'web-frontend' });
+  const disk = web.disks[0]!;
+  const partition = {
+    number: 2,
+    startBytes: 0,
+    lengthBytes: 2 ** 30,
+    type: '0x83',
+    typeName: 'Linux',
+    bootable: false,
+  };
+  const state: State = {
+    ...states.configuration!,
+    selected: [web.id],
+    machines: {
+      status: 'done',
+      items: [
+        {
+          machine: web,
+          survey: 'done',
+          images: {
+            [disk.id]: {
+              format: 'qcow2',
+              details: { snapshotNames: 'before, after' },
+              virtualSizeBytes: 1,
+              files: [],
+              findings: [],
+            },
+          },
+          reports: {
+            [disk.id]: {
+              partitionTable: { kind: 'mbr', sectorSize: 512, bootCode: 'none' },
+              partitions: [partition],
+              systems: [],
+              firmware: 'bios',
+              efiLoaders: [],
+              findings: [],
+              bytesRead: 0,
+            },
+          },
+        },
+      ],
+    },
+  };
+  const own = (key: string) => configFields(state, web.id).find((f) => f.key === key)!;
+  const changed = (key: string, value: string) => {
+    const applied = own(key).apply(value);
+    return 'command' in applied && applied.command.type === 'edit-machine' ? applied.command.change : applied;
+  };
+
+  test.each([
+    ['snapshot', 'after', { snapshot: 'after' }],
+    ['snapshot', '', { snapshot: undefined }],
+    ['partition', '2', { partition: 2, window: undefined }],
+    ['partition', '', { partition: undefined }],
+    ['window', '1M+2M', { window: { offset: 2 ** 20, length: 2 ** 21 }, partition: undefined }],
+    ['window', '', { window: undefined }],
+  ])('%s "%s"', (key, value, change) => {
+    expect(changed(key, value)).toEqual(change);
+  });
+
+  it('is shown as it is known', () => {
+    expect(own('partition')).toMatchObject({
+      choices: [{ label: 'the whole disk' }, { label: 'partition 2: 1 GiB Linux' }],
+    });
+    expect(changed('window', '5')).toMatchObject({ error: expect.stringContaining('OFFSET+LENGTH') });
+  });
+});
+
+describe.each([
+  [80, 24],
+  [120, 40],
+])('%i x %i', (columns, rows) => {
+  it('a profile is chosen from the list, and connected', async () => {
+    const { shows, press, port } = drawApp(states.configuration!, { columns, rows });
+    await shows('A folder here');
+    await press(keys.enter);
+    await shows('files on this computer, for any product');
+    await press(keys.down);
+    await shows('vcenter.lab.example');
+    await press(keys.enter);
+    await shows('Connecting to lab vCenter: signing in');
+    expect(port.sent).toEqual([{ type: 'connect-destination', environment: 'vsphere', profile: 'p1' }]);
+    port.emit({ type: 'destination', destination: delivering.destination });
+    const frame = await shows('Datastore');
+    expect(frame).toContain('Start afterwards   no, leave it off');
+    expect(frame).not.toContain('Made for');
+    await press('r');
+    await shows('Connecting to lab vCenter');
+    await press('c');
+    await shows('A folder here');
+    expect(port.sent.at(-1)).toEqual({ type: 'leave-destination' });
+  });
+
+  it('a failure says what to try, and r tries', async () => {
+    const { shows, press, port } = drawApp(states['destination-failed']!, { columns, rows });
+    await shows('NOT CONNECTED: no answer within 10 s');
+    if (columns < 100) await press(keys.tab);
+    await shows('What to try: check the name and the firewall');
+    await press('r');
+    expect(port.sent).toEqual([{ type: 'connect-destination', environment: 'vsphere', profile: 'p1' }]);
+  });
+
+  it('a run names the place, and says that the machine runs', async () => {
+    const { shows } = drawApp(states['run-delivered']!, { columns, rows });
+    const frame = await shows('at lab vCenter');
+    expect(frame).toContain('started: running');
+  });
+});
