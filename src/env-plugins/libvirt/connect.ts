@@ -1,8 +1,8 @@
 /** From the fields of a form to a libvirt that answers. Import it at the first use. */
 import type { Host } from '../../io/host/host.ts';
-import { localHost } from '../../io/host/local-host.ts';
 import type { PluginContext, Session, Settings } from '../plugin.ts';
-import { isHere, uriOf } from './settings.ts';
+import { openHost } from '../ssh-host/open-host.ts';
+import { uriOf } from './settings.ts';
 import { runVirsh, type VirshOptions } from './virsh.ts';
 
 /** A libvirt: the host that it runs on, with that host's own virsh. */
@@ -16,7 +16,7 @@ export interface Libvirt {
 /** @throws AppError `usage`, `unreachable`, `auth`, `not-found` (no virsh), `cancelled`. */
 export async function connect(settings: Settings, context: PluginContext): Promise<Session> {
   const uri = uriOf(settings);
-  const host = await hostOf(settings, context);
+  const host = await openHost(settings, context);
   try {
     const libvirt = libvirtOn(host, uri);
     context.report(`asking libvirt on ${host.name}`);
@@ -41,12 +41,3 @@ export const libvirtOn = (host: Host, uri: string): Libvirt => ({
   uri,
   virsh: (args, options) => runVirsh(host, uri, args, options),
 });
-
-async function hostOf(settings: Settings, context: PluginContext): Promise<Host> {
-  if (isHere(settings)) return localHost();
-  const [{ connectHost }, { sshHost }] = await Promise.all([
-    import('../ssh-host/connect.ts'),
-    import('../../io/host/ssh-host.ts'),
-  ]);
-  return sshHost(await connectHost(settings, context));
-}

@@ -204,10 +204,11 @@ function sliceOf(element: XmlElement): DomainDisk['slice'] {
   const slices = source && child(source, 'slices');
   const slice = slices && childrenOf(slices, 'slice').find((s) => attribute(s, 'type') === 'storage');
   if (slice === undefined) return undefined;
-  return {
-    offset: Number(attribute(slice, 'offset') ?? 0),
-    size: Number(attribute(slice, 'size') ?? Number.NaN),
+  const number = (name: string) => {
+    const text = attribute(slice, name) ?? '';
+    return /^\d{1,16}$/.test(text) ? Number(text) : Number.MAX_SAFE_INTEGER; // past every end
   };
+  return { offset: number('offset'), size: number('size') };
 }
 
 function diskFindings(

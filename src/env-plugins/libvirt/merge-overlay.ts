@@ -104,6 +104,8 @@ async function remove({ host, virsh }: Libvirt, path: string): Promise<void> {
     await host.files.remove(path);
   } catch (error) {
     if (toAppError(error).kind !== 'auth') throw error;
+    const removed = await host.run(['rm', '-f', '--', path]);
+    if (removed.code === 0) return;
     // Whoever may not remove it may ask libvirt to, where the folder is a pool.
     await virsh(['vol-delete', `--vol=${path}`]).catch(() => {
       throw new AppError('auth', `it is merged, and can't be removed`, {

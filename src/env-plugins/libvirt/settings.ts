@@ -1,20 +1,14 @@
 /** What the fields mean: whose libvirt, and where. */
 import { AppError } from '../../model/errors.ts';
 import type { Field, Settings } from '../plugin.ts';
-import { sshFields } from '../ssh-host/fields.ts';
+import { sudoFields } from '../ssh-host/fields.ts';
+import { hostFields } from '../ssh-host/open-host.ts';
 
 export const defaultUri = 'qemu:///system';
 
 export const fields: readonly Field[] = [
-  ...sshFields.map((field) =>
-    field.key === 'host'
-      ? {
-          ...field,
-          help: 'name or IP address of the host, reached by SSH; empty: this computer',
-          required: false,
-        }
-      : field,
-  ),
+  ...hostFields,
+  ...sudoFields,
   {
     key: 'uri',
     label: 'Libvirt URI',
@@ -24,9 +18,6 @@ export const fields: readonly Field[] = [
     default: defaultUri,
   },
 ];
-
-/** No host, or the usual names of this one, is here. */
-export const isHere = (settings: Settings): boolean => (settings.host ?? '').trim() === '';
 
 /**
  * The URI as virsh takes it on its own host.

@@ -8,6 +8,7 @@ import type { Machine } from '../../model/machine.ts';
 import { MiB } from '../../model/units.ts';
 import type { SourceRole } from '../plugin.ts';
 import type { Libvirt } from './connect.ts';
+import { ddSource } from './dd-source.ts';
 import { type Domain, isUuid, readDomain } from './domain-xml.ts';
 import type { DomainDisk } from './domain-xml-disks.ts';
 import { type HeldDisks, holdDomain } from './hold.ts';
@@ -165,9 +166,10 @@ async function wayFindings(libvirt: Libvirt, { disks }: Domain, signal: AbortSig
       const path = await pathOf(libvirt, place, disk.id, signal);
       if (await isReadable(libvirt, path, signal)) continue;
       findings.push({
-        rule: 'libvirt.read-by-libvirt',
+        rule: 'libvirt.read-by-commands',
         severity: 'note',
-        message: "this user can't read the disk: libvirt hands it out, which is slower and tells no holes",
+        message:
+          "this user can't open the disk's file: commands there read it, which is slower and tells no holes",
         evidence: path,
         remedy: 'as root, or as a user who may read it, it goes faster',
       });
@@ -198,14 +200,16 @@ async function readNvram(
     throw new AppError('unsupported', `the firmware's variables are kept as ${format}, not raw`, {
       where: path,
     });
-  const found = await host.files.open(path, signal).catch((error) => {
+  const found = await host.files.open(path, signal).catch(async (error) => {
     const { kind, message } = toAppError(error);
     // Made at the first start.
     if (kind === 'not-found') return undefined;
     if (kind !== 'auth') throw error;
+    const source = await ddSource(host, path, signal);
+    if (source !== undefined) return source;
     throw new AppError('auth', message, {
       where: `${host.name}:${path}`,
-      hint: 'connect as root, or let this user read it',
+      hint: 'connect as root or with sudo, or let this user read it',
       cause: error,
     });
   });

@@ -5,6 +5,7 @@ import { AppError, toAppError } from '../../model/errors.ts';
 import { type ImagePlace, relativesFolders, siblingPath } from '../image-paths.ts';
 import type { OpenDisk } from '../plugin.ts';
 import type { Libvirt } from './connect.ts';
+import { ddSource } from './dd-source.ts';
 import type { DiskPlace, DomainDisk } from './domain-xml-disks.ts';
 import { volumePath, volumeSource } from './volume.ts';
 
@@ -60,9 +61,12 @@ async function openPath(libvirt: Libvirt, path: string, reading: Reading): Promi
   const { host } = libvirt;
   const where: ImagePlace = { paths: posix, label: host.name };
   return {
-    source: await host.files.open(path, reading.signal).catch((error) => {
+    source: await host.files.open(path, reading.signal).catch(async (error) => {
       if (!mayBeElsewise(error)) throw error;
-      return volumeSource(libvirt, path, reading, toAppError(error));
+      return (
+        (await ddSource(host, path, reading.signal)) ??
+        volumeSource(libvirt, path, reading, toAppError(error))
+      );
     }),
     sibling: async (name) => openPath(libvirt, siblingPath(name, path, where), reading),
     neighbours: () => filesBeside(libvirt, path, where),

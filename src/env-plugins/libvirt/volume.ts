@@ -3,11 +3,12 @@
  * in the group `libvirt` may read them this way without being root. It gives ranges, and tells no holes of a file.
  */
 import { posix } from 'node:path';
-import { type ByteSource, checkRange } from '../../io/byte-source.ts';
+import type { ByteSource } from '../../io/byte-source.ts';
 import { attribute, child, parseXml, textOf, type XmlElement } from '../../io/xml.ts';
 import { AppError, toAppError } from '../../model/errors.ts';
-import { KiB, MiB } from '../../model/units.ts';
+import { MiB } from '../../model/units.ts';
 import type { Libvirt } from './connect.ts';
+import { rangesSource } from './ranges-source.ts';
 import type { Reading } from './storage.ts';
 import { virshArgs, virshBatch, virshError, virshMissing } from './virsh.ts';
 
@@ -112,61 +113,4 @@ async function download(
   throw new AppError('io', `libvirt gave ${result.stdout.length} bytes of ${length} at offset ${offset}`, {
     where: `${host.name}:${path}`,
   });
-}
-
-type Fetch = (offset: number, length: number, signal: AbortSignal | undefined) => Promise<Buffer>;
-
-interface Range {
-  readonly offset: number;
-  readonly length: number;
-  readonly bytes: Promise<Buffer>;
-}
-
-/** Each fetch is a process of its own: near ones are made one, and what follows on is fetched in large pieces. */
-const smallFetch = 256 * KiB;
-const largeFetch = 8 * MiB;
-const rangesKept = 6;
-
-/** Exported for its test. */
-export function rangesSource(name: string, size: number, fetch: Fetch): ByteSource {
-  let kept: Range[] = [];
-  const rangeFor = (at: number, end: number, signal: AbortSignal | undefined): Range => {
-    const found = kept.find((r) => r.offset <= at && at < r.offset + r.length);
-    if (found !== undefined) {
-      kept = [...kept.filter((r) => r !== found), found];
-      return found;
-    }
-    const offset = at - (at % smallFetch);
-    const follows = kept.some((r) => r.offset + r.length === offset);
-    const wanted = Math.min(largeFetch, Math.ceil((end - offset) / smallFetch) * smallFetch);
-    const length = Math.min(follows ? largeFetch : wanted, size - offset);
-    const range: Range = { offset, length, bytes: fetch(offset, length, signal) };
-    kept = [...kept, range].slice(-rangesKept);
-    // A failed fetch is not kept: the next one may do better.
-    range.bytes.catch(() => {
-      kept = kept.filter((r) => r !== range);
-    });
-    return range;
-  };
-  const source: ByteSource = {
-    name,
-    size,
-    access: 'random',
-    async read(target, offset, signal) {
-      checkRange(source, offset, target.length);
-      for (let done = 0; done < target.length; ) {
-        const at = offset + done;
-        const range = rangeFor(at, offset + target.length, signal);
-        const bytes = await range.bytes;
-        const inside = at - range.offset;
-        const part = bytes.subarray(inside, inside + target.length - done);
-        target.set(part, done);
-        done += part.length;
-      }
-    },
-    async close() {
-      kept = [];
-    },
-  };
-  return source;
 }
