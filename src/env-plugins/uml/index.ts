@@ -1,5 +1,6 @@
 /** "User Mode Linux": machines that run as a program, here or on a host that is reached by SSH. */
 import type { EnvironmentPlugin, Settings } from '../plugin.ts';
+import { sudoFields } from '../ssh-host/fields.ts';
 import { hostFields, openHost } from '../ssh-host/open-host.ts';
 
 export function umlPlugin(): EnvironmentPlugin {
@@ -10,6 +11,7 @@ export function umlPlugin(): EnvironmentPlugin {
     roles: ['source', 'destination'],
     fields: [
       ...hostFields,
+      ...sudoFields,
       {
         key: 'folders',
         label: 'Folders',

@@ -13,6 +13,14 @@ const noKernel: Finding = {
     'install a kernel and GRUB inside it before it is moved, or let the destination start it with a kernel file of its own',
 };
 
+const noTable: Finding = {
+  rule: 'uml.no-partition-table',
+  severity: 'warning',
+  message: 'it is a bare filesystem without a partition table: other environments can not start from it',
+  remedy:
+    'let a partition table be put around it: "Partition table" on the Configuration screen, --partition-table mbr on the command line',
+};
+
 const hostFolders = (folders: readonly string[]): Finding[] =>
   folders.map((folder) => ({
     rule: 'uml.host-folder',
@@ -33,9 +41,12 @@ export function machineOfCommand(id: string, name: string, state: PowerState, co
     disks: command.disks.map((disk) => diskOf(disk, command.root)),
     nics: command.nics,
     devices: { consoles: ['serial'] },
-    findings: [noKernel, ...hostFolders(command.hostFolders)],
+    findings: [noKernel, ...(isBare(command) ? [noTable] : []), ...hostFolders(command.hostFolders)],
   };
 }
+
+/** The root is the whole disk, and no partition of it. */
+const isBare = ({ root = '/dev/ubda' }: UmlCommand): boolean => !/\d$/.test(root) || /\/ubd\/\d+$/.test(root);
 
 function diskOf(disk: UmlDisk, root: string | undefined): MachineDisk {
   return {
@@ -79,6 +90,6 @@ export function machineOfImage(file: HostFile, kind: 'cow' | 'filesystem' | 'dis
       },
     ],
     nics: [],
-    findings: [noKernel],
+    findings: kind === 'disk' ? [noKernel] : [noKernel, noTable],
   };
 }
