@@ -55,6 +55,11 @@ export interface EncodeContext {
   readonly backing?: Backing | undefined;
 }
 
+export interface CheckContext extends OpenContext {
+  /** Checksums over the data are looked at as well, which takes reading all of it. */
+  readonly deep?: boolean;
+}
+
 export interface Encoder {
   readonly options: readonly OptionSpec[];
   /** Largest disk that the format can hold, bytes. */
@@ -96,6 +101,6 @@ export interface Codec {
    * opening and walking the extents tells all.
    * @throws AppError `corrupt` where nothing else can be said, `unsupported`.
    */
-  check?(source: ByteSource, context: OpenContext): Promise<CheckReport>;
+  check?(source: ByteSource, context: CheckContext): Promise<CheckReport>;
   readonly encoder?: Encoder;
 }

@@ -1,5 +1,5 @@
 /** Looking at the structure of an image and of all that lies below it, as far as it can be told without the guest. */
-import type { Codec, OpenContext, OpenImage } from '../codecs/codec.ts';
+import type { CheckContext, Codec, OpenContext, OpenImage } from '../codecs/codec.ts';
 import { CheckNotes } from '../codecs/structure.ts';
 import type { OpenDisk } from '../env-plugins/plugin.ts';
 import type { ByteSource } from '../io/byte-source.ts';
@@ -28,7 +28,7 @@ export async function checkImage(disk: OpenDisk, options: CheckImageOptions): Pr
   const layers: CheckReport[] = [];
   const visit = async (codec: Codec, source: ByteSource, context: OpenContext) => {
     options.report(`checking ${source.name}`);
-    layers.push(await checkLayer(codec, source, context));
+    layers.push(await checkLayer(codec, source, { ...context, deep: options.deep }));
   };
   try {
     const image = await openImage(disk, { ...options, visit });
@@ -47,7 +47,7 @@ export async function checkImage(disk: OpenDisk, options: CheckImageOptions): Pr
   }
 }
 
-async function checkLayer(codec: Codec, source: ByteSource, context: OpenContext): Promise<CheckReport> {
+async function checkLayer(codec: Codec, source: ByteSource, context: CheckContext): Promise<CheckReport> {
   const notes = new CheckNotes(codec.id, source.name);
   // A stream is read once: opening it and reading it on is all that can be done.
   if (codec.check === undefined || source.access === 'forward') return notes.report();

@@ -4,8 +4,9 @@ import { deflateSync } from 'node:zlib';
 import { crc32 } from '@node-rs/crc32';
 import { chunkStruct, chunkType, tableHeader, trailer } from '../../src/codecs/dmg/layout.ts';
 import { randomNumbers } from '../conformance/random.ts';
+import { lzfseStream } from './lzfse-streams.ts';
 
-export type Method = 'raw' | 'zlib' | 'bzip2' | 'adc' | 'lzma';
+export type Method = 'raw' | 'zlib' | 'bzip2' | 'adc' | 'lzma' | 'lzfse';
 
 /** Greedy: copies of both distances, and literals. */
 export function adc(bytes: Buffer): Buffer {
@@ -53,6 +54,8 @@ const packers: Record<Method, (bytes: Buffer) => Buffer> = {
   zlib: (bytes) => deflateSync(bytes),
   bzip2: (input) => execFileSync('bzip2', ['-c'], { input, maxBuffer: 2 ** 26 }),
   adc,
+  // 7-Zip 26 reads no block of plain bytes.
+  lzfse: (bytes) => lzfseStream(bytes, ['fse', 'lzvn'], 30_000),
   lzma: (input) => execFileSync('xz', ['-c'], { input, maxBuffer: 2 ** 26 }),
 };
 const types: Record<Method, number> = {
@@ -61,6 +64,7 @@ const types: Record<Method, number> = {
   bzip2: chunkType.bzip2,
   adc: chunkType.adc,
   lzma: chunkType.lzma,
+  lzfse: chunkType.lzfse,
 };
 
 export interface DmgOptions {

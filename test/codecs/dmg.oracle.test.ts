@@ -31,7 +31,8 @@ const cases: { methods: Method[]; qemu: boolean; chunkSectors?: number }[] = [
   { methods: ['bzip2'], qemu: false },
   { methods: ['adc'], qemu: false },
   { methods: ['lzma'], qemu: false, chunkSectors: 2048 },
-  { methods: ['raw', 'zlib', 'bzip2', 'adc', 'lzma'], qemu: false },
+  { methods: ['lzfse'], qemu: false },
+  { methods: ['raw', 'zlib', 'bzip2', 'adc', 'lzma', 'lzfse'], qemu: false },
 ];
 
 describeWith(['7zz', 'qemu-img', 'bzip2', 'xz'], 'crafted DMG', () => {

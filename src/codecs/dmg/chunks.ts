@@ -6,6 +6,7 @@ import { AppError } from '../../model/errors.ts';
 import { inflateExactly } from '../compression.ts';
 import { unadc } from './adc.ts';
 import { chunkType, largestChunk } from './layout.ts';
+import { unlzfse } from './lzfse.ts';
 import type { Chunk } from './tables.ts';
 
 export class ChunkReader {
@@ -53,6 +54,8 @@ export class ChunkReader {
         return inflateExactly(stored, chunk.length, 'zlib', where);
       case chunkType.adc:
         return unadc(stored, chunk.length, where);
+      case chunkType.lzfse:
+        return unlzfse(stored, chunk.length, where);
       case chunkType.bzip2:
         return collected(bunzip2(stored, where), chunk.length, where);
       default:

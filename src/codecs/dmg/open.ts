@@ -44,7 +44,7 @@ export async function openDmg(source: ByteSource, { signal }: OpenContext): Prom
   };
 }
 
-async function readTrailer(source: ByteSource, signal: AbortSignal | undefined): Promise<Trailer> {
+export async function readTrailer(source: ByteSource, signal: AbortSignal | undefined): Promise<Trailer> {
   const where = source.name;
   const at = Math.max(0, source.size - trailer.bytes);
   const end = trailer.decode(await readBytes(source, at, source.size - at, signal));

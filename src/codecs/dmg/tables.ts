@@ -26,11 +26,22 @@ export interface Chunk {
 
 const mostChunks = 2 ** 21;
 
+/** The checksum of a block table, and what it is over; in bytes, in the table's order. */
+export interface TableSum {
+  readonly from: number;
+  /** Absent for a kind that is not known here. */
+  readonly crc32?: number;
+  readonly covers: readonly { readonly offset: number; readonly length: number; readonly zero: boolean }[];
+}
+/** Of a checksum's type. */
+const crc32Type = 2;
+
 /** What holds bytes, ascending; what no chunk says is zeros. @throws AppError `corrupt`, `unsupported`. */
 export async function readChunks(
   source: ByteSource,
   end: Trailer,
   signal: AbortSignal | undefined,
+  noted?: (sum: TableSum) => void,
 ): Promise<Chunk[]> {
   const where = source.name;
   if (end.xmlLength > largestXmlBytes) {
@@ -44,7 +55,10 @@ export async function readChunks(
   }
   const list = await readBytes(source, end.xmlOffset, end.xmlLength, signal);
   const chunks: Chunk[] = [];
-  for (const table of blockTables(list, where)) addChunks(chunks, table, end, source);
+  for (const table of blockTables(list, where)) {
+    const covered = addChunks(chunks, table, end, source);
+    noted?.(covered);
+  }
   chunks.sort((a, b) => a.offset - b.offset);
   for (let i = 1; i < chunks.length; i++) {
     const [before, chunk] = [chunks[i - 1]!, chunks[i]!];
@@ -80,7 +94,7 @@ function entryOf(dictionary: XmlElement, key: string): XmlElement | undefined {
   return at < 0 ? undefined : dictionary.children[at + 1];
 }
 
-function addChunks(out: Chunk[], table: Buffer, end: Trailer, source: ByteSource): void {
+function addChunks(out: Chunk[], table: Buffer, end: Trailer, source: ByteSource): TableSum {
   const where = source.name;
   const corrupt = (message: string) =>
     new AppError('corrupt', `DMG block table: ${message}`, {
@@ -98,6 +112,7 @@ function addChunks(out: Chunk[], table: Buffer, end: Trailer, source: ByteSource
   if (head.chunkCount > room) throw corrupt(`${head.chunkCount} chunks, and room for ${room}`);
   if (out.length + head.chunkCount > mostChunks)
     throw new AppError('unsupported', 'too many chunks', { where });
+  const covers: { offset: number; length: number; zero: boolean }[] = [];
   for (let i = 0; i < head.chunkCount; i++) {
     const c = chunkStruct.decode(table, tableHeader.bytes + i * chunkStruct.bytes);
     if (c.type === chunkType.terminator) break;
@@ -106,13 +121,23 @@ function addChunks(out: Chunk[], table: Buffer, end: Trailer, source: ByteSource
     if (first + c.sectorCount > end.sectorCount || c.sectorNumber + c.sectorCount > head.sectorCount) {
       throw corrupt(`a chunk of sectors ${first} to ${first + c.sectorCount} of ${end.sectorCount}`);
     }
-    if (c.type === chunkType.zero || c.type === chunkType.ignore) continue;
+    const zero = c.type === chunkType.zero || c.type === chunkType.ignore;
+    // What is ignored does not count.
+    if (c.type !== chunkType.ignore)
+      covers.push({ offset: first * sectorBytes, length: c.sectorCount * sectorBytes, zero });
+    if (zero) continue;
     const host = end.dataForkOffset + head.dataOffset + c.offset;
     const length = c.sectorCount * sectorBytes;
     if (!(host + c.length <= source.size)) throw corrupt(`a chunk of ${c.length} bytes at ${host}`);
     checkKind(c.type, length, c.length, where, corrupt);
     out.push({ type: c.type, offset: first * sectorBytes, length, host, stored: c.length });
   }
+  const summed = head.checksumType === crc32Type && head.checksumBits === 32;
+  return {
+    from: head.sectorNumber * sectorBytes,
+    ...(summed ? { crc32: head.checksum } : {}),
+    covers,
+  };
 }
 
 function checkKind(
@@ -127,7 +152,7 @@ function checkKind(
     return;
   }
   const method = compressedTypes.get(type);
-  if (method === undefined || type === chunkType.lzfse) {
+  if (method === undefined) {
     throw new AppError('unsupported', `a DMG with chunks of type ${method ?? `0x${type.toString(16)}`}`, {
       where,
       hint: 'convert it on a Mac first: hdiutil convert IMAGE -format UDZO -o NEW',
