@@ -225,7 +225,10 @@ export interface ExtractedDisk {
   readonly bytesTotal: number;
 }
 
-/** What a destination is asked for; a network that it doesn't have is replaced by its first one. */
+/**
+ * What a destination is asked for. A network that it doesn't have is replaced by the one that its own form names
+ * for that (`network`), else by its first one.
+ */
 export async function requestOf(
   plan: Plan,
   disks: readonly { readonly image: OpenImage }[],
@@ -238,16 +241,20 @@ export async function requestOf(
   const here = source.environment === 'local';
   const reading = here ? [...named, ...disks.flatMap(({ image }) => filesOf(image.info))] : [];
   const networks = await role.networks?.(signal);
-  const machine = withNetworks(plan.machine, networks);
   const { settings } = destination;
+  const machine = withNetworks(plan.machine, networks, settings.network);
   return {
     ...{ name: machine.name, machine, settings, force, sync, reading, runId, signal },
     ...(networks === undefined ? {} : { networks }),
   };
 }
 
-function withNetworks(machine: Machine, networks: readonly string[] | undefined): Machine {
-  const usual = networks?.[0];
+function withNetworks(
+  machine: Machine,
+  networks: readonly string[] | undefined,
+  wanted: string | undefined,
+): Machine {
+  const usual = networks?.find((name) => name === wanted) ?? networks?.[0];
   if (usual === undefined) return machine;
   const nics = machine.nics.map((nic) =>
     nic.network === undefined || networks?.includes(nic.network) ? nic : { ...nic, network: usual },

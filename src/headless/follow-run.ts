@@ -35,6 +35,7 @@ export async function followRun(
   for (const item of dispatcher.getState().run?.items ?? []) {
     for (const place of item.places)
       output.json ? output.value({ type: 'place', place }) : output.line(place);
+    if (item.started !== undefined) output.remark(`started: ${item.started}`);
   }
   return 0;
 }

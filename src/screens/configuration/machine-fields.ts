@@ -35,8 +35,16 @@ export function machineContext(state: State, id: string): MachineContext | undef
     planned: plan?.machine ?? found,
     byDisks: firmwareOf(item),
     parts: diskParts(item),
-    networks: state.destination.status === 'connected' ? state.destination.networks : undefined,
+    networks: networksOf(state),
   };
+}
+
+/** What takes the place of a network that is not there comes first: the form's own choice, where it has one. */
+function networksOf({ destination, draft }: State): readonly string[] | undefined {
+  if (destination.status !== 'connected' || destination.networks === undefined) return undefined;
+  const { networks, fields } = destination;
+  const usual = draft.delivery?.network ?? fields.find((field) => field.key === 'network')?.default;
+  return usual !== undefined && networks.includes(usual) ? [...new Set([usual, ...networks])] : networks;
 }
 
 export const editMachine = (id: string, change: EditChange): Command => ({

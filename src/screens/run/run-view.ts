@@ -257,11 +257,11 @@ export function runReasons(run: Run | undefined): RunReasons {
   return { pause: 'it has ended', cancel: 'it has ended' };
 }
 
-/** Plans that failed for nothing but files of the same name, as they would be with leave to replace those. */
+/** Plans that failed for nothing but files or machines of the same name, as they would be with leave to replace those. */
 export function replacingPlans(run: Run | undefined): Plan[] {
   if (run === undefined || isActive(run)) return [];
   return run.items.flatMap(({ status, plan, blockedBy, failure }) => {
-    const only = blockedBy?.every((rule) => rule === 'file.exists') ?? failure?.kind === 'conflict';
+    const only = blockedBy?.every((rule) => rule.endsWith('.exists')) ?? failure?.kind === 'conflict';
     return status === 'failed' && only && !plan.force ? [{ ...plan, force: true }] : [];
   });
 }
@@ -277,7 +277,7 @@ export function replaceQuestion(run: Run, plans: readonly Plan[]): string {
   return [
     ...texts,
     '',
-    'Run again and replace what has the same name? It is replaced only when the new files are whole. Otherwise nothing is changed.',
+    'Run again and replace what has the same name? It is replaced only when what is new is whole. Otherwise nothing is changed.',
   ].join('\n');
 }
 
