@@ -105,7 +105,8 @@ async function zstdSize(source: ByteSource, _: Buffer, signal?: AbortSignal): Pr
   let total = 0;
   const longestHead = 18;
   for (let at = 0; at < source.size; ) {
-    const head = await readBytes(source, at, Math.min(longestHead, source.size - at), signal);
+    const head = Buffer.alloc(longestHead); // zeros where the file has ended
+    await source.read(head.subarray(0, Math.min(longestHead, source.size - at)), at, signal);
     const magic = head.readUInt32LE(0);
     if ((magic & ~0xf) >>> 0 === 0x184d2a50) {
       at += 8 + head.readUInt32LE(4);
@@ -127,6 +128,7 @@ async function zstdSize(source: ByteSource, _: Buffer, signal?: AbortSignal): Pr
       at += 3 + (((word >> 1) & 3) === 1 ? 1 : word >> 3);
     }
     if ((descriptor & 4) !== 0) at += 4;
+    if (at > source.size) return undefined;
   }
   return total;
 }
