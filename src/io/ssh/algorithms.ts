@@ -14,12 +14,13 @@ const modern: AlgorithmLists = {
     'ecdh-sha2-nistp256',
     'ecdh-sha2-nistp384',
     'ecdh-sha2-nistp521',
-    'diffie-hellman-group-exchange-sha256',
     'diffie-hellman-group16-sha512',
+    'diffie-hellman-group14-sha256',
     'diffie-hellman-group18-sha512',
     'diffie-hellman-group15-sha512',
     'diffie-hellman-group17-sha512',
-    'diffie-hellman-group14-sha256',
+    // Last: Node tests whether the server's number is a prime, which takes seconds in which nothing else happens.
+    'diffie-hellman-group-exchange-sha256',
   ],
   hostKey: [
     'ssh-ed25519',
@@ -49,7 +50,7 @@ const modern: AlgorithmLists = {
 
 /** SHA-1 in signatures and exchanges, CBC, 64-bit blocks, MD5: what servers from before 2015 may have alone. */
 const legacy: AlgorithmLists = {
-  kex: ['diffie-hellman-group-exchange-sha1', 'diffie-hellman-group14-sha1', 'diffie-hellman-group1-sha1'],
+  kex: ['diffie-hellman-group14-sha1', 'diffie-hellman-group-exchange-sha1', 'diffie-hellman-group1-sha1'],
   hostKey: ['ssh-rsa', 'ssh-dss'],
   cipher: [
     'aes256-cbc',

@@ -48,7 +48,9 @@ export async function keyCandidates(
   return [
     ...first.map(byFile),
     ...more.filter((file) => inAgent(file) !== undefined).map(byFile),
-    ...others.map((key) => agentCandidate(target, key, `agent (${printable(key.comment)})`)),
+    ...others.map((key) =>
+      agentCandidate(target, key, `agent (${printable(key.comment) || 'a key without a name'})`),
+    ),
     ...more.filter((file) => inAgent(file) === undefined).map(byFile),
   ];
 }

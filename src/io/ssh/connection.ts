@@ -231,10 +231,18 @@ export class SshConnection {
 
   /** A connection from there to a host and port. @throws AppError `unreachable`, `unsupported`, `cancelled`. */
   forward(host: string, port: number, signal?: AbortSignal): Promise<ClientChannel> {
+    const place = `${host.includes(':') ? `[${host}]` : host}:${port}`;
     return this.request<ClientChannel>((resolve, reject) => {
+      const { timeoutMs } = this.#patience;
+      let late = false;
+      const clock = setTimeout(() => {
+        late = true;
+        reject(forwardFailure(new Error(`no answer for ${timeoutMs / 1000} seconds`), place, this.name));
+      }, timeoutMs);
       this.#client.forwardOut('127.0.0.1', 0, host, port, (error, channel) => {
-        if (error) return reject(forwardFailure(error, `${host}:${port}`, this.name));
-        if (signal?.aborted) return channel.close();
+        clearTimeout(clock);
+        if (error) return reject(forwardFailure(error, place, this.name));
+        if (late || signal?.aborted) return channel.close();
         resolve(channel);
       });
     }, signal);

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
+import { algorithmLists } from '../../../src/io/ssh/algorithms.ts';
 import { hostConfig } from '../../../src/io/ssh/config.ts';
 import type { SshConnection } from '../../../src/io/ssh/connection.ts';
 import { type ReachOptions, reachHost, type SshRequest, type SshSecrets } from '../../../src/io/ssh/reach.ts';
@@ -237,6 +238,54 @@ describeWith(sshdTools, 'a way', () => {
     const asked = await failure(reach({ host: 'box' }, { config: no, options: { report } }));
     expect(asked.message).toMatch(/was not accepted/);
     expect(said.join('\n')).toMatch(/is not honoured/);
+  });
+});
+
+describeWith([...sshdTools, 'ssh'], 'every algorithm', () => {
+  const known = (what: string) => spawnSync('ssh', ['-Q', what]).stdout.toString().split('\n');
+
+  it('that is offered works with a server that has it', async () => {
+    const dsa = known('key').includes('ssh-dss') ? ['dsa'] : [];
+    const server = await startSshd({
+      hostKeys: ['ed25519', 'ecdsa', 'rsa', ...dsa],
+      config: [
+        `KexAlgorithms ${known('kex').filter(Boolean).join(',')}`,
+        `Ciphers ${known('cipher').filter(Boolean).join(',')}`,
+        `MACs ${known('mac').filter(Boolean).join(',')}`,
+        'HostKeyAlgorithms +ssh-rsa,ssh-dss',
+        'ModuliFile /nonexistent', // its numbers take Node seconds to test
+      ],
+    });
+    const lists = algorithmLists(true);
+    const both = (names: readonly string[], what: string) => names.filter((n) => known(what).includes(n));
+    const [kex, ciphers, macs] = [
+      both(lists.kex, 'kex'),
+      both(lists.cipher, 'cipher'),
+      both(lists.mac, 'mac'),
+    ];
+    const hostKeys = both(lists.hostKey, 'HostKeyAlgorithms').filter((name) => !/nistp(384|521)$/.test(name));
+    // A cipher that authenticates by itself has no MAC beside it.
+    const aead = ciphers.filter((name) => /gcm|poly1305/.test(name));
+    const others = ciphers.filter((name) => !aead.includes(name));
+    const turn = (names: readonly string[], index: number) => names[index % names.length]!;
+    const rounds = Math.max(kex.length, macs.length + aead.length, others.length + aead.length);
+    expect(rounds).toBeGreaterThan(10);
+    const lines = Array.from({ length: rounds }, (_, index) => {
+      const cipher = index < aead.length ? aead[index] : turn(others, index - aead.length);
+      const mac = index < aead.length ? macs[0] : turn(macs, index - aead.length);
+      return `KexAlgorithms ${turn(kex, index)}\nCiphers ${cipher}\nMACs ${mac}\nHostKeyAlgorithms ${turn(hostKeys, index)}`;
+    });
+    for (const line of lines) {
+      const options = { confirm: async () => true };
+      const connection = await reach(
+        { host: 'box' },
+        { config: hostBlock('box', server, line), options },
+      ).catch((error) => {
+        throw new Error(`${line}: ${error.message}`);
+      });
+      expect((await connection.exec(['echo', line])).stdout.toString()).toBe(`${line}\n`);
+      await connection.close();
+    }
   });
 });
 
