@@ -8,7 +8,9 @@ import { localPlugin } from './env-plugins/local/index.ts';
 import type { EnvironmentPlugin } from './env-plugins/plugin.ts';
 import { sshPlugin } from './env-plugins/ssh/index.ts';
 import { umlPlugin } from './env-plugins/uml/index.ts';
+import { type OutsideOptions, outsidePlugins } from './outside-plugins.ts';
 import { packageRoot } from './package-root.ts';
+import { Strays } from './plugins/strays.ts';
 import { Dispatcher } from './state/dispatcher.ts';
 import { SecretKeeper } from './state/secret-keeper.ts';
 import { Redactor } from './state/secrets/redact.ts';
@@ -34,6 +36,8 @@ export interface ComposeOptions {
 export interface Composed {
   readonly dispatcher: Dispatcher;
   readonly services: Services;
+  /** What `vmferry plugins` looks at. */
+  readonly outside: OutsideOptions;
 }
 
 export async function compose(options: ComposeOptions): Promise<Composed> {
@@ -41,10 +45,13 @@ export async function compose(options: ComposeOptions): Promise<Composed> {
   const redactor = new Redactor();
   const scripts = new ScriptSecrets({ env: process.env });
   const plugins = environmentPlugins();
+  const preferences = new PreferencesStore(paths.preferences, options.say);
+  const outside: OutsideOptions = { paths, preferences, plugins, strays: new Strays(options.say) };
   const services: Services = {
     plugins,
+    outside: outsidePlugins(outside),
     catalog: catalogOf(plugins),
-    preferences: new PreferencesStore(paths.preferences, options.say),
+    preferences,
     profiles: new ProfileStore(paths.profiles),
     history: new History(paths.runs, {
       onFailure: (error) => options.say(`the journal can't be written: ${error.message}`),
@@ -73,7 +80,7 @@ export async function compose(options: ComposeOptions): Promise<Composed> {
   if (options.vaultPassphrase !== undefined) {
     await services.secrets.unlock(await scripts.read(options.vaultPassphrase));
   }
-  return { dispatcher: new Dispatcher(services), services };
+  return { dispatcher: new Dispatcher(services), services, outside };
 }
 
 function environmentPlugins(): EnvironmentPlugin[] {

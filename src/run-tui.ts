@@ -8,9 +8,10 @@ import { openTui } from './screens/open-tui.tsx';
 export async function runTui(): Promise<number> {
   const said: string[] = [];
   try {
-    const { dispatcher } = await compose({ canAsk: true, say: (text) => said.push(text) });
+    const { dispatcher, outside } = await compose({ canAsk: true, say: (text) => said.push(text) });
     void dispatcher.dispatch({ type: 'load' });
-    await openTui(dispatcher, { stdin: process.stdin, stdout: process.stdout });
+    const contained = (error: unknown) => outside.strays.ownerOf(error) !== undefined;
+    await openTui(dispatcher, { stdin: process.stdin, stdout: process.stdout, contained });
     await dispatcher.perform({ type: 'terminate' });
     for (const text of said) process.stderr.write(`vmferry: ${text}\n`);
     // A signal that ended the program has left its code here.

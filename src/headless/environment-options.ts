@@ -3,6 +3,7 @@ import type { Composed } from '../compose.ts';
 import { pluginById } from '../convert/sessions.ts';
 import { AppError } from '../model/errors.ts';
 import type { Field } from '../model/field.ts';
+import { plainText } from './output.ts';
 
 /** The source. */
 export interface SourceOptions {
@@ -25,16 +26,18 @@ export interface NamedEnvironment {
 
 /** The profile or environment of that name; undefined when none is named. @throws AppError `usage`. */
 export async function namedEnvironment(
-  { services }: Composed,
+  composed: Composed,
   option: string,
   profile: string | undefined,
   env: string | undefined,
 ): Promise<NamedEnvironment | undefined> {
+  const { services } = composed;
   if (profile !== undefined && env !== undefined) {
     throw new AppError('usage', `--${option}profile and --${option}env can not both be given`, {
       hint: 'a profile knows its environment',
     });
   }
+  if (env !== undefined) await knowEnvironment(composed, env);
   if (env !== undefined) return { environment: pluginById(services.plugins, env).id };
   if (profile === undefined) return undefined;
   const profiles = await services.profiles.list();
@@ -44,6 +47,14 @@ export async function namedEnvironment(
   throw new AppError('usage', `there is no profile "${profile}"`, {
     hint: names === '' ? 'add one on the Credentials screen (vmferry, then a)' : `there are: ${names}`,
   });
+}
+
+/** What is not built in may come from outside: plugins are loaded then, and what is left out is told. */
+export async function knowEnvironment({ dispatcher, services }: Composed, id?: string): Promise<void> {
+  if (id !== undefined && services.plugins.some((plugin) => plugin.id === id)) return;
+  await dispatcher.perform({ type: 'load-plugins' });
+  const { notice } = dispatcher.getState();
+  if (notice !== undefined) process.stderr.write(`vmferry: ${plainText(notice.text)}\n`);
 }
 
 /** `KEY=VALUE` several times. @throws AppError `usage`. */
@@ -85,6 +96,7 @@ export async function connectDestination(composed: Composed, options: Destinatio
     }
     return false;
   }
+  await knowEnvironment(composed, named.environment);
   const plugin = pluginById(services.plugins, named.environment);
   if (plugin.id === 'local' || !plugin.roles.includes('destination')) {
     const able = services.plugins.filter((p) => p.id !== 'local' && p.roles.includes('destination'));

@@ -2,14 +2,16 @@
 import { AppError } from '../model/errors.ts';
 import type { Field } from '../model/field.ts';
 import type { EnvironmentInfo } from '../state/state.ts';
+import { knowEnvironment } from './environment-options.ts';
 import { table, terminalOutput } from './output.ts';
 import type { CommonOptions } from './program.ts';
 import { withDispatcher } from './session.ts';
 
 export async function environments(id: string | undefined, options: CommonOptions): Promise<number> {
   const output = terminalOutput({ json: options.json === true, quiet: false });
-  return withDispatcher(options, async ({ services }) => {
-    const all = services.catalog.environments;
+  return withDispatcher(options, async (composed) => {
+    await knowEnvironment(composed, id);
+    const all = composed.dispatcher.getState().catalog.environments;
     const wanted = id === undefined ? all : all.filter((e) => e.id === id);
     if (wanted.length === 0) {
       throw new AppError('usage', `"${id}" is not an environment known here`, {

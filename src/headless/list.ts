@@ -4,7 +4,7 @@ import type { Composed } from '../compose.ts';
 import { AppError } from '../model/errors.ts';
 import { formatBytes } from '../model/units.ts';
 import type { MachineItem } from '../state/state.ts';
-import { namedEnvironment, type SourceOptions, settingsOf } from './environment-options.ts';
+import { knowEnvironment, namedEnvironment, type SourceOptions, settingsOf } from './environment-options.ts';
 import { formatOf, table, terminalOutput } from './output.ts';
 import type { CommonOptions } from './program.ts';
 import { withDispatcher } from './session.ts';
@@ -30,19 +30,24 @@ export async function list(
     }
     const { dispatcher } = composed;
     const { settings, ...of } = { settings: {}, ...(named ?? (await meantBy(composed, given!))) };
+    await knowEnvironment(composed, of.environment);
     const more = settingsOf(composed, of.environment, 'setting', options.setting);
     await dispatcher.perform({ type: 'connect', ...of, settings: { ...settings, ...more } });
     await dispatcher.perform({ type: 'list' });
     const { items } = dispatcher.getState().machines;
     if (output.json) for (const item of items) output.value(item);
     else if (items.length === 0) output.remark('no machine was found');
-    else for (const line of table([machineHead, ...items.map(machineRow)])) output.line(line);
+    else for (const line of machineTable(items)) output.line(line);
     return 0;
   });
 }
 
-async function environmentRows({ services }: Composed): Promise<string[][]> {
-  const environments = services.catalog.environments.map((e) => ['environment', e.id, e.label, e.summary]);
+async function environmentRows(composed: Composed): Promise<string[][]> {
+  await knowEnvironment(composed);
+  const { services, dispatcher } = composed;
+  const environments = dispatcher
+    .getState()
+    .catalog.environments.map((e) => ['environment', e.id, e.label, e.summary]);
   const profiles = (await services.profiles.list()).map((p) => [
     'profile',
     p.name,
@@ -58,7 +63,8 @@ const describe = (settings: Readonly<Record<string, string>>): string =>
     .join(', ');
 
 /** An environment's id, a profile's name, or a folder here. */
-async function meantBy({ services }: Composed, name: string) {
+async function meantBy(composed: Composed, name: string) {
+  const { services } = composed;
   if (services.plugins.some((plugin) => plugin.id === name)) return { environment: name };
   const profile = (await services.profiles.list()).find((p) => p.name === name);
   if (profile !== undefined) return { environment: profile.environment, profile: profile.id };
@@ -72,9 +78,19 @@ async function meantBy({ services }: Composed, name: string) {
     });
   }
   if (isFolder) return { environment: 'local', settings: { folders: name } };
+  await knowEnvironment(composed, name);
+  if (services.plugins.some((plugin) => plugin.id === name)) return { environment: name };
   throw new AppError('usage', `"${name}" is no environment, no profile and no folder`, {
     hint: 'see what there is with: vmferry list',
   });
+}
+
+/** With the state where the environment knows it of any machine; files are neither on nor off. */
+function machineTable(items: readonly MachineItem[]): string[] {
+  const rows = [machineHead, ...items.map(machineRow)];
+  if (items.every(({ machine }) => machine.state === 'unknown')) return table(rows);
+  const states = ['STATE', ...items.map(({ machine }) => machine.state)];
+  return table(rows.map(([name = '', ...others], i) => [name, states[i]!, ...others]));
 }
 
 const machineHead = ['NAME', 'SYSTEM', 'DISKS', 'SIZE', 'ALLOCATED', 'FORMAT', 'PLACE'];

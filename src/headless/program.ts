@@ -73,6 +73,7 @@ export function makeProgram(done: (code: number) => void): Command {
   addConvert(program, done);
   addRun(program, done);
   addHistory(program, done);
+  addPlugins(program, done);
   program
     .command('doctor')
     .description('look at this computer: terminal, keychain, optional helpers')
@@ -199,7 +200,7 @@ function withConversion(command: Command): Command {
     .option('-o, --to <path>', 'a file (its extension says the format) or a folder')
     .option('-f, --format <format>', 'disk format: qcow2, raw, vmdk, vhd, vhdx, vdi, parallels, cow')
     .addOption(new Option('--package <kind>', 'put it into a package').choices(['disks', 'ovf', 'ova']))
-    .option('--for <product>', 'who is to open it: qemu, vmware, virtualbox, hyperv, files')
+    .option('--for <product>', 'who is to open it: qemu, vmware, virtualbox, hyperv, uml, files')
     .option(
       '-s, --set <key=value>',
       'an option of the format, such as subformat=streamOptimized; several times',
@@ -221,6 +222,12 @@ function withConversion(command: Command): Command {
     .option('--snapshot <name>', 'its internal snapshot of this name or id, not the current state')
     .option('--window <offset+length>', 'only these bytes of the disk, such as 1M+2G')
     .option('--partition <number>', 'only this partition of the disk')
+    .addOption(
+      new Option('--partition-table <kind>', 'put a partition table around a bare filesystem').choices([
+        'mbr',
+        'gpt',
+      ]),
+    )
     .option('--follow', 'trust names in the image that lead out of its folder')
     .option('--force', 'replace files of the same name')
     .option('--sync', 'flush to the medium before the names become final')
@@ -268,4 +275,22 @@ function addHistory(program: Command, done: Done): void {
     .action(async (id: string | undefined, options) =>
       done(await (await import('./history.ts')).history(id, options)),
     );
+}
+
+function addPlugins(program: Command, done: Done): void {
+  program
+    .command('plugins')
+    .argument('[action]', 'trust, distrust, add or remove; without it: what there is')
+    .argument('[what...]', 'a name or a folder; for "add --process NAME": the command, behind --')
+    .description('environments from outside: what there is, and what may be loaded')
+    .option('--process <name>', 'with add: a plugin in a process of its own, under this name')
+    .option('--json', 'one JSON value a line')
+    .action(async (action: string | undefined, what: string[], options) =>
+      done(await (await import('./plugins.ts')).plugins(action, what, options)),
+    );
+  program
+    .command('plugin-serve')
+    .argument('<plugin>', 'the id of an environment, or the folder of a plugin')
+    .description('speak the plugin protocol over standard input and output, for another vmferry')
+    .action(async (plugin: string) => done(await (await import('./plugin-serve.ts')).pluginServe(plugin)));
 }

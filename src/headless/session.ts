@@ -6,6 +6,7 @@ import { AppError } from '../model/errors.ts';
 import { parsePartition, parseWindow } from '../model/window.ts';
 import { destinationSecret } from '../state/effects/connection.ts';
 import {
+  knowEnvironment,
   type NamedEnvironment,
   namedEnvironment,
   type SourceOptions,
@@ -107,6 +108,7 @@ export interface Trust extends SourceOptions {
   readonly snapshot?: string;
   readonly window?: string;
   readonly partition?: string;
+  readonly partitionTable?: string;
   /** What is packed is unpacked for a look at all of it. */
   readonly whole?: boolean;
 }
@@ -131,6 +133,7 @@ export async function connectTo(composed: Composed, image: string, trust: Trust)
   const { dispatcher } = composed;
   refuseBadRange(trust);
   const { environment, profile, machine, byName } = await resolveImage(composed, image, trust);
+  await knowEnvironment(composed, environment);
   await dispatcher.perform({
     type: 'connect',
     environment,
@@ -142,6 +145,7 @@ export async function connectTo(composed: Composed, image: string, trust: Trust)
       ...(trust.snapshot === undefined ? {} : { snapshot: trust.snapshot }),
       ...(trust.window === undefined ? {} : { window: trust.window }),
       ...(trust.partition === undefined ? {} : { partition: trust.partition }),
+      ...(trust.partitionTable === undefined ? {} : { table: trust.partitionTable }),
       ...(trust.whole === true ? { whole: 'yes' } : {}),
     },
   });

@@ -93,7 +93,8 @@ export class Channel {
     const { input, output, other } = options;
     input.on('data', (chunk: Buffer) => this.#heard(chunk));
     const lost = options.lost ?? ((error: AppError) => this.fail(error));
-    input.on('end', () => lost(new AppError('unreachable', `${other} has ended`)));
+    for (const event of ['end', 'close'])
+      input.on(event, () => lost(new AppError('unreachable', `${other} has ended`)));
     for (const stream of [input, output]) {
       stream.on('error', (cause) => lost(new AppError('unreachable', `${other} has ended`, { cause })));
     }

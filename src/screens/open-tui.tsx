@@ -12,6 +12,11 @@ export interface TuiStreams {
   readonly stdout: NodeJS.WriteStream;
 }
 
+export interface TuiOptions extends TuiStreams {
+  /** Thrown where nobody awaits it, by something that is not the program's own: no reason to end. */
+  contained?(error: unknown): boolean;
+}
+
 // A lost SSH session or a kill must not wait for a destination that no longer answers.
 const endPatienceMs = 5000;
 const endSignals = ['SIGTERM', 'SIGHUP', 'SIGINT'] as const;
@@ -21,7 +26,7 @@ const endSignals = ['SIGTERM', 'SIGHUP', 'SIGINT'] as const;
  * out; what ran is cancelled by the dispatcher's `terminate`. After a signal `process.exitCode` is set.
  * @throws AppError `usage` without a terminal; whatever a screen threw.
  */
-export async function openTui(port: DispatcherPort, { stdin, stdout }: TuiStreams): Promise<void> {
+export async function openTui(port: DispatcherPort, { stdin, stdout, contained }: TuiOptions): Promise<void> {
   if (stdin.isTTY !== true || stdout.isTTY !== true) {
     const which = stdin.isTTY === true ? 'output' : 'input';
     throw new AppError('usage', `the screens need a terminal, and the standard ${which} is none`, {
@@ -52,6 +57,7 @@ export async function openTui(port: DispatcherPort, { stdin, stdout }: TuiStream
   };
   const guard = guardProcess(
     port,
+    (error) => contained?.(error) === true,
     () => instance?.unmount(),
     restore,
     () => session.printStray(),
@@ -125,6 +131,7 @@ interface Guard {
 /** Every other way out of the process leads through here. */
 function guardProcess(
   port: DispatcherPort,
+  contained: (error: unknown) => boolean,
   unmount: () => void,
   restore: () => void,
   printStray: () => void,
@@ -140,7 +147,7 @@ function guardProcess(
     void end();
   };
   const onThrown = (error: unknown) => {
-    if (guard.thrown !== undefined) return;
+    if (guard.thrown !== undefined || contained(error)) return;
     guard.thrown = error;
     process.exitCode = 1;
     restore();

@@ -6,6 +6,8 @@ export type Command =
   | { readonly type: 'go'; readonly screen: ScreenId }
   /** Reads profiles, preferences, history and looks for a secret store. Sent once at the start. */
   | { readonly type: 'load' }
+  /** Loads the plugins from outside, once. */
+  | { readonly type: 'load-plugins' }
   | { readonly type: 'dismiss' }
   // Credentials
   | { readonly type: 'choose-secret-store'; readonly choice: SecretStoreChoice }

@@ -3,13 +3,20 @@ import type { Connector } from '../convert/sessions.ts';
 import type { EnvironmentPlugin } from '../env-plugins/plugin.ts';
 import type { SecretKeeper } from './secret-keeper.ts';
 import type { Redactor } from './secrets/redact.ts';
-import type { Catalog } from './state.ts';
+import type { Catalog, EnvironmentInfo } from './state.ts';
 import type { History } from './stores/history.ts';
 import type { PreferencesStore } from './stores/preferences.ts';
 import type { ProfileStore } from './stores/profiles.ts';
 
+/** Plugins that do not come along. */
+export interface OutsidePlugins {
+  /** Loads them, once: they join `Services.plugins`. What is left out is told in words. */
+  load(): Promise<{ readonly environments: readonly EnvironmentInfo[]; readonly leftOut: readonly string[] }>;
+}
+
 export interface Services {
   readonly plugins: readonly EnvironmentPlugin[];
+  readonly outside?: OutsidePlugins;
   readonly catalog: Catalog;
   readonly preferences: PreferencesStore;
   readonly profiles: ProfileStore;

@@ -5,6 +5,7 @@ import { AppError } from '../../model/errors.ts';
 import type { Opening } from '../../model/plan.ts';
 import { parsePartition, parseWindow } from '../../model/window.ts';
 import type { EffectContext, LiveSession } from '../dispatcher.ts';
+import { knowEnvironment } from './plugins.ts';
 
 /** The profile's settings with the given ones over them. @throws AppError `not-found`. */
 export async function settingsFor(
@@ -26,6 +27,7 @@ export const trustOf = (settings: Settings): Opening => ({
   ...(settings.snapshot === undefined || settings.snapshot === '' ? {} : { snapshot: settings.snapshot }),
   ...((settings.window ?? '') === '' ? {} : { window: parseWindow(settings.window!) }),
   ...((settings.partition ?? '') === '' ? {} : { partition: parsePartition(settings.partition!) }),
+  ...(settings.table === 'mbr' || settings.table === 'gpt' ? { table: settings.table } : {}),
 });
 
 export async function openSession(
@@ -35,6 +37,7 @@ export async function openSession(
   report: (step: string) => void,
 ): Promise<Session> {
   const { services } = context;
+  await knowEnvironment(context, request.environment);
   const plugin = pluginById(services.plugins, request.environment);
   for (const field of plugin.fields) {
     if (field.required && field.kind !== 'secret' && (request.settings[field.key] ?? '') === '') {

@@ -13,6 +13,7 @@ export const load: Effect<'load'> = async (_, context) => {
   await Promise.all([
     emitProfiles(context),
     context.perform({ type: 'history' }),
+    context.perform({ type: 'load-plugins' }),
     services.secrets.choose(preferences.secretStore).then((store) => emit({ type: 'secret-store', store })),
   ]);
 };

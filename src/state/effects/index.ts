@@ -8,6 +8,7 @@ import * as history from './history.ts';
 import * as looking from './looking.ts';
 import * as machines from './machines.ts';
 import * as planning from './planning.ts';
+import * as plugins from './plugins.ts';
 import * as running from './running.ts';
 
 interface Entry<T extends Command['type']> {
@@ -19,6 +20,7 @@ export const effects: { readonly [T in Exclude<Command['type'], 'terminate'>]: E
   go: { run: ({ screen }, { emit }) => emit({ type: 'went', screen }) },
   dismiss: { run: (_, { emit }) => emit({ type: 'notice' }) },
   load: { run: credentials.load },
+  'load-plugins': { run: plugins.load },
   'choose-secret-store': { run: credentials.chooseSecretStore },
   'unlock-vault': { run: credentials.unlockVault },
   'save-profile': { run: credentials.saveProfile },

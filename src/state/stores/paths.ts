@@ -11,6 +11,8 @@ export interface StorePaths {
   readonly preferences: string;
   readonly profiles: string;
   readonly vault: string;
+  /** Plugins from outside, each in a folder of its own. */
+  readonly plugins: string;
   readonly runs: string;
 }
 
@@ -34,6 +36,7 @@ export function storePaths(context: Partial<PathContext> = {}): StorePaths {
     preferences: join(config, 'preferences.json'),
     profiles: join(config, 'profiles.json'),
     vault: join(config, 'vault.json'),
+    plugins: join(config, 'plugins'),
     runs: join(state, 'runs'),
   };
 }

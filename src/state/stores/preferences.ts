@@ -3,6 +3,7 @@
 import { basename, dirname, extname } from 'node:path';
 import type { Schema } from 'conf';
 import { AppError, toAppError } from '../../model/errors.ts';
+import type { PluginEntry, TrustedPlugins } from '../../plugins/entry.ts';
 import { exists, keepAside, readPrivateFile, withLock } from './private-file.ts';
 
 export interface Preferences {
@@ -12,6 +13,10 @@ export interface Preferences {
   readonly lastDestination?: { readonly product: string; readonly folder: string };
   readonly theme: 'auto' | 'plain';
   readonly confirmQuit: boolean;
+  /** Plugins from outside, besides those in the plugin folder. */
+  readonly plugins: readonly PluginEntry[];
+  /** Which plugins from outside may be loaded. */
+  readonly trustedPlugins: TrustedPlugins;
 }
 
 export const defaultPreferences: Preferences = {
@@ -19,6 +24,8 @@ export const defaultPreferences: Preferences = {
   secretStore: 'auto',
   theme: 'auto',
   confirmQuit: true,
+  plugins: [],
+  trustedPlugins: {},
 };
 
 // Keys of a later vmferry are let through and kept.
@@ -32,7 +39,37 @@ const schema: Schema<Preferences> = {
   },
   theme: { enum: ['auto', 'plain'] },
   confirmQuit: { type: 'boolean' },
+  plugins: {
+    type: 'array',
+    items: {
+      oneOf: [
+        {
+          type: 'object',
+          properties: { kind: { const: 'package' }, name: { type: 'string', minLength: 1 } },
+          required: ['kind', 'name'],
+        },
+        {
+          type: 'object',
+          properties: { kind: { const: 'folder' }, path: { type: 'string', minLength: 1 } },
+          required: ['kind', 'path'],
+        },
+        {
+          type: 'object',
+          properties: {
+            kind: { const: 'process' },
+            name: { type: 'string', minLength: 1 },
+            command: { type: 'array', items: { type: 'string' }, minItems: 1 },
+            described: { type: 'object' },
+          },
+          required: ['kind', 'name', 'command', 'described'],
+        },
+      ],
+    },
+  } as Schema<Preferences>['plugins'],
+  trustedPlugins: { type: 'object', additionalProperties: { type: 'string' } },
 };
+
+export type PreferenceChanges = { readonly [K in keyof Preferences]?: Preferences[K] | undefined };
 
 export class PreferencesStore {
   readonly path: string;
@@ -61,13 +98,12 @@ export class PreferencesStore {
    * one back to its default.
    * @throws AppError `usage` (not a possible value), `auth`, `io`, `conflict`.
    */
-  async update(
-    changes: { readonly [K in keyof Preferences]?: Preferences[K] | undefined },
-  ): Promise<Preferences> {
+  async update(changes: PreferenceChanges | ((now: Preferences) => PreferenceChanges)): Promise<Preferences> {
     return withLock(this.path, async (stillOurs) => {
       const conf = await this.#mended();
+      const wanted = typeof changes === 'function' ? changes(known(conf.store)) : changes;
       const next: Partial<Record<string, unknown>> = { ...conf.store };
-      for (const [key, value] of Object.entries(changes)) {
+      for (const [key, value] of Object.entries(wanted)) {
         if (value === undefined) delete next[key];
         else next[key] = value;
       }
