@@ -12,6 +12,7 @@ import { ddSource } from './dd-source.ts';
 import { type Domain, isUuid, readDomain } from './domain-xml.ts';
 import type { DomainDisk } from './domain-xml-disks.ts';
 import { type HeldDisks, holdDomain } from './hold.ts';
+import { leftOverlays, type Overlay, runOf } from './overlays.ts';
 import { withStats } from './stats.ts';
 import { isReadable, openDomainDisk, pathOf } from './storage.ts';
 import { virshBatch } from './virsh.ts';
@@ -145,10 +146,19 @@ async function uuidOf(libvirt: Libvirt, name: string, signal: AbortSignal | unde
 }
 
 function machineOf({ domain, stats, snapshots, current }: Seen, saved: ReadonlySet<string>): Machine {
-  const machine = withStats(domain, { stats, snapshots, current });
+  const told = withStats(domain, { stats, snapshots, current });
+  const machine = { ...told, findings: [...told.findings, ...leftOverlays(domain).map(leftFinding)] };
   if (!saved.has(machine.id) || machine.state !== 'off') return machine;
   return { ...machine, state: 'suspended', findings: [...machine.findings, savedFinding] };
 }
+
+const leftFinding = ({ target, path }: Overlay): Finding => ({
+  rule: 'libvirt.overlay-left',
+  severity: 'note',
+  message: `disk ${target} is on an overlay of run ${runOf(path)}, which reads it now or has died`,
+  evidence: path,
+  remedy: 'the next conversion of the running machine merges and removes it',
+});
 
 const savedFinding: Finding = {
   rule: 'libvirt.saved-memory',

@@ -8,7 +8,7 @@ export interface Printed {
   readonly current: string;
 }
 
-export function withStats({ machine }: Domain, printed: Printed): Machine {
+export function withStats({ machine, live }: Domain, printed: Printed): Machine {
   const blocks = blockStats(printed.stats);
   const snapshots = readSnapshots(printed.snapshots, printed.current.replace(/\n+$/, ''));
   return {
@@ -19,7 +19,7 @@ export function withStats({ machine }: Domain, printed: Printed): Machine {
       return {
         ...disk,
         ...(block?.capacity === undefined ? {} : { virtualSizeBytes: block.capacity }),
-        ...(block?.allocation === undefined ? {} : { allocatedSizeBytes: block.allocation }),
+        ...allocated(block, live, disk.format),
       };
     }),
     ...(snapshots.length === 0 ? {} : { snapshots }),
@@ -43,8 +43,22 @@ function stateOf(stats: string): PowerState | undefined {
   return number === undefined ? undefined : states[Number(number)];
 }
 
+/**
+ * Of a machine that is off, what the file takes. While it runs `allocation` is how far QEMU has written since it was
+ * started: then the length of the file says more, but for a raw one.
+ */
+function allocated(
+  block: Block | undefined,
+  live: boolean,
+  format: string | undefined,
+): { allocatedSizeBytes?: number } {
+  const bytes = live ? (format === 'raw' ? undefined : block?.physical) : block?.allocation;
+  return bytes === undefined ? {} : { allocatedSizeBytes: bytes };
+}
+
 interface Block {
   name?: string;
+  physical?: number;
   allocation?: number;
   capacity?: number;
 }
@@ -53,13 +67,13 @@ interface Block {
 function blockStats(stats: string): Map<string, Block> {
   const byNumber = new Map<string, Block>();
   for (const [, number, key, value] of stats.matchAll(
-    /^ {2}block\.(\d{1,4})\.(name|allocation|capacity)=(.*)$/gm,
+    /^ {2}block\.(\d{1,4})\.(name|allocation|capacity|physical)=(.*)$/gm,
   )) {
     const block = byNumber.get(number!) ?? {};
     byNumber.set(number!, block);
     if (key === 'name') block.name ??= value!;
     else if (/^\d{1,16}$/.test(value!) && Number.isSafeInteger(Number(value))) {
-      block[key as 'allocation' | 'capacity'] ??= Number(value);
+      block[key as 'allocation' | 'capacity' | 'physical'] ??= Number(value);
     }
   }
   return new Map([...byNumber.values()].flatMap((b) => (b.name === undefined ? [] : [[b.name, b]])));

@@ -1,13 +1,14 @@
 /** Machines of a real libvirt: listed, looked at, and their disks read by every way there is. */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { openImage } from '../../../src/convert/open-image.ts';
+import { readDomain } from '../../../src/env-plugins/libvirt/domain-xml.ts';
 import type { OpenDisk } from '../../../src/env-plugins/plugin.ts';
 import { testSource } from '../../conformance/test-plugin.ts';
 import { qemuImg, qemuIo } from '../../oracles/qemu-img.ts';
 import { describeWith } from '../../oracles/requires.ts';
-import { libvirtdTools, useLibvirtd } from '../../servers/libvirtd.ts';
+import { libvirtdTools, startLibvirtd, useLibvirtd } from '../../servers/libvirtd.ts';
 import { smallDomain } from './fixtures/domain.ts';
 import { listed, sessionWith, signal } from './fixtures/session.ts';
 
@@ -185,10 +186,50 @@ describeWith(libvirtdTools, 'machines of libvirt', () => {
     expect((await listed(session)).map((m) => m.name).sort()).toEqual([...names].sort());
   });
 
-  testSource('libvirt', async () => {
-    const path = join(libvirtd().folder, `conformance-${Math.random()}.raw`);
-    await writeFile(path, Buffer.alloc(4096, 1));
-    await defined(smallDomain('conformance', [{ dev: 'vda', path, format: 'raw' }]));
-    return sessionWith(libvirtd());
+  it('understands what libvirt makes of the golden machines', async () => {
+    const session = await sessionWith(libvirtd());
+    for (const name of ['q35-uefi', 'i440fx-old', 'bound']) {
+      const text = await readFile(join(import.meta.dirname, 'fixtures', `${name}.xml`), 'utf8');
+      // A TPM is taken only where swtpm is installed.
+      const xml = text.replace(/<tpm[\s\S]*<\/tpm>/, '');
+      const { machine: golden } = readDomain(Buffer.from(xml), name);
+      const uuid = await defined(xml);
+      const machine = await session.source!.inspect(uuid, signal);
+      expect(machine).toMatchObject({
+        ...golden,
+        disks: golden.disks.map(({ name: _, ...disk }) => disk),
+        nics: golden.nics,
+        findings: expect.arrayContaining(golden.findings),
+        devices: golden.devices,
+      });
+    }
   });
+
+  const conformance = async () => {
+    const path = join(libvirtd().folder, `conformance-${Math.random()}.raw`);
+    await writeFile(path, Buffer.alloc(MiB, 1));
+    await defined(smallDomain('conformance', [{ dev: 'vda', path, format: 'raw' }]));
+  };
+  testSource(
+    'libvirt',
+    async () => {
+      await conformance();
+      return sessionWith(libvirtd());
+    },
+    {
+      async again() {
+        await conformance();
+        return { connect: () => sessionWith(libvirtd()) };
+      },
+      noHost: () => sessionWith({ ...libvirtd(), uri: 'qemu:///system?socket=/nonexistent/libvirt-sock' }),
+      async breakable() {
+        const server = await startLibvirtd();
+        const path = join(server.folder, 'disk.raw');
+        await writeFile(path, Buffer.alloc(MiB, 1));
+        await server.define(smallDomain('breakable', [{ dev: 'vda', path, format: 'raw' }]));
+        const session = await sessionWith(server);
+        return { session, break: () => server.stop(), breaks: 'opening' };
+      },
+    },
+  );
 });
