@@ -269,7 +269,7 @@ function editOf(composed: Composed, id: string, options: ConvertOptions, change:
 }
 
 /** The adapters with the networks as `--network FROM=TO` says, `*` being all; undefined when it says nothing. */
-function nicsOf(
+export function nicsOf(
   { dispatcher }: Composed,
   machine: Machine | undefined,
   given: readonly string[] | undefined,

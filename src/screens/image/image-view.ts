@@ -70,8 +70,8 @@ export function continueReason(chosen: readonly string[], row: MachineRow | unde
 function systemText(item: MachineItem): string {
   const { machine } = item;
   if (!isUp(machine)) return ownSystem(item);
-  const known = item.survey === 'failed' ? '' : ownSystem(item);
-  return known === '' ? machine.state : `${machine.state}, ${known}`;
+  const { system } = machine;
+  return system === undefined ? machine.state : `${machine.state}, ${shortSystem(system.name)}`;
 }
 
 function ownSystem({ machine, survey, failure }: MachineItem): string {

@@ -64,7 +64,7 @@ function listKeys({ port, state, row, sort, setMode, turnSort }: ImageKeys): Key
     },
     {
       key: 'f',
-      label: 'folders',
+      label: fields.some((field) => field.kind === 'folders') ? 'folders' : 'settings',
       help: 'say where to look',
       reason: offline ?? (fields.length === 0 ? 'this environment has nothing to set' : undefined),
       run: () => setMode('folders'),
