@@ -1,7 +1,7 @@
 /** Bundles src/cli.tsx into dist/: one small entry, chunks loaded when they are needed. */
 import { rename, rm } from 'node:fs/promises';
 import { build } from 'esbuild';
-import ts from 'typescript';
+import { emitTypes } from './emit-types.ts';
 
 // Built beside and renamed: a program that runs from dist/ meanwhile finds its chunks for as long as possible.
 const fresh = `dist.${process.pid}`;
@@ -42,34 +42,3 @@ await build({
 emitTypes(`${fresh}/types`);
 await rm('dist', { recursive: true, force: true });
 await rename(fresh, 'dist');
-
-/** Types of the contract, for authors of plugins: `vmferry/plugin`. */
-function emitTypes(outDir: string): void {
-  const program = ts.createProgram(['src/plugin-types.ts'], {
-    target: ts.ScriptTarget.ES2023,
-    module: ts.ModuleKind.NodeNext,
-    moduleResolution: ts.ModuleResolutionKind.NodeNext,
-    strict: true,
-    exactOptionalPropertyTypes: true,
-    allowImportingTsExtensions: true,
-    rewriteRelativeImportExtensions: true,
-    declaration: true,
-    emitDeclarationOnly: true,
-    removeComments: false,
-    skipLibCheck: true,
-    types: ['node'],
-    rootDir: 'src',
-    outDir,
-  });
-  const { emitSkipped, diagnostics } = program.emit();
-  const all = [...ts.getPreEmitDiagnostics(program), ...diagnostics];
-  if (emitSkipped || all.length > 0) {
-    throw new Error(
-      ts.formatDiagnostics(all, {
-        getCanonicalFileName: (f) => f,
-        getCurrentDirectory: () => '.',
-        getNewLine: () => '\n',
-      }),
-    );
-  }
-}

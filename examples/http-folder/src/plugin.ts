@@ -56,7 +56,8 @@ export const plugin: EnvironmentPlugin = {
 };
 
 function folderOf(text: string | undefined): URL {
-  const url = URL.parse(text?.endsWith('/') ? text : `${text}/`);
+  const address = text?.endsWith('/') ? text : `${text}/`;
+  const url = URL.canParse(address) ? new URL(address) : undefined;
   if (url?.protocol === 'http:' || url?.protocol === 'https:') return url;
   throw failure(
     'usage',

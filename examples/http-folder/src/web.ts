@@ -35,9 +35,9 @@ export function web(folder: URL, account: Account): Web {
   const self: Web = {
     folder,
     below(name) {
-      const url = URL.parse(name, folder);
-      if (url === null || url.origin !== folder.origin || !url.pathname.startsWith(folder.pathname))
-        return undefined;
+      if (!URL.canParse(name, folder.href)) return undefined;
+      const url = new URL(name, folder);
+      if (url.origin !== folder.origin || !url.pathname.startsWith(folder.pathname)) return undefined;
       url.search = '';
       url.hash = '';
       return url;
