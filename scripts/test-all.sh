@@ -14,7 +14,8 @@ oracles=(
   bzip2=bzip2 zstd=zstd lz4=lz4 7zz=7zip
   age=age age-keygen=age script=bsdutils
   gdbus=libglib2.0-bin fusermount=fuse3 debugfs=e2fsprogs python3=python3
-  libvirtd=libvirt-daemon virsh=libvirt-clients unshare=util-linux
+  libvirtd=libvirt-daemon virsh=libvirt-clients unshare=util-linux virt-xml-validate=libvirt-clients setpriv=util-linux
+  grub-mkimage=grub-common
   sudo=sudo visudo=sudo ps=procps
   linux.uml=user-mode-linux busybox=busybox-static
   ploop=ploop uml_mkcow=uml-utilities uml_moo=uml-utilities
@@ -29,6 +30,8 @@ missing() {
 packages=$(missing | sort -u | tr '\n' ' ')
 # keytar's native part needs the library itself.
 ldconfig -p 2>/dev/null | grep -q libsecret-1.so.0 || packages="$packages libsecret-1-0"
+# Firmware is no command.
+[ -e /usr/share/OVMF/OVMF_CODE_4M.fd ] || packages="$packages ovmf"
 if [ -n "${packages// /}" ]; then
   root=
   [ "$(id -u)" = 0 ] || root='sudo -n'
