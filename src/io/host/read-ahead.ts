@@ -18,6 +18,8 @@ interface Piece {
   readonly bytes: Promise<Buffer>;
   /** Bytes of it that nobody took yet. */
   left: number;
+  /** Who waits for it or copies from it. */
+  takers: number;
 }
 
 /** So much in ascending order, by so many reads, and it is a sequence. */
@@ -25,6 +27,7 @@ const sequenceBytes = 2 * MiB;
 const sequenceReads = 3;
 /** A step forward that is longer ends it, unless nothing lies between. */
 const longestStep = 64 * MiB;
+const mostPooled = 64;
 /** Extents are asked for so far ahead. */
 const lookBytes = 4 * 1024 * MiB;
 
@@ -49,6 +52,7 @@ class Ahead {
   readonly #options: ReadAheadOptions;
   #pieces: Piece[] = [];
   #held = 0;
+  readonly #pool: ArrayBufferLike[] = [];
   /** Of the reads in ascending order. */
   #reads = 0;
   #bytes = 0;
@@ -105,15 +109,27 @@ class Ahead {
     offset: number,
     signal: AbortSignal | undefined,
   ): Promise<void> {
+    piece.takers++;
     try {
       const bytes = await untilAborted(piece.bytes, signal);
       if (signal?.aborted) throw cancelledBy(signal);
       const from = offset - piece.offset;
       target.set(bytes.subarray(from, from + target.length));
     } finally {
+      piece.takers--;
       piece.left -= target.length;
       if (piece.left <= 0) this.#drop(piece);
+      if (piece.left <= 0 && piece.takers === 0) this.#recycle(piece);
     }
+  }
+
+  /** Its buffer serves again: a collector of garbage comes late for so large ones. */
+  #recycle(piece: Piece): void {
+    if (this.#pool.length >= mostPooled) return;
+    void piece.bytes.then(
+      (bytes) => this.#pool.push(bytes.buffer),
+      () => undefined,
+    );
   }
 
   #drop(piece: Piece): void {
@@ -183,12 +199,13 @@ class Ahead {
   #begin(offset: number, end: number, signal: AbortSignal): void {
     const length = end - offset;
     const bytes = (async () => {
-      const buffer = Buffer.allocUnsafe(length);
+      const place = this.#pool.pop() ?? new ArrayBuffer(this.#options.pieceBytes);
+      const buffer = Buffer.from(place, 0, length);
       await this.#source.read(buffer, offset, signal);
       return buffer;
     })();
     bytes.catch(() => undefined); // who takes it is told
-    this.#pieces.push({ offset, end, bytes, left: length });
+    this.#pieces.push({ offset, end, bytes, left: length, takers: 0 });
     this.#held += length;
     this.#next = end;
   }

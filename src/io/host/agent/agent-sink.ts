@@ -42,16 +42,11 @@ export async function agentSink(
   };
 
   const send = async (bytes: Buffer, offset: number) => {
-    let lane: Agent | undefined;
     try {
-      lane = await lanes.agent();
-      const on = lane ?? agent;
-      on.outstanding += bytes.length;
-      try {
+      await lanes.using(bytes.length, undefined, async (on) => {
+        if (failed !== undefined) return;
         await on.ask({ op: op.write, file: await file.on(on), offset, payload: bytes });
-      } finally {
-        on.outstanding -= bytes.length;
-      }
+      });
     } catch (error) {
       failed ??= placed(error, where);
     } finally {

@@ -4,8 +4,9 @@ import { MiB } from '../../../model/units.ts';
 import { type ByteSource, checkRange } from '../../byte-source.ts';
 import { type Extent, ExtentList } from '../../extents.ts';
 import { throwIfAborted } from '../../in-order.ts';
+import { untilAborted } from '../abort-watch.ts';
 import { readAhead } from '../read-ahead.ts';
-import type { Agent } from './agent.ts';
+import type { Agent, Squeezed } from './agent.ts';
 import type { Lanes } from './lanes.ts';
 import { mostExtents, op } from './protocol.ts';
 import { fileKinds, openWith, RemoteFile } from './remote-file.ts';
@@ -19,7 +20,7 @@ const windowPerMs = 0.64 * MiB;
 const smallestWindow = 8 * MiB;
 const largestWindow = 64 * MiB;
 /** So much in order, and it is a copy: further connections are worth their making. */
-const copyBytes = 8 * MiB;
+const copyBytes = 2 * MiB;
 
 /** @throws AppError `not-found`, `auth`, `unsupported` for what is no disk, `unreachable`. */
 export async function agentSource(
@@ -96,30 +97,29 @@ class Reader {
 
   #piece(target: Uint8Array, offset: number, signal: AbortSignal | undefined): Promise<void> {
     if (target.length === 0) return Promise.resolve();
-    return this.#try(signal, async (agent, file) => {
-      const { compression, count } = this.#lanes;
-      const { deflate, end } = agent.deflates
-        ? compression.begin(target.length, count)
-        : { deflate: false, end: () => undefined };
+    const { compression } = this.#lanes;
+    return this.#try(target.length, signal, async (agent, file) => {
+      const { deflate, end } = compression.begin(target.length, this.#lanes.count);
+      let squeezed: Squeezed | undefined;
       try {
-        await agent.read(file, target, offset, { signal, deflate });
+        squeezed = await agent.read(file, target, offset, { signal, deflate: deflate && agent.deflates });
       } finally {
-        end();
+        end(squeezed);
       }
     });
   }
 
   /** Again with another helper, or over a new connection, when it is lost. */
   async #try<T>(
+    bytes: number,
     signal: AbortSignal | undefined,
     work: (agent: Agent, file: number) => Promise<T>,
   ): Promise<T> {
     for (let tries = 1; ; tries++) {
       try {
-        const agent = await this.#lanes.agent(signal);
-        if (agent === undefined)
-          throw new AppError('unreachable', 'the helper there can not be started again');
-        return await work(agent, await this.#file.on(agent));
+        return await this.#lanes.using(bytes, signal, async (agent) =>
+          work(agent, await untilAborted(this.#file.on(agent), signal)),
+        );
       } catch (error) {
         const again =
           error instanceof AppError && error.kind === 'unreachable' && tries < mostTries && !signal?.aborted;
@@ -132,7 +132,7 @@ class Reader {
     const out = new ExtentList(from);
     while (out.end < to) {
       const start = out.end;
-      const { value, payload } = await this.#try(signal, (agent, file) =>
+      const { value, payload } = await this.#try(1, signal, (agent, file) =>
         agent.ask({ op: op.extents, file, offset: start, argument: to }, { signal, most: mostExtents * 16 }),
       );
       for (let at = 0; at + 16 <= payload.length; at += 16) {

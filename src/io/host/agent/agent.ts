@@ -168,7 +168,11 @@ export class Agent {
             },
           ),
         ),
-      (error) => this.#answers.end(toAppError(error)),
+      (error) => {
+        const { kind, message } = toAppError(error);
+        const gone = kind === 'cancelled' || kind === 'unreachable' ? kind : 'unreachable';
+        this.#answers.end(new AppError(gone, message, { where, cause: error }));
+      },
     );
   }
 
@@ -207,34 +211,34 @@ export class Agent {
     return payloads;
   }
 
-  /** Fills `target`. After it was cancelled `target` is left alone. */
+  /** Fills `target`; tells what its compression brought. After it was cancelled `target` is left alone. */
   async read(
     file: number,
     target: Uint8Array,
     offset: number,
     { signal, deflate = false }: { signal?: AbortSignal | undefined; deflate?: boolean } = {},
-  ): Promise<void> {
+  ): Promise<Squeezed | undefined> {
     const { length } = target;
     const most = length + Math.ceil(length / grainBytes / 8);
-    this.outstanding += length;
     try {
-      const { flags, payload } = await this.#send(
+      const { flags, payload, value } = await this.#send(
         { op: op.read, flags: deflate ? mayDeflate : 0, file, offset, argument: length },
         { most, keep: false, into: target },
         signal,
       );
-      if (flags === 0) return; // it is there already
+      const squeezed =
+        value === 0 ? undefined : { bytes: payload.length || length, of: length, ms: value / 1000 };
+      if (flags === 0) return squeezed; // it is there already
       const bytes = await unpacked(payload, flags, length);
       if (signal?.aborted) throw new AppError('cancelled', 'cancelled', { cause: signal.reason });
       place(bytes, flags, target);
+      return squeezed;
     } catch (error) {
       if (error instanceof RangeError || (error as NodeJS.ErrnoException).code?.startsWith('Z_'))
         throw this.#answers.end(
           new AppError('io', 'the helper there sends what can not be unpacked', { where: this.#where }),
         );
       throw error;
-    } finally {
-      this.outstanding -= length;
     }
   }
 
@@ -265,6 +269,13 @@ export class Agent {
     this.#running.stdin.end();
     this.#running.kill();
   }
+}
+
+/** What compression brought, and the time it took there. */
+export interface Squeezed {
+  readonly bytes: number;
+  readonly of: number;
+  readonly ms: number;
 }
 
 export interface AskOptions {

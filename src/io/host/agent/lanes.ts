@@ -1,5 +1,6 @@
 /** Helpers at work for one host: one on each connection, the least busy is taken. */
-import { toAppError } from '../../../model/errors.ts';
+import { AppError, toAppError } from '../../../model/errors.ts';
+import { MiB } from '../../../model/units.ts';
 import type { SshConnection } from '../../ssh/connection.ts';
 import { untilAborted } from '../abort-watch.ts';
 import type { Host } from '../host.ts';
@@ -14,12 +15,14 @@ export type Become = (spawn: Spawn) => Spawn;
 /** From this delay on one connection's window (TCP's, some MiB) is what limits. */
 const farMs = 4;
 const veryFarMs = 20;
+const mostBefore = 12 * MiB;
 
 export class Lanes {
   readonly compression = new CompressionChoice();
   readonly #link: SshLink;
   readonly #become: Become | undefined;
   readonly #agents: Agent[] = [];
+  readonly #queue: (() => void)[] = [];
   #starting: Promise<Agent | undefined> | undefined;
   #widening: Promise<void> | undefined;
   #none = false;
@@ -35,17 +38,54 @@ export class Lanes {
     return this.#link.name;
   }
 
-  /** The least busy helper; undefined when there is nothing there to run it. @throws AppError `unreachable`, … */
+  /** A helper; undefined when there is nothing there to run it. @throws AppError `unreachable`, … */
   async agent(signal?: AbortSignal): Promise<Agent | undefined> {
-    if (this.#agents.length === 0) {
-      if (this.#none) return undefined;
-      this.#starting ??= this.#first().finally(() => {
-        this.#starting = undefined;
-      });
-      this.#starting.catch(() => undefined); // whoever waits is told
-      return untilAborted(this.#starting, signal);
-    }
+    if (this.#agents.length > 0) return this.#leastBusy();
+    if (this.#none) return undefined;
+    this.#starting ??= this.#first().finally(() => {
+      this.#starting = undefined;
+    });
+    this.#starting.catch(() => undefined); // whoever waits is told
+    return untilAborted(this.#starting, signal);
+  }
+
+  #leastBusy(): Agent {
     return this.#agents.reduce((best, agent) => (agent.outstanding < best.outstanding ? agent : best));
+  }
+
+  /**
+   * Hands `bytes` of work to the helper that is least busy. What a helper has before it is bounded: who joins later
+   * takes the rest. @throws AppError `unreachable` when there is none any more, and as `work`.
+   */
+  async using<T>(
+    bytes: number,
+    signal: AbortSignal | undefined,
+    work: (agent: Agent) => Promise<T>,
+  ): Promise<T> {
+    let agent = await this.agent(signal);
+    while (agent !== undefined && agent.outstanding > 0 && agent.outstanding + bytes > mostBefore) {
+      await untilAborted(new Promise<void>((resolve) => this.#queue.push(resolve)), signal).catch((error) => {
+        this.#wake(); // the turn of who gives up is another's
+        throw error;
+      });
+      agent = await this.agent(signal);
+    }
+    if (agent === undefined) throw new AppError('unreachable', 'the helper there can not be started again');
+    agent.outstanding += bytes;
+    try {
+      return await work(agent);
+    } finally {
+      agent.outstanding -= bytes;
+      this.#wake();
+    }
+  }
+
+  #wakeAll(): void {
+    for (const go of this.#queue.splice(0)) go();
+  }
+
+  #wake(): void {
+    this.#queue.shift()?.();
   }
 
   async #first(): Promise<Agent | undefined> {
@@ -65,9 +105,11 @@ export class Lanes {
       return agent;
     }
     this.#agents.push(agent);
+    this.#wakeAll();
     void agent.lost.then(() => {
       const at = this.#agents.indexOf(agent);
       if (at >= 0) this.#agents.splice(at, 1);
+      this.#wakeAll();
     });
     return agent;
   }
@@ -89,16 +131,17 @@ export class Lanes {
   }
 
   async #add(count: number): Promise<void> {
-    // One after the other: sshd refuses many who are not logged in yet (MaxStartups).
-    for (let i = 0; i < count && !this.#closed; i++) {
-      try {
-        await this.#start(await this.#link.another());
-      } catch (error) {
-        // The host does not want more of us; those that stand do the work.
-        toAppError(error);
-        return;
-      }
-    }
+    // Few enough for sshd, which refuses many who are not logged in yet (MaxStartups, 10).
+    await Promise.all(
+      Array.from({ length: count }, async () => {
+        try {
+          await this.#start(await this.#link.another());
+        } catch (error) {
+          // The host does not want more of us; those that stand do the work.
+          toAppError(error);
+        }
+      }),
+    );
   }
 
   /** Such as "python helper, 2 connections, zlib". */

@@ -4,6 +4,7 @@ use strict;
 use Fcntl ':mode', ':DEFAULT';
 use Errno;
 use Cwd ();
+use Time::HiRes ();
 my $zlib = eval { require Compress::Zlib; 1 };
 my ($G, %files) = (65536);
 my $Z = "\0" x $G;
@@ -85,11 +86,15 @@ sub reading {
         $map = '';
         $body = $b;
     }
+    my $us = 0;
     if ($deflate && $zlib) {
+        my $t = Time::HiRes::time();
         my $c = Compress::Zlib::compress($body, 1);
         if (length($c) * 10 < length($body) * 9) { $body = $c; $flags |= 1; }
+        $us = 1 + int((Time::HiRes::time() - $t) * 1e6);
+        $us = 1 if $us < 1;
     }
-    answer($i, $map . $body, 0, $flags);
+    answer($i, $map . $body, 0, $flags, $us);
 }
 sub extents {
     my ($i, $d, $o, $e) = @_;

@@ -39,7 +39,7 @@ export const factsLayout = struct('facts about a file', 44, 'be', {
 export const op = {
   /** argument: 0 to read, 1 to write what exists. → value: file; facts */
   open: 1,
-  /** file, offset, argument: length; flag 1: may be compressed. → the bytes, see `answerFlag` */
+  /** file, offset, argument: length; flag 1: may be compressed. → the bytes, see `answerFlag`; value: µs of compressing */
   read: 2,
   /** file, offset, argument: end. → value: how far; pairs of u64: start and end of data */
   extents: 3,

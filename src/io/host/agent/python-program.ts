@@ -1,6 +1,6 @@
 /** The helper in Python 3.3 and later; see `protocol.ts`. It ends when its input does. */
 export const pythonProgram = String.raw`
-import os, sys, struct, errno, stat
+import os, sys, struct, errno, stat, time
 try:
     import zlib
 except ImportError:
@@ -75,11 +75,14 @@ def read(i, d, o, n, deflate):
             if keep[k]:
                 m[k >> 3] |= 1 << (k & 7)
         head = [bytes(m)]
+    us = 0
     if deflate and zlib:
+        t = time.time()
         c = zlib.compress(b''.join(parts), 1)
         if len(c) * 10 < sum(map(len, parts)) * 9:
             parts, flags = [c], flags | 1
-    answer(i, head + parts, 0, flags)
+        us = max(1, int((time.time() - t) * 1e6))
+    answer(i, head + parts, 0, flags, us)
 
 def extents(i, d, o, e):
     out = []
