@@ -47,7 +47,10 @@ export interface PlanRequest {
 export function makePlan(request: PlanRequest): Plan {
   const { target } = request;
   const product = productById(target?.product ?? request.product);
-  const container = target === undefined ? (request.container ?? product.containers[0]!) : 'disks';
+  const anyProduct = target?.product === undefined;
+  const container = anyProduct
+    ? (request.container ?? (target === undefined ? product.containers[0]! : 'disks'))
+    : 'disks';
   const format = chooseFormat(request, product, container);
   const forced: Options = container === 'disks' ? {} : { subformat: 'streamOptimized' };
   const specs = codecById(format).encoder?.options;

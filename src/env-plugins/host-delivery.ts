@@ -96,7 +96,7 @@ export async function hostDelivery(host: Host, folder: string, request: Delivery
   const { files } = host;
   const parts: Part[] = [];
   const open = new Set<ByteSink>();
-  await files.makeFolder(folder, request.signal);
+  const made = await makeFolder(host, folder, request.signal);
   let committed = false;
 
   const putInPlace = async (part: Part) => {
@@ -149,8 +149,21 @@ export async function hostDelivery(host: Host, folder: string, request: Delivery
       for (const sink of open) await sink.abort();
       open.clear();
       for (const part of parts) await files.remove(part.temporary).catch(() => undefined);
+      // A folder in which somebody put something stays.
+      if (made.length > 0) await host.run(['rmdir', '--', ...made]).catch(() => undefined);
     },
   };
+}
+
+/** Resolves to the folders that were not there before, the deepest first. */
+async function makeFolder(host: Host, folder: string, signal: AbortSignal): Promise<string[]> {
+  const made: string[] = [];
+  for (let path = folder; posix.dirname(path) !== path; path = posix.dirname(path)) {
+    if ((await host.files.stat(path, signal)) !== undefined) break;
+    made.push(path);
+  }
+  await host.files.makeFolder(folder, signal);
+  return made;
 }
 
 const exists = (host: Host, path: string): AppError =>

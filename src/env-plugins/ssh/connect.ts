@@ -1,6 +1,8 @@
 /** A session with a host: the connection opened, the folders found. */
+import { sshHost } from '../../io/host/ssh-host.ts';
 import type { PluginContext, Session, Settings } from '../plugin.ts';
 import { connectHost } from '../ssh-host/connect.ts';
+import { destinationRole } from './destination.ts';
 import type { SshPluginOptions } from './index.ts';
 import { foldersOf, remotePath } from './settings.ts';
 import { sourceRole } from './source.ts';
@@ -15,10 +17,12 @@ export async function connect(
   const connection = await connectHost(settings, context);
   try {
     const home = await (await connection.sftp(signal)).realpath('.', signal);
+    const host = sshHost(connection);
     const folders = foldersOf(settings).map((folder) => remotePath(folder, home));
     return {
-      source: sourceRole(connection, { home, folders, imageExtensions: options.imageExtensions }),
-      close: () => connection.close(),
+      source: sourceRole(connection, host, { home, folders, imageExtensions: options.imageExtensions }),
+      destination: destinationRole(host, home),
+      close: () => host.close(),
     };
   } catch (error) {
     await connection.close();

@@ -1,4 +1,4 @@
-/** "Disk files over SSH": disk images below folders of a host that runs sshd, as source. */
+/** "Disk files over SSH": disk images below folders of a host that runs sshd, as source; a folder there as destination. */
 import type { EnvironmentPlugin } from '../plugin.ts';
 import { sshFields } from '../ssh-host/fields.ts';
 
@@ -11,8 +11,8 @@ export function sshPlugin(options: SshPluginOptions): EnvironmentPlugin {
   return {
     id: 'ssh',
     label: 'Disk files over SSH',
-    summary: 'disk images in folders of a host that is reached by SSH',
-    roles: ['source'],
+    summary: 'disk images in folders of a host that is reached by SSH; a folder there',
+    roles: ['source', 'destination'],
     fields: [
       ...sshFields,
       {
