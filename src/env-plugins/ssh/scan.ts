@@ -3,6 +3,7 @@ import { posix } from 'node:path';
 import { throwIfAborted } from '../../io/in-order.ts';
 import type { RemoteEntry, Sftp } from '../../io/ssh/sftp.ts';
 import { AppError } from '../../model/errors.ts';
+import { isImageName } from '../image-names.ts';
 
 const maximumDepth = 4;
 const maximumEntries = 200_000;
@@ -14,7 +15,7 @@ export interface FoundFile {
 }
 
 /**
- * Files with one of `extensions` (no dot, any case), folder by folder, in name order. A folder below that can't be
+ * Files with one of `extensions` (no dot, small letters), also packed or cut into parts, folder by folder, in name order. A folder below that can't be
  * read is passed over; so is one of several at the top.
  * @throws AppError when none of the folders at the top can be read.
  */
@@ -40,13 +41,14 @@ export async function* findRemoteFiles(
     });
     if (listing === undefined) continue;
     readable = true;
+    const beside = new Set(listing.map((entry) => entry.filename));
     for (const entry of listing) {
       throwIfAborted(signal);
       const full = posix.join(path, entry.filename);
       if (entry.attrs.isDirectory()) {
         if (depth < maximumDepth && !skipped.has(entry.filename))
           queue.push({ path: full, depth: depth + 1 });
-      } else if (extensions.has(extensionOf(entry.filename))) {
+      } else if (isImageName(entry.filename, extensions, beside)) {
         const size = await fileSize(sftp, full, entry, signal);
         if (size !== undefined) yield { path: full, size };
       }
@@ -89,5 +91,3 @@ async function fileSize(
 
 const mayBePassedOver = (error: unknown): boolean =>
   error instanceof AppError && ['not-found', 'auth', 'io'].includes(error.kind);
-
-export const extensionOf = (path: string): string => posix.extname(path).slice(1).toLowerCase();

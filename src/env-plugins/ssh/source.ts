@@ -1,9 +1,11 @@
 /** Folders of a host as source. A machine's id is the absolute path of its image there. */
 import { posix } from 'node:path';
+import type { Host } from '../../io/host/host.ts';
+import { sshHost } from '../../io/host/ssh-host.ts';
 import type { SshConnection } from '../../io/ssh/connection.ts';
-import { sftpSource } from '../../io/ssh/sftp-source.ts';
 import { AppError } from '../../model/errors.ts';
 import type { Machine } from '../../model/machine.ts';
+import { extensionOf } from '../image-names.ts';
 import {
   type ImagePlace,
   imageFileMachine,
@@ -12,7 +14,7 @@ import {
   siblingPath,
 } from '../image-paths.ts';
 import type { OpenDisk, SourceRole } from '../plugin.ts';
-import { extensionOf, findRemoteFiles } from './scan.ts';
+import { findRemoteFiles } from './scan.ts';
 import { remotePath } from './settings.ts';
 
 export interface RemoteFolders {
@@ -22,7 +24,12 @@ export interface RemoteFolders {
   readonly imageExtensions: readonly string[];
 }
 
-export function sourceRole(connection: SshConnection, where: RemoteFolders): SourceRole {
+/** `host` is the one behind `connection`. */
+export function sourceRole(
+  connection: SshConnection,
+  where: RemoteFolders,
+  host: Host = sshHost(connection),
+): SourceRole {
   const place: ImagePlace = { paths: posix, label: connection.target.host };
   const wanted = new Set(where.imageExtensions);
   return {
@@ -35,53 +42,54 @@ export function sourceRole(connection: SshConnection, where: RemoteFolders): Sou
     async inspect(id, signal) {
       const path = remotePath(id, where.home);
       refusePackage(path);
-      const stats = await (await connection.sftp(signal)).stat(path, signal);
-      if (stats.isDirectory()) {
+      const found = await host.files.stat(path, signal);
+      const there = `${connection.name}:${path}`;
+      if (found === undefined) throw new AppError('not-found', 'no such file or folder', { where: there });
+      if (found.kind === 'folder') {
         throw new AppError('unsupported', 'this is a folder, not an image', {
-          where: `${connection.name}:${path}`,
+          where: there,
           hint: 'name a file in it, or add the folder to those that are searched',
         });
       }
-      return imageFileMachine(path, stats.size, place);
+      return imageFileMachine(path, found.allocatedBytes ?? found.size, place);
     },
     open(machine, _diskId, signal) {
       const path = remotePath(machine.id, where.home);
       refusePackage(path);
-      return openRemoteImage(connection, path, place, posix.dirname(path), signal);
+      return openRemoteImage(host, path, place, posix.dirname(path), signal);
     },
   };
 }
 
 /** The image's bytes; names inside it are looked for beside it, at the far end. */
 async function openRemoteImage(
-  connection: SshConnection,
+  host: Host,
   path: string,
   place: ImagePlace,
   home: string,
   signal: AbortSignal | undefined,
 ): Promise<OpenDisk> {
   return {
-    source: await sftpSource(connection, path, signal),
+    source: await host.files.open(path, signal),
     ...(isInside(home, path, place) ? {} : { outside: true }),
-    sibling: async (name) => openRemoteImage(connection, siblingPath(name, path, place), place, home, signal),
-    neighbours: () => filesBeside(connection, path, place, signal),
+    sibling: async (name) => openRemoteImage(host, siblingPath(name, path, place), place, home, signal),
+    neighbours: () => filesBeside(host, path, place, signal),
   };
 }
 
 /** In name order; a folder that can't be read has none. */
 async function filesBeside(
-  connection: SshConnection,
+  host: Host,
   path: string,
   place: ImagePlace,
   signal: AbortSignal | undefined,
 ): Promise<string[]> {
-  const sftp = await connection.sftp(signal);
   const names: string[] = [];
   for (const folder of relativesFolders(path, place)) {
     const found: string[] = [];
     try {
-      for await (const { filename, attrs } of sftp.entries(folder.path, signal)) {
-        if (!attrs.isDirectory() && found.length < 10_000) found.push(filename);
+      for (const { path: file, kind } of await host.files.list(folder.path, signal)) {
+        if (kind !== 'folder' && found.length < 10_000) found.push(posix.basename(file));
       }
     } catch (error) {
       if (!(error instanceof AppError) || error.kind === 'cancelled') throw error;
@@ -109,7 +117,7 @@ function named(machine: Machine): Machine {
       {
         rule: 'file.name-not-utf8',
         severity: 'blocker',
-        message: 'the name of this file is not UTF-8, so it can not be opened over SFTP',
+        message: 'the name of this file is not UTF-8, so it can not be opened over SSH',
         evidence: machine.id,
         remedy: 'rename it there, or make a link to it with a plain name',
       },
