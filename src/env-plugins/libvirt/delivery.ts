@@ -44,9 +44,13 @@ export async function beginDelivery(
       throw new AppError('conflict', found.message, found.remedy === undefined ? {} : { hint: found.remedy });
     }
     const wanted = { name, size, runId, signal };
-    return ground.folder === undefined
-      ? uploadedVolume(libvirt, ground.pool, wanted)
-      : directVolume(libvirt, ground.folder, wanted);
+    const { folder, pool } = ground;
+    if (folder === undefined) return uploadedVolume(libvirt, pool, wanted);
+    return directVolume(libvirt, folder, wanted).catch((error) => {
+      // Commands may do what files may not: a host without SFTP, a login by sudo.
+      if (!['auth', 'unsupported'].includes(toAppError(error).kind)) throw error;
+      return uploadedVolume(libvirt, pool, wanted);
+    });
   };
   const all = () => (variables === undefined ? volumes : [...volumes, variables]);
 

@@ -125,7 +125,7 @@ export async function uploadedVolume(
         (error: unknown) => error,
       );
       if (failed === undefined || (failed instanceof AppError && failed.kind === 'not-found')) return;
-      if (left === 0) throw failed;
+      if (left === 0 || (failed instanceof AppError && failed.kind === 'unreachable')) throw failed;
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   };

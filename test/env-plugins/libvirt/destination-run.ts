@@ -23,7 +23,7 @@ export const machineOf = (name: string, rest: Partial<Machine> = {}): Machine =>
 });
 
 export const requestOf = (
-  pool: TestPool,
+  pool: Pick<TestPool, 'settings'>,
   machine: Machine,
   rest: Partial<DeliveryRequest> = {},
 ): DeliveryRequest => ({

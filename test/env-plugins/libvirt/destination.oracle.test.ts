@@ -1,12 +1,15 @@
 import { execFile } from 'node:child_process';
-import { readdir, writeFile } from 'node:fs/promises';
+import { chmod, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
+import { libvirtOn } from '../../../src/env-plugins/libvirt/connect.ts';
+import { destinationRole } from '../../../src/env-plugins/libvirt/destination.ts';
+import { localHost } from '../../../src/io/host/local-host.ts';
 import { rawContent } from '../../conformance/images.ts';
 import { compareImages } from '../../oracles/qemu-img.ts';
 import { describeWith } from '../../oracles/requires.ts';
-import { libvirtdTools, useLibvirtd } from '../../servers/libvirtd.ts';
+import { libvirtdTools, startLibvirtd, useLibvirtd } from '../../servers/libvirtd.ts';
 import { tempFolder } from '../../temp.ts';
 import { plainUserHost, type TestPool, testPool, unescaped } from './destination-pool.ts';
 import { convertInto, machineOf, requestOf, signal } from './destination-run.ts';
@@ -268,6 +271,18 @@ describeWith([...libvirtdTools, 'virt-xml-validate', 'setpriv'], 'a machine deli
     ]);
   });
 
+  it('gets firmware with Secure Boot and its keys where it had them', async () => {
+    const pool = await testPool(libvirtd());
+    const machine = { firmware: { kind: 'uefi', secureBoot: true }, chipset: 'q35' } as const;
+    await convertInto(pool, await rawDisk(), 'm', { machine });
+    const xml = await xmlOf(await onlyUuid());
+    expect(xml).toContain("<feature enabled='yes' name='secure-boot'/>");
+    expect(xml).toContain("<smm state='on'/>");
+    // libvirt itself found a build of the firmware for it.
+    await libvirtd().virsh('start', 'm');
+    expect(await libvirtd().virsh('dumpxml', 'm')).toMatch(/secure='yes'[^>]*>[^<]*(ms|secboot)[^<]*\.fd</);
+  });
+
   it('offers what there is', async () => {
     const pool = await testPool(libvirtd());
     const fields = await pool.session.destination!.fields!(signal);
@@ -291,4 +306,32 @@ describeWith([...libvirtdTools, 'virt-xml-validate', 'setpriv'], 'a machine deli
     expect(await libvirtd().virsh('dumpxml', 'm')).toContain("type='raw'");
     expect(await readdir(pool.folder)).toEqual(['m.raw']);
   });
+});
+
+describeWith([...libvirtdTools, 'setpriv'], 'a libvirt that goes away in the middle', () => {
+  for (const [how, host] of [
+    ['directly', localHost],
+    ['through libvirt', plainUserHost],
+  ] as const) {
+    it(`is an error, and a rollback takes back what it can: written ${how}`, async () => {
+      const libvirtd = await startLibvirtd();
+      onTestFinished(() => libvirtd.stop());
+      const folder = await tempFolder();
+      await chmod(folder, 0o755);
+      await libvirtd.virsh('pool-define-as', '--name=p', '--type=dir', `--target=${folder}`);
+      await libvirtd.virsh('pool-start', 'p');
+      const destination = destinationRole(libvirtOn(host(), libvirtd.uri));
+      const request = requestOf({ settings: { pool: 'p', acceleration: 'none' } }, machineOf('m'));
+      const delivery = await destination.begin(request);
+      const sink = await delivery.sink({ name: 'm.raw', size: 4 });
+      await sink.write(Buffer.from('data'), 0);
+      await sink.finish(4);
+      await libvirtd.stop();
+      await expect(delivery.commit()).rejects.toMatchObject({ kind: 'unreachable' });
+      await delivery.rollback();
+      // Without libvirt only what this user can reach is removed.
+      expect(await readdir(folder)).toEqual(how === 'directly' ? [] : ['m.raw']);
+      await expect(destination.check(request, ['m.raw'], 4)).rejects.toMatchObject({ kind: 'unreachable' });
+    });
+  }
 });
