@@ -35,7 +35,11 @@ export interface Libvirtd {
   stop(): Promise<void>;
 }
 
-/** libvirt keeps its state in fixed places for root: they are covered, in this namespace alone. */
+/**
+ * libvirt keeps its state in fixed places for root: they are covered, in this namespace alone. The shell is the
+ * namespace's first process: with it all others end. It waits for the end of its input, so that a test that is
+ * killed leaves nothing.
+ */
 const script = `
 set -e
 d=$1
@@ -46,8 +50,8 @@ for t in /var/lib/libvirt /run/libvirt /var/log/libvirt /etc/libvirt; do
 done
 mkdir -p /var/lib/libvirt/qemu /etc/libvirt/qemu
 cp "$d/qemu.conf" /etc/libvirt/qemu.conf
-libvirtd -f "$d/libvirtd.conf" -p "$d/pid" &
-wait
+libvirtd -f "$d/libvirtd.conf" -p "$d/pid" </dev/null &
+cat >/dev/null
 `;
 
 /** For a whole `describe`: started before its first test, ended after the last. */
@@ -99,7 +103,8 @@ export async function startLibvirtd(options: LibvirtdOptions = {}): Promise<Libv
     ]),
   );
   const args = ['--mount', '--pid', '--fork', '--kill-child', '--mount-proc', 'sh', '-c', script, 'sh', own];
-  const server = spawn('unshare', args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const server = spawn('unshare', args, { stdio: ['pipe', 'ignore', 'pipe'] });
+  server.stdin.on('error', () => undefined); // it is killed
   let said = '';
   server.stderr.on('data', (chunk) => {
     said += chunk;

@@ -1,5 +1,5 @@
 /** A real libvirt behind a real sshd: as root, and as a user who may use libvirt but not read its files. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it, onTestFinished, vi } from 'vitest';
@@ -8,19 +8,23 @@ import type { Session } from '../../../src/env-plugins/plugin.ts';
 import { qemuImg, qemuIo } from '../../oracles/qemu-img.ts';
 import { describeWith } from '../../oracles/requires.ts';
 import { libvirtdTools, useLibvirtd } from '../../servers/libvirtd.ts';
-import { addUser, sshdTools, startSshd } from '../../servers/sshd.ts';
+import { addUser, kill, sshdTools, startSshd } from '../../servers/sshd.ts';
 import { tempFolder } from '../../temp.ts';
 import { smallDomain } from './fixtures/domain.ts';
 import { bytesOf, listed, sessionWith, signal } from './fixtures/session.ts';
 
 const MiB = 2 ** 20;
-const tools = [...libvirtdTools, ...sshdTools, 'useradd', 'chpasswd', 'losetup', 'dd'];
+const tools = [...libvirtdTools, ...sshdTools, 'useradd', 'chpasswd', 'losetup', 'dd', 'runuser', 'ps'];
 
 describeWith(tools, 'machines of a libvirt behind SSH', () => {
   const libvirtd = useLibvirtd();
 
-  async function connect(user: string | undefined, reports: string[] = []): Promise<Session> {
-    const server = await startSshd();
+  async function connect(
+    user: string | undefined,
+    reports: string[] = [],
+    { config = [], ...more }: { config?: string[]; uri?: string } = {},
+  ): Promise<Session> {
+    const server = await startSshd({ config });
     const home = await tempFolder();
     await mkdir(join(home, '.ssh'));
     await writeFile(join(home, '.ssh', 'known_hosts'), `[127.0.0.1]:${server.port} ${server.hostKey()}\n`);
@@ -32,6 +36,7 @@ describeWith(tools, 'machines of a libvirt behind SSH', () => {
       port: String(server.port),
       user: user ?? server.user,
       keyFile: server.key,
+      ...more,
     };
     return sessionWith(libvirtd(), settings, reports);
   }
@@ -109,7 +114,7 @@ describeWith(tools, 'machines of a libvirt behind SSH', () => {
     const machine = await session.source!.inspect('block', signal);
     const opened = await session.source!.open(machine, 'vda', signal);
     expect(opened.source.size).toBe(3 * MiB);
-    expect(await bytesOf(opened, 1000, 2 * MiB)).toEqual(Buffer.alloc(2 * MiB, 6));
+    expect((await bytesOf(opened, 1000, 2 * MiB)).equals(Buffer.alloc(2 * MiB, 6))).toBe(true);
     expect(await bytesOf(opened, 3 * MiB - 1, 1)).toEqual(Buffer.alloc(1, 6));
   });
 
@@ -167,4 +172,50 @@ describeWith(tools, 'machines of a libvirt behind SSH', () => {
       hint: expect.stringContaining('storage pool'),
     });
   });
+
+  it("as any user: the machines of that user's own libvirt", async () => {
+    const home = await tempFolder();
+    const { name: user } = addUser(home);
+    execFileSync('chown', [user, home]);
+    onTestFinished(() => {
+      // libvirt starts its daemons and machines for the user; all of them are this test's.
+      for (const pid of processesOf(user)) kill(pid, 'SIGKILL');
+    });
+    const path = join(home, 'own.qcow2');
+    const asUser = (...args: string[]) =>
+      execFileSync('runuser', ['-u', user, '--', 'env', '-u', 'XDG_RUNTIME_DIR', `HOME=${home}`, ...args], {
+        cwd: home,
+      });
+    asUser('qemu-img', 'create', '-q', '-f', 'qcow2', path, '8M');
+    asUser('qemu-io', '-f', 'qcow2', '-c', 'write -P 3 1M 1M', path);
+    await writeFile(join(home, 'own.xml'), smallDomain('own', [{ dev: 'vda', path, format: 'qcow2' }]));
+    asUser('virsh', '-c', 'qemu:///session', 'define', join(home, 'own.xml'));
+    asUser('virsh', '-c', 'qemu:///session', 'start', 'own');
+    const settings = { uri: 'qemu:///session', config: [`SetEnv HOME=${home}`] };
+    const session = await connect(user, [], settings);
+    const [machine] = await listed(session);
+    expect(machine).toMatchObject({ name: 'own', state: 'running', disks: [{ files: [path] }] });
+    const before = (await readdir(home)).sort();
+    const held = await session.source!.hold!(machine!, { runId: 'own-run', signal, report: () => undefined });
+    const image = await openImage(await session.source!.open(held.machine, 'vda', signal), {
+      signal,
+      follow: false,
+    });
+    const four = Buffer.alloc(4);
+    await image.read(four, MiB, signal);
+    expect(four).toEqual(Buffer.alloc(4, 3));
+    await image.close();
+    expect(await held.release()).toEqual([]);
+    expect((await readdir(home)).sort()).toEqual(before);
+  });
 });
+
+function processesOf(user: string): number[] {
+  const { stdout } = spawnSync('ps', ['-u', user, '-o', 'pid=']);
+  return stdout
+    .toString()
+    .trim()
+    .split(/\s+/)
+    .filter((pid) => pid !== '')
+    .map(Number);
+}

@@ -199,7 +199,7 @@ describeWith(libvirtdTools, 'machines of libvirt', () => {
         ...golden,
         disks: golden.disks.map(({ name: _, ...disk }) => disk),
         nics: golden.nics,
-        findings: expect.arrayContaining(golden.findings),
+        findings: expect.arrayContaining([...golden.findings]),
         devices: golden.devices,
       });
     }
