@@ -3,8 +3,8 @@ import { AppError } from '../../model/errors.ts';
 import { formatBytes } from '../../model/units.ts';
 import type { Backing } from '../codec.ts';
 import {
+  backingFormats,
   compressionTypeAt,
-  driverFor,
   extensionType,
   headerV3,
   incompatible,
@@ -34,7 +34,7 @@ const featureNames: readonly (readonly [type: number, bit: number, name: string]
 
 export type BackingName = Pick<Backing, 'name' | 'format'>;
 
-/** @throws AppError `usage` where the backing file's name is too long. */
+/** @throws AppError `usage` where the backing file's name is too long, `unsupported` for its format. */
 export function encodeHeader(
   size: number,
   settings: EncodeSettings,
@@ -45,7 +45,7 @@ export function encodeHeader(
   const headerLength = zstd ? compressionTypeAt + 8 : headerV3.bytes;
   const additional = Buffer.alloc(headerLength - headerV3.bytes);
   if (zstd) additional[0] = 1;
-  const format = backing === undefined ? Buffer.alloc(0) : encodeBackingFormat(driverFor(backing.format));
+  const format = backing === undefined ? Buffer.alloc(0) : encodeBackingFormat(backing.format);
   const name = Buffer.from(backing === undefined ? '' : plainFileName(backing.name));
   const end = Buffer.alloc(8);
   const needed = headerLength + format.length + end.length + name.length;
@@ -85,6 +85,11 @@ export function encodeHeader(
 const plainFileName = (name: string): string => (/^[^/]*:/.test(name) ? `./${name}` : name);
 
 function encodeBackingFormat(driver: string): Buffer {
+  if (!backingFormats.includes(driver)) {
+    throw new AppError('unsupported', `a qcow2 is not written over ${driver}`, {
+      hint: `convert the backing image first; it may be ${backingFormats.join(', ')}`,
+    });
+  }
   const out = Buffer.alloc(8 + Math.ceil(driver.length / 8) * 8);
   out.writeUInt32BE(extensionType.backingFormat, 0);
   out.writeUInt32BE(driver.length, 4);

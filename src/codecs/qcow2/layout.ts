@@ -64,12 +64,25 @@ export const extensionType = {
 export const subclusters = 32;
 export const minimumExtendedClusterBytes = 16 * KiB;
 
-/** Formats whose driver qemu calls otherwise than we do. */
-const driverNames: readonly (readonly [id: string, driver: string])[] = [['vhd', 'vpc']];
-export const driverFor = (id: string): string => driverNames.find(([ours]) => ours === id)?.[1] ?? id;
-/** Also of a block device: its content is raw. */
+/** Ours for a driver of qemu, which names some otherwise; a block device's content is raw. */
 export const formatOfDriver = (driver: string): string =>
-  driver === 'host_device' ? 'raw' : (driverNames.find(([, theirs]) => theirs === driver)?.[0] ?? driver);
+  driver === 'host_device' ? 'raw' : driver === 'vpc' ? 'vhd' : driver;
+
+/**
+ * What may lie below an image that we write: everybody reads the same bytes from it, under this name. Of a VHD
+ * qemu takes fewer bytes than others, depending on who made it; of COW it knows nothing any more.
+ */
+export const backingFormats: readonly string[] = [
+  'raw',
+  'qcow2',
+  'qcow',
+  'qed',
+  'vmdk',
+  'vdi',
+  'vhdx',
+  'parallels',
+  'dmg',
+];
 
 /** Limits of qemu that keep every table in bounds: `block/qcow2.h`. */
 export const minimumClusterBits = 9;

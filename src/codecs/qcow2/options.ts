@@ -49,8 +49,8 @@ export const encodeOptions: readonly OptionSpec[] = [
   },
   {
     key: 'extendedL2',
-    label: 'Extended L2 entries',
-    help: 'clusters of 16K or more are stored in 32 parts of their own; needs qemu 5.2 or later',
+    label: 'Subclusters',
+    help: '32 parts of a cluster (16K or more) are stored apart: extended L2 entries; needs qemu 5.2 or later',
     kind: 'boolean',
     default: false,
   },
