@@ -1,17 +1,15 @@
 /** The machines of a libvirt as source. A machine's id is its UUID; a name is taken for it, too. */
 
-import { readBytes } from '../../io/byte-source.ts';
 import { throwIfAborted } from '../../io/in-order.ts';
 import { AppError, toAppError } from '../../model/errors.ts';
 import type { Finding } from '../../model/finding.ts';
 import type { Machine } from '../../model/machine.ts';
-import { MiB } from '../../model/units.ts';
 import type { SourceRole } from '../plugin.ts';
 import type { Libvirt } from './connect.ts';
-import { ddSource } from './dd-source.ts';
 import { type Domain, isUuid, readDomain } from './domain-xml.ts';
 import type { DomainDisk } from './domain-xml-disks.ts';
 import { type HeldDisks, holdDomain } from './hold.ts';
+import { readNvram } from './nvram.ts';
 import { leftOverlays, type Overlay, runOf } from './overlays.ts';
 import { withStats } from './stats.ts';
 import { isReadable, openDomainDisk, pathOf } from './storage.ts';
@@ -30,7 +28,8 @@ export function sourceRole(libvirt: Libvirt, { report }: SourceOptions): SourceR
       // The first ones are few, so that they are soon seen.
       for (let at = 0, size = 20; at < ids.length; at += size, size = 200) {
         throwIfAborted(signal);
-        for (const seen of await lookAt(libvirt, ids.slice(at, at + size), signal)) {
+        const broken = (id: string, error: AppError) => found(brokenMachine(id, error));
+        for (const seen of await lookAt(libvirt, ids.slice(at, at + size), signal, broken)) {
           found(machineOf(seen, saved));
         }
       }
@@ -90,11 +89,15 @@ async function uuids(
   return text.split(/\s+/).filter(isUuid);
 }
 
-/** All that is told of these machines, in one process. One that is gone meanwhile is left out. */
+/**
+ * All that is told of these machines, in one process. One that is gone meanwhile is left out; one that can't be
+ * understood goes to `broken`.
+ */
 async function lookAt(
   libvirt: Libvirt,
   ids: readonly string[],
   signal: AbortSignal | undefined,
+  broken: (id: string, error: AppError) => void,
 ): Promise<Seen[]> {
   const commands = (id: string) => [
     `dumpxml ${id}`,
@@ -112,15 +115,22 @@ async function lookAt(
       string,
     ];
     if (xml.trim() === '') return [];
-    const domain = readDomain(Buffer.from(xml.trim()), `domain ${id}`);
-    return [{ domain, stats, snapshots, current }];
+    try {
+      const domain = readDomain(Buffer.from(xml.trim()), `domain ${id}`);
+      return [{ domain, stats, snapshots, current }];
+    } catch (error) {
+      broken(id, toAppError(error));
+      return [];
+    }
   });
 }
 
 /** @throws AppError `not-found`. */
 async function domainById(libvirt: Libvirt, id: string, signal: AbortSignal | undefined): Promise<Seen> {
   const uuid = isUuid(id) ? id.toLowerCase() : await uuidOf(libvirt, id, signal);
-  const [seen] = await lookAt(libvirt, [uuid], signal);
+  const [seen] = await lookAt(libvirt, [uuid], signal, (_, error) => {
+    throw error;
+  });
   if (seen !== undefined) return seen;
   throw new AppError('not-found', `there is no machine "${id}"`, {
     where: `${libvirt.host.name}, ${libvirt.uri}`,
@@ -144,6 +154,23 @@ async function uuidOf(libvirt: Libvirt, name: string, signal: AbortSignal | unde
     where: `${libvirt.host.name}, ${libvirt.uri}`,
   });
 }
+
+const brokenMachine = (id: string, { message, where }: AppError): Machine => ({
+  id,
+  name: id,
+  state: 'unknown',
+  packaging: 'libvirt domain',
+  disks: [],
+  nics: [],
+  findings: [
+    {
+      rule: 'libvirt.unreadable',
+      severity: 'blocker',
+      message: `what libvirt tells of it is not understood: ${message}`,
+      ...(where === undefined ? {} : { evidence: where }),
+    },
+  ],
+});
 
 function machineOf({ domain, stats, snapshots, current }: Seen, saved: ReadonlySet<string>): Machine {
   const told = withStats(domain, { stats, snapshots, current });
@@ -195,42 +222,4 @@ async function wayFindings(libvirt: Libvirt, { disks }: Domain, signal: AbortSig
     }
   }
   return findings;
-}
-
-/** More is no NVRAM: QEMU's are 540 KiB to 64 MiB. */
-const largestNvram = 64 * MiB;
-
-/** @throws AppError `auth`: it belongs to root on most hosts. */
-async function readNvram(
-  { host }: Libvirt,
-  { path, format }: NonNullable<Domain['nvram']>,
-  signal: AbortSignal,
-): Promise<Uint8Array | undefined> {
-  if (format !== 'raw')
-    throw new AppError('unsupported', `the firmware's variables are kept as ${format}, not raw`, {
-      where: path,
-    });
-  const found = await host.files.open(path, signal).catch(async (error) => {
-    const { kind, message } = toAppError(error);
-    // Made at the first start.
-    if (kind === 'not-found') return undefined;
-    if (kind !== 'auth') throw error;
-    const source = await ddSource(host, path, signal);
-    if (source !== undefined) return source;
-    throw new AppError('auth', message, {
-      where: `${host.name}:${path}`,
-      hint: 'connect as root or with sudo, or let this user read it',
-      cause: error,
-    });
-  });
-  if (found === undefined) return undefined;
-  try {
-    if (found.size > largestNvram)
-      throw new AppError('unsupported', `${found.size} bytes are too many for firmware variables`, {
-        where: path,
-      });
-    return await readBytes(found, 0, found.size, signal);
-  } finally {
-    await found.close();
-  }
 }
