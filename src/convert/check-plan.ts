@@ -5,6 +5,7 @@ import type { DeliveryRequest, DestinationRole } from '../env-plugins/plugin.ts'
 import { allocatedBytes } from '../io/disk.ts';
 import type { Finding } from '../model/finding.ts';
 import type { PowerState } from '../model/machine.ts';
+import { networkThere } from '../model/network-names.ts';
 import type { Plan } from '../model/plan.ts';
 import { formatBytes } from '../model/units.ts';
 import { backingFindings, type OpenBacking } from './backing.ts';
@@ -28,6 +29,8 @@ export interface SourceCondition {
   readonly state: PowerState;
   /** `can`: it will be held when its turn comes. `held`: it is, and its own findings say how. */
   readonly hold: 'can' | 'held' | 'no';
+  /** What it is called there, where that was asked. */
+  readonly name?: string;
 }
 
 /** All findings of the plan with its images open; `request` is what the destination will be asked for. */
@@ -42,6 +45,7 @@ export async function checkPlan(
     ...stateFindings(condition),
     ...machineFindings(plan),
     ...plan.machine.findings,
+    ...sourceFindings(plan, condition),
     ...formatFindings(plan, destination),
     ...networkFindings(plan, request),
   ];
@@ -160,6 +164,27 @@ function stateFindings({ state, hold }: SourceCondition): Finding[] {
   ];
 }
 
+/** What makes two connections of one environment lead to the same place. */
+const placeKeys = ['host', 'port', 'uri', 'url', 'server'];
+
+/** Replacing what is being read is no way to carry it: a source is never written to. */
+function sourceFindings({ source, destination, machine, force }: Plan, { name }: SourceCondition): Finding[] {
+  if (!force || destination.environment === 'local' || source.environment !== destination.environment) {
+    return [];
+  }
+  const own = source.profile !== undefined && source.profile === destination.profile;
+  const same = (key: string) => (source.settings[key] ?? '') === (destination.settings[key] ?? '');
+  if (!(own || placeKeys.every(same)) || machine.name !== name) return [];
+  return [
+    {
+      rule: 'machine.is-source',
+      severity: 'blocker',
+      message: `the machine "${name}" is the one that is to be converted: it can't be replaced by itself`,
+      remedy: 'give the new one another name',
+    },
+  ];
+}
+
 function formatFindings({ destination: { format } }: Plan, { formats }: DestinationRole): Finding[] {
   if (formats === undefined || formats.includes(format)) return [];
   return [
@@ -176,7 +201,8 @@ function formatFindings({ destination: { format } }: Plan, { formats }: Destinat
 function networkFindings(plan: Plan, { machine, networks = [] }: CheckedRequest): Finding[] {
   return plan.machine.nics.flatMap((nic, i) => {
     const used = machine.nics[i]?.network;
-    if (nic.network === undefined || nic.network === used) return [];
+    if (nic.network === undefined || used === undefined) return [];
+    if (networkThere([used], nic.network) !== undefined) return [];
     const there = networks.slice(0, 10).join(', ') + (networks.length > 10 ? ' …' : '');
     return [
       {

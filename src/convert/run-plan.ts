@@ -9,6 +9,7 @@ import type { Seal } from '../io/wrappers/age.ts';
 import { AppError, describeFailure, toFailure } from '../model/errors.ts';
 import { type Finding, findingText, worst } from '../model/finding.ts';
 import type { Machine, MachineDisk, PowerState } from '../model/machine.ts';
+import { networkThere } from '../model/network-names.ts';
 import { resolveOptions } from '../model/options.ts';
 import type { Plan } from '../model/plan.ts';
 import { formatBytes } from '../model/units.ts';
@@ -182,7 +183,7 @@ async function holdIfUp(
     },
   });
   throwIfAborted(signal);
-  const held = { state: condition.state, hold: 'held' } as const;
+  const held = { ...condition, hold: 'held' } as const;
   return { machine: openedAs(plan, hold.machine), condition: held, findings: hold.findings };
 }
 
@@ -257,7 +258,7 @@ function withNetworks(
   const usual = networks?.find((name) => name === wanted) ?? networks?.[0];
   if (usual === undefined) return machine;
   const nics = machine.nics.map((nic) =>
-    nic.network === undefined || networks?.includes(nic.network) ? nic : { ...nic, network: usual },
+    nic.network === undefined ? nic : { ...nic, network: networkThere(networks ?? [], nic.network) ?? usual },
   );
   return { ...machine, nics };
 }

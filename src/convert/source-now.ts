@@ -23,7 +23,8 @@ export async function lookAgain(role: SourceRole, plan: Plan, signal: AbortSigna
     return { machine: { ...machine, id: source.machine }, condition: { state: 'unknown', hold: 'no' } };
   }
   const now = await role.inspect(source.machine, signal);
-  return { machine: now, condition: { state: now.state, hold: role.hold === undefined ? 'no' : 'can' } };
+  const hold = role.hold === undefined ? 'no' : 'can';
+  return { machine: now, condition: { state: now.state, hold, name: now.name } };
 }
 
 /** Whether its disks change, or might, as long as nothing is done about it. */

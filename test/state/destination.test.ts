@@ -91,6 +91,32 @@ describe('an environment as destination', () => {
     expect(log().filter((line) => line.includes('no network'))).toHaveLength(1);
   });
 
+  it('knows a network also with its kind before it', async () => {
+    const [from, to] = [memory([memoryMachine({ nics: [{ network: 'br0' }] })]), memory()];
+    to.networks = ['lan', 'bridge:br0'];
+    const { choose, deliver, run, rules } = await between(from, to);
+    await choose();
+    await deliver();
+    expect(rules()).toEqual([]);
+    await run();
+    expect(to.requests.at(-1)?.machine.nics).toEqual([{ network: 'bridge:br0' }]);
+  });
+
+  it('does not replace the very machine that is read', async () => {
+    const store = memory([memoryMachine()]);
+    const { dispatcher, choose, rules } = await between(store, memory());
+    await choose();
+    const itself = { type: 'connect-destination', environment: 'a', settings: { host: 'here' } } as const;
+    await dispatcher.perform(itself);
+    await dispatcher.perform({ type: 'draft', change: { force: true } });
+    expect(rules()).toEqual(['blocker machine.is-source']);
+    await dispatcher.perform({ type: 'edit-machine', id: 'id-web', change: { name: 'web-2' } });
+    expect(rules()).toEqual([]);
+    await dispatcher.perform({ type: 'edit-machine', id: 'id-web', change: { name: undefined } });
+    await dispatcher.perform({ ...itself, settings: { host: 'there' } });
+    expect(rules()).toEqual([]);
+  });
+
   it('that can not be reached leaves no plan, says why, and is tried again', async () => {
     const [from, to] = [memory([memoryMachine()]), memory()];
     const { state, choose, deliver } = await between(from, to);

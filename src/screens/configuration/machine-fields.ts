@@ -1,6 +1,8 @@
 /** What is to become of one machine: its name, hardware, adapters, disks. Pure. */
+
 import { AppError } from '../../model/errors.ts';
 import type { Firmware, Machine, Nic } from '../../model/machine.ts';
+import { networkThere } from '../../model/network-names.ts';
 import { formatBytes, MiB, parseBytes } from '../../model/units.ts';
 import type { Command } from '../../state/commands.ts';
 import { firmwareOf, type MachineEdit, type State } from '../../state/state.ts';
@@ -307,13 +309,16 @@ function networkField(
       apply: (text) => join(text.trim()),
     };
   }
-  const there = network !== undefined && networks.includes(network);
+  const there = network === undefined ? undefined : networkThere(networks, network);
   return {
     ...base,
     kind: 'choice',
     help: 'the network at the destination that the adapter is joined to',
-    value: there ? network : usual,
-    shown: there || network === undefined ? (network ?? usual) : `${usual} ("${network}" is not there)`,
+    value: there ?? usual,
+    shown:
+      network === undefined || there !== undefined
+        ? (there ?? usual)
+        : `${usual} ("${network}" is not there)`,
     choices: networks.map((name) => ({ value: name, label: name })),
     ...(networks.length < 2 ? { reason: 'it is the only one there' } : {}),
     apply: join,
