@@ -26,8 +26,11 @@ export interface DomainNic {
 
 export type DomainFirmware =
   | { readonly kind: 'bios' }
-  /** libvirt looks for a build of the firmware with these features, and makes new variables. */
-  | { readonly kind: 'uefi'; readonly secureBoot: boolean }
+  /**
+   * libvirt looks for a build of the firmware with these features, and makes new variables. `plain`: one that can't
+   * do Secure Boot at all.
+   */
+  | { readonly kind: 'uefi'; readonly secureBoot: boolean; readonly plain?: boolean | undefined }
   /** This build, with variables that are there already. */
   | {
       readonly kind: 'uefi';

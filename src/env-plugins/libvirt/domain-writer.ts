@@ -61,14 +61,20 @@ function firmwareLines({ firmware, architecture, machine }: DomainSpec): string[
       '  </os>',
     ];
   }
-  return ['  <os firmware="efi">', type, ...firmwareFeatures(firmware.secureBoot), '  </os>'];
+  return [
+    '  <os firmware="efi">',
+    type,
+    ...firmwareFeatures(firmware.secureBoot, firmware.plain === true),
+    '  </os>',
+  ];
 }
 
 /** Keys that are enrolled are what makes Secure Boot refuse a loader; a build that could is harmless without. */
-function firmwareFeatures(secureBoot: boolean): string[] {
+function firmwareFeatures(secureBoot: boolean, plain: boolean): string[] {
+  const told = secureBoot || plain;
   return [
     '    <firmware>',
-    ...(secureBoot ? ['      <feature enabled="yes" name="secure-boot"/>'] : []),
+    ...(told ? [`      <feature enabled="${yesNo(secureBoot)}" name="secure-boot"/>`] : []),
     `      <feature enabled="${yesNo(secureBoot)}" name="enrolled-keys"/>`,
     '    </firmware>',
   ];

@@ -32,28 +32,48 @@ export interface FirmwareQuery {
   readonly nvramBytes: number;
 }
 
-/** The first build that takes variables of this size, or undefined. @throws AppError `cancelled`, `unreachable`. */
+/**
+ * A build that takes variables of this size, or undefined; for a machine without Secure Boot rather one that can't do
+ * it: the others need system management mode. @throws AppError `cancelled`, `unreachable`.
+ */
 export async function findFirmware(
   host: Host,
   query: FirmwareQuery,
   signal?: AbortSignal,
 ): Promise<FirmwareBuild | undefined> {
-  for (const one of await descriptors(host, signal)) {
-    const { executable, 'nvram-template': template } = one.mapping;
-    if (executable === undefined || template === undefined || !fits(one, query)) continue;
-    if ((template.format ?? 'raw') !== 'raw') continue;
+  const fitting = (await descriptors(host, signal)).filter((one) => fits(one, query));
+  for (const { mapping, features } of fitting.sort((a, b) => rank(a, query) - rank(b, query))) {
+    const { executable, 'nvram-template': template } = mapping;
+    if (executable === undefined || template === undefined || (template.format ?? 'raw') !== 'raw') continue;
     const file = await host.files.stat(template.filename, signal).catch(orNone);
     if (file?.size !== query.nvramBytes) continue;
     return {
       code: executable.filename,
       template: template.filename,
-      smm: one.features.includes('requires-smm'),
+      smm: features.includes('requires-smm'),
     };
   }
   return undefined;
 }
 
-function fits(one: Descriptor, { architecture, machine, secureBoot }: FirmwareQuery): boolean {
+const rank = ({ features }: Descriptor, { secureBoot }: FirmwareQuery): number =>
+  !secureBoot && features.includes('secure-boot') ? 1 : 0;
+
+/** Whether there is a build that can't do Secure Boot. @throws AppError `cancelled`, `unreachable`. */
+export async function hasPlainFirmware(
+  host: Host,
+  query: Pick<FirmwareQuery, 'architecture' | 'machine'>,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  const wanted = { ...query, secureBoot: false };
+  const all = await descriptors(host, signal);
+  return all.some((one) => fits(one, wanted) && !one.features.includes('secure-boot'));
+}
+
+function fits(
+  one: Descriptor,
+  { architecture, machine, secureBoot }: Omit<FirmwareQuery, 'nvramBytes'>,
+): boolean {
   const target = one.targets.some(
     (t) => t.architecture === architecture && t.machines.some((glob) => matches(glob, machine)),
   );

@@ -11,6 +11,8 @@ import { type Networks, targetOfNetwork } from './networks.ts';
 export interface Surroundings {
   readonly capabilities: DomainCapabilities;
   readonly networks: Networks;
+  /** The host has UEFI firmware that can't do Secure Boot. */
+  readonly plainFirmware?: boolean | undefined;
   /** Of a machine whose variables are carried along. */
   readonly carried?: Extract<DomainFirmware, { readonly nvram: string }> | undefined;
 }
@@ -128,7 +130,7 @@ function cpuModeOf(
 
 function firmwareOf(
   machine: Machine,
-  { capabilities, carried }: Surroundings,
+  { capabilities, carried, plainFirmware }: Surroundings,
   findings: Finding[],
 ): DomainFirmware {
   const { firmware } = machine;
@@ -154,7 +156,7 @@ function firmwareOf(
         : 'choose the machine type q35, or switch Secure Boot off in the plan',
     });
   }
-  return carried ?? { kind: 'uefi', secureBoot };
+  return carried ?? { kind: 'uefi', secureBoot, plain: !secureBoot && plainFirmware };
 }
 
 /** Names that other products have for what QEMU has, too. */

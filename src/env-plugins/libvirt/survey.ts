@@ -6,7 +6,7 @@ import type { DeliveryRequest } from '../plugin.ts';
 import type { Libvirt } from './connect.ts';
 import { type DomainCapabilities, domainCapabilities } from './domain-capabilities.ts';
 import { inspectExisting, knownDomains } from './existing-domain.ts';
-import { findFirmware } from './firmware.ts';
+import { findFirmware, hasPlainFirmware } from './firmware.ts';
 import { architectureOf, machineTypeOf, type Surroundings } from './fit-machine.ts';
 import { listNetworks } from './networks.ts';
 import { choosePool, isDevicePool, isFolderPool, listPools, type Pool, volumePath } from './pools.ts';
@@ -74,7 +74,9 @@ export async function surroundingsOf(
   }
   const networks = await listNetworks(libvirt, signal);
   const carried = await carriedVariables(libvirt, request, pool, capabilities, findings);
-  return { capabilities, networks, carried, findings };
+  const plainFirmware =
+    request.machine.firmware?.kind === 'uefi' && (await hasPlainFirmware(libvirt.host, capabilities, signal));
+  return { capabilities, networks, plainFirmware, carried, findings };
 }
 
 async function capabilitiesFor(

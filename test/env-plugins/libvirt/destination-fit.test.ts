@@ -120,7 +120,10 @@ describe('a machine fitted to a libvirt', () => {
   });
 
   it('asks for firmware that the host has, or says what is missing', () => {
-    expect(fitted({ firmware: { kind: 'uefi' } }).spec.firmware).toEqual({ kind: 'uefi', secureBoot: false });
+    expect(fitted({ firmware: { kind: 'uefi' } }).spec.firmware).toMatchObject({
+      kind: 'uefi',
+      secureBoot: false,
+    });
     expect(fitted({ firmware: { kind: 'uefi' } }, {}, capabilities({ firmware: 'none' })).rules).toEqual([
       'firmware.uefi-missing',
     ]);

@@ -102,13 +102,14 @@ describe('a domain as XML', () => {
 
   it('asks for the firmware that is wished', () => {
     expect(child(written({}), 'os')!.attributes).toEqual([]);
-    const features = (secureBoot: boolean) => {
-      const root = written({ firmware: { kind: 'uefi', secureBoot } });
+    const features = (secureBoot: boolean, plain = false) => {
+      const root = written({ firmware: { kind: 'uefi', secureBoot, plain } });
       const list = child(child(root, 'os')!, 'firmware')!.children;
       return list.map((f) => `${attribute(f, 'name')} ${attribute(f, 'enabled')}`);
     };
     expect(features(true)).toEqual(['secure-boot yes', 'enrolled-keys yes']);
     expect(features(false)).toEqual(['enrolled-keys no']);
+    expect(features(false, true)).toEqual(['secure-boot no', 'enrolled-keys no']);
     const secure = written({ firmware: { kind: 'uefi', secureBoot: true } });
     expect(child(child(secure, 'features')!, 'smm')).toBeDefined();
   });
