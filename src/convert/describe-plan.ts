@@ -9,14 +9,18 @@ import { diskFileNames, isFolder, packageFileName } from './make-plan.ts';
 import { productById } from './products.ts';
 import { isSealed } from './wrapped-output.ts';
 
-/** `place`: the name of the destination, where it is no folder. */
-export function describePlan(plan: Plan, place = plan.destination.environment): string[] {
+/** `place` and `origin`: the names of the destination and of the source, where they are no folders. */
+export function describePlan(
+  plan: Plan,
+  place = plan.destination.environment,
+  origin = plan.source.environment,
+): string[] {
   const { machine, destination, source } = plan;
   const names = diskFileNames(plan);
   const target = packageFileName(plan);
   const folder = destination.settings.folder ?? '.';
   const lines = [
-    `Machine ${machine.name}, from ${source.machine}`,
+    `Machine ${machine.name}, from ${source.environment === 'local' ? '' : `${origin}, `}${source.machine}`,
     `for ${productById(destination.product).label}: ${hardwareInWords(plan)}`,
     isFolder(plan)
       ? `into ${folderInWords(folder)}${target === undefined ? '' : ` as ${target}`}`

@@ -14,17 +14,35 @@ export function completion(program: Command, shell: string): number {
   return 0;
 }
 
+/** What there is on this computer, a name a line: asked for when the key is pressed. */
+const listed = (kind: 'environment' | 'profile'): string =>
+  `vmferry list 2>/dev/null | sed -n 's/^${kind}  *\\([^ ].*\\)$/\\1/p' | sed 's/   *.*//'`;
+
+/** Options that take one of a few values. */
+function valuesOf(commands: readonly CommandWords[]): { flag: string; values: readonly string[] }[] {
+  const found = commands.flatMap((command) => command.options).filter(({ values }) => values.length > 0);
+  return [...new Map(found.map(({ flag, values }) => [flag, { flag, values }])).values()];
+}
+
 interface CommandWords {
   readonly name: string;
   readonly description: string;
-  readonly options: readonly { readonly flag: string; readonly description: string }[];
+  readonly options: readonly {
+    readonly flag: string;
+    readonly description: string;
+    readonly values: readonly string[];
+  }[];
 }
 
 const commandsOf = (program: Command): CommandWords[] =>
   program.commands.map((command) => ({
     name: command.name(),
     description: command.description(),
-    options: command.options.map((o) => ({ flag: o.long ?? o.short ?? '', description: o.description })),
+    options: command.options.map((o) => ({
+      flag: o.long ?? o.short ?? '',
+      description: o.description,
+      values: o.argChoices ?? [],
+    })),
   }));
 
 const scripts: Readonly<Record<string, (commands: readonly CommandWords[]) => string>> = {
@@ -37,7 +55,19 @@ const scripts: Readonly<Record<string, (commands: readonly CommandWords[]) => st
 ${commands.map((c) => `      ${c.name}) words="${c.options.map((o) => o.flag).join(' ')} --help" ;;`).join('\n')}
     esac
   fi
-  if [ "$COMP_CWORD" -eq 1 ] || [ "\${word:0:1}" = - ]; then
+  case \${COMP_WORDS[COMP_CWORD-1]} in
+    --env|--to-env) words=$(${listed('environment')}) ;;
+    --profile|--to-profile)
+      local IFS=$'\\n'
+      COMPREPLY=($(compgen -W "$(${listed('profile')})" -- "$word"))
+      COMPREPLY=("\${COMPREPLY[@]// /\\\\ }")
+      return ;;
+${valuesOf(commands)
+  .map(({ flag, values }) => `    ${flag}) words="${values.join(' ')}" ;;`)
+  .join('\n')}
+    *) false ;;
+  esac
+  if [ $? -eq 0 ] || [ "$COMP_CWORD" -eq 1 ] || [ "\${word:0:1}" = - ]; then
     COMPREPLY=($(compgen -W "$words" -- "$word"))
   else
     compopt -o filenames

@@ -179,9 +179,12 @@ export type DraftChange = Optional<
 
 /** The name of an environment for people: its profile's, else its own. */
 export function placeName(
-  { profiles, catalog }: State,
+  { profiles, catalog, destination }: State,
   { environment, profile }: { readonly environment: string; readonly profile?: string },
 ): string {
+  // The command line has not loaded the profiles; who connected has looked it up.
+  const open = destination.status !== 'folder' && destination.environment === environment;
+  if (open && destination.profile === profile) return destination.label;
   const own = catalog.environments.find((e) => e.id === environment)?.label ?? environment;
   return profiles.find((p) => p.id === profile)?.name ?? own;
 }

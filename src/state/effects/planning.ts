@@ -60,7 +60,10 @@ async function compute(context: EffectContext): Promise<Planned> {
     bytes += review.bytes;
   }
   findings.push(...sameNames(plans));
-  const described = plans.map((plan) => describePlan(plan, placeName(context.getState(), plan.destination)));
+  const state = context.getState();
+  const described = plans.map((plan) =>
+    describePlan(plan, placeName(state, plan.destination), placeName(state, plan.source)),
+  );
   const text = described.flatMap((lines, i) => (i === 0 ? lines : ['', ...lines]));
   return { status: 'ready', plans, findings, text, bytes };
 }
