@@ -56,6 +56,8 @@ export interface SourceOptions {
     readonly session: Session;
     break(): Promise<void>;
     readonly breaks: 'reading' | 'opening';
+    /** It tries for minutes to reach the other end again: the user gives up before. */
+    readonly waits?: boolean;
   }>;
 }
 
@@ -370,11 +372,13 @@ export function testSource(name: string, make: () => Promise<Session>, options: 
       const { source } = await session.source!.open(machine, disk.id, signal);
       await source.read(Buffer.alloc(512), 0, signal);
       await fixture.break();
+      const controller = new AbortController();
+      if (fixture.waits) setTimeout(() => controller.abort(), 200);
       const after =
         fixture.breaks === 'reading'
-          ? source.read(Buffer.alloc(4096), 60_000, signal)
-          : session.source!.open(machine, disk.id, signal);
-      await expect(after).rejects.toMatchObject(gone);
+          ? source.read(Buffer.alloc(4096), 60_000, controller.signal)
+          : session.source!.open(machine, disk.id, controller.signal);
+      await expect(after).rejects.toMatchObject(fixture.waits ? { kind: 'cancelled' } : gone);
       await source.close().catch((error) => expect(error).toBeInstanceOf(AppError));
       await session.close();
     });
