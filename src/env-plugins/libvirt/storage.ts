@@ -1,6 +1,6 @@
 /** A disk's bytes, by the way that this user has to them: the file itself, or what libvirt hands out of a pool. */
 import { posix } from 'node:path';
-import { windowOf } from '../../io/byte-source.ts';
+import { type ByteSource, windowOf } from '../../io/byte-source.ts';
 import { AppError, toAppError } from '../../model/errors.ts';
 import { type ImagePlace, relativesFolders, siblingPath } from '../image-paths.ts';
 import type { OpenDisk } from '../plugin.ts';
@@ -61,16 +61,25 @@ async function openPath(libvirt: Libvirt, path: string, reading: Reading): Promi
   const { host } = libvirt;
   const where: ImagePlace = { paths: posix, label: host.name };
   return {
-    source: await host.files.open(path, reading.signal).catch(async (error) => {
+    source: await host.files.open(path, reading.signal).catch((error) => {
       if (!mayBeElsewise(error)) throw error;
-      return (
-        (await ddSource(host, path, reading.signal)) ??
-        volumeSource(libvirt, path, reading, toAppError(error))
-      );
+      return elsewise(libvirt, path, reading, toAppError(error));
     }),
     sibling: async (name) => openPath(libvirt, siblingPath(name, path, where), reading),
     neighbours: () => filesBeside(libvirt, path, where),
   };
+}
+
+async function elsewise(
+  libvirt: Libvirt,
+  path: string,
+  reading: Reading,
+  refused: AppError,
+): Promise<ByteSource> {
+  const source = await ddSource(libvirt.host, path, reading.signal);
+  if (source === undefined) return volumeSource(libvirt, path, reading, refused);
+  reading.report(`${posix.basename(path)} is read by dd there, without its holes`);
+  return source;
 }
 
 /** Not this user's to read, or a device that the connection does not carry: libvirt may still hand it out. */

@@ -1,5 +1,5 @@
 /** Running machines of a real libvirt: held at one point in time, let go as they were, whatever happens between. */
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { access, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
@@ -34,7 +34,7 @@ const guestWrites = (server: Libvirtd, uuid: string, pattern: number, offset: nu
     `qemu-io -d /machine/peripheral/virtio-disk0/virtio-backend "write -P ${pattern} ${offset} 4096"`,
   );
 
-describeWith(libvirtdTools, 'a running machine of libvirt', () => {
+describeWith([...libvirtdTools, 'qemu-io', 'losetup'], 'a running machine of libvirt', () => {
   const libvirtd = useLibvirtd();
 
   /** Two disks in a folder of its own with an odd name, started. */
@@ -126,6 +126,35 @@ describeWith(libvirtdTools, 'a running machine of libvirt', () => {
     expect(await guestByte(session, held.machine, 'vda', 0)).toBe(1);
     expect(await held.release()).toEqual([]);
     expect(await state()).toEqual(before);
+  });
+
+  it('keeps block devices', async () => {
+    const { folder, virsh } = libvirtd();
+    const [file, system] = [join(folder, 'device.raw'), join(folder, 'system.qcow2')];
+    await qemuImg('create', '-q', '-f', 'raw', file, '4M');
+    await qemuIo('raw', file, 'write -P 3 0 1M');
+    await qemuImg('create', '-q', '-f', 'qcow2', system, '8M');
+    const device = execFileSync('losetup', ['--find', '--show', file]).toString().trim();
+    onTestFinished(() => void execFileSync('losetup', ['--detach', device]));
+    const disks = [
+      { dev: 'vda', path: device, format: 'raw', type: 'block' },
+      { dev: 'vdb', path: system, format: 'qcow2' },
+    ] as const;
+    await libvirtd().define(smallDomain('device', disks));
+    await virsh('start', 'device');
+    onTestFinished(async () => {
+      await virsh('destroy', 'device');
+      await virsh('undefine', 'device');
+    });
+    const before = await virsh('dumpxml', '--inactive', 'device');
+    const session = await sessionWith(libvirtd());
+    const held = await hold(session, await session.source!.inspect('device', signal));
+    await guestWrites(libvirtd(), 'device', 7, 0);
+    expect(await guestByte(session, held.machine, 'vda', 0)).toBe(3);
+    expect(await held.release()).toEqual([]);
+    expect(await guestByte(session, held.machine, 'vda', 0)).toBe(7);
+    expect(await virsh('dumpxml', '--inactive', 'device')).toBe(before);
+    expect((await readdir(folder)).filter((name) => name.includes('vmferry'))).toEqual([]);
   });
 
   it('can be paused, and be shut down meanwhile', async () => {
