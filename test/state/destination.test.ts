@@ -1,7 +1,7 @@
 /** An environment as destination, and a machine that runs, from the connection to the history. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { between } from './between.ts';
-import { memory, memoryMachine } from './memory-plugin.ts';
+import { type Memory, memory, memoryMachine } from './memory-plugin.ts';
 
 describe('an environment as destination', () => {
   it('says what it takes; the plan follows, the run delivers and starts', async () => {
@@ -189,6 +189,36 @@ describe('a machine that runs', () => {
     await expect(run()).rejects.toMatchObject({ kind: how === 'a failure' ? 'io' : 'cancelled' });
     expect(from.told.filter((text) => text === 'release')).toHaveLength(1);
     expect(to.told).toContain('rollback');
+  });
+
+  it('is let go before the program ends, however long that takes', async () => {
+    const from: Memory = memory([running]);
+    let letGo: () => void = () => undefined;
+    from.releasing = new Promise((done) => {
+      letGo = done;
+    });
+    const { dispatcher, choose, deliver, run } = await between(from, memory());
+    await choose();
+    await deliver();
+    const ended = new Promise<void>((begun) => {
+      dispatcher.watch((event) => {
+        if (event.type === 'run-log' && event.line.text.startsWith('letting')) begun();
+      });
+    });
+    const conversion = run().catch(() => undefined);
+    await ended;
+    vi.useFakeTimers({ toFake: ['setTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    let over = false;
+    const terminated = dispatcher.perform({ type: 'terminate' }).then(() => {
+      over = true;
+    });
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(over).toBe(false);
+    letGo();
+    await terminated;
+    await conversion;
+    expect(from.told).toContain('release');
   });
 
   it('is a blocker where it can not be held, until it is off', async () => {

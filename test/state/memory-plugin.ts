@@ -18,6 +18,8 @@ export interface Memory {
   failWrite?: boolean;
   asks?: string;
   left: string[];
+  /** What a release waits for. */
+  releasing?: Promise<void>;
 }
 
 export const memory = (machines: Machine[] = []): Memory => ({
@@ -100,6 +102,7 @@ function session(store: Memory, say: (text: string) => void, close: () => Promis
                 machine,
                 findings: [{ rule: 'x', severity: 'warning', message: 'not quiesced' } as const],
                 release: async () => {
+                  await store.releasing;
                   say('release');
                   return store.left;
                 },
