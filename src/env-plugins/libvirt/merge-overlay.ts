@@ -70,7 +70,7 @@ async function merge(
   try {
     await libvirt.virsh([...command, '--delete']);
   } catch (error) {
-    // Before libvirt 6.?, and for some storage, the file is not deleted by it.
+    // An older libvirt, and one with some kinds of storage, does not delete the file itself.
     if (toAppError(error).kind !== 'unsupported') throw error;
     await libvirt.virsh(command);
   }
