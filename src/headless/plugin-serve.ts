@@ -18,9 +18,22 @@ export async function pluginServe(name: string): Promise<number> {
   const plugin = await pluginNamed(composed, name);
   // Whoever is asked to end does so as when the host is gone: what was begun is taken back.
   for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT'] as const) process.on(signal, () => stdin.destroy());
-  await serve(plugin, stdin, stdout);
+  await serve(plugin.id === 'local' ? withFolder(plugin) : plugin, stdin, stdout);
   return 0;
 }
+
+/** At home the folder is a choice of its own; whoever is elsewhere gives it in the form of the delivery. */
+const withFolder = (plugin: EnvironmentPlugin): EnvironmentPlugin => ({
+  ...plugin,
+  async connect(settings, context) {
+    const { destination, ...session } = await plugin.connect(settings, context);
+    if (destination === undefined) return session;
+    const fields = async () => [
+      { key: 'folder', label: 'Folder', help: 'there, to write to', kind: 'text', required: true } as const,
+    ];
+    return { ...session, destination: { ...destination, fields } };
+  },
+});
 
 /** What anything else prints would be taken for a frame. */
 function keepOutputClean(): void {

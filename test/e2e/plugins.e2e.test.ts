@@ -213,6 +213,24 @@ describe('a plugin in a process of its own', () => {
   });
 });
 
+describe('a plugin in a process of its own, as destination', () => {
+  it('takes whole machines, or nothing', async () => {
+    const at = await place();
+    const command = [process.execPath, program, 'plugin-serve', 'local'];
+    await at.run(['plugins', 'add', '--process', 'far', '--', ...command]);
+    const disk = oddDisk(3_000_000);
+    await writeFile(at.path('a.raw'), disk);
+    const out = await tempFolder();
+    const to = ['--to-env', 'far', '--to-set', `folder=${out}`, '--format', 'raw'];
+    expect(await at.run(['convert', 'a.raw', ...to])).toMatchObject({ code: 0 });
+    expect(await readdir(out)).toEqual(['a.raw']);
+    expect((await readFile(join(out, 'a.raw'))).equals(disk)).toBe(true);
+    // It exists now.
+    expect((await at.run(['convert', 'a.raw', ...to])).code).toBe(3);
+    expect(await readdir(out)).toEqual(['a.raw']);
+  });
+});
+
 describeWith([...sshdTools, 'ssh'], 'a plugin at the far end of SSH', () => {
   it('gives the images of that host', async () => {
     const at = await place();
