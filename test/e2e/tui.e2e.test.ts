@@ -55,6 +55,7 @@ async function toConfiguration(terminal: Terminal, name: string, folder: string)
   await terminal.send('Enter');
   await terminal.until('Destination');
   await terminal.send('Down');
+  await terminal.send('Down');
   await terminal.send('Enter');
   await terminal.send('C-u');
   await terminal.type(folder);
@@ -147,6 +148,7 @@ describeWith(['tmux', 'qemu-img'], 'the TUI in a terminal', () => {
     await terminal.send('Enter');
     await terminal.send('Enter');
     await terminal.until('Destination');
+    await terminal.send('Down');
     await terminal.send('Right'); // VMware: an OVA, compressed
     await terminal.until('VMware');
     await terminal.send('Down', 'Enter', 'C-u');
