@@ -5,6 +5,7 @@ import { codecs } from './codecs/registry.ts';
 import { products } from './convert/products.ts';
 import { libvirtPlugin } from './env-plugins/libvirt/index.ts';
 import { localPlugin } from './env-plugins/local/index.ts';
+import { openvzPlugin } from './env-plugins/openvz/index.ts';
 import type { EnvironmentPlugin } from './env-plugins/plugin.ts';
 import { sshPlugin } from './env-plugins/ssh/index.ts';
 import { umlPlugin } from './env-plugins/uml/index.ts';
@@ -85,7 +86,13 @@ export async function compose(options: ComposeOptions): Promise<Composed> {
 
 function environmentPlugins(): EnvironmentPlugin[] {
   const imageExtensions = codecs.flatMap((codec) => codec.extensions);
-  return [localPlugin({ imageExtensions }), sshPlugin({ imageExtensions }), libvirtPlugin(), umlPlugin()];
+  return [
+    localPlugin({ imageExtensions }),
+    sshPlugin({ imageExtensions }),
+    libvirtPlugin(),
+    umlPlugin(),
+    openvzPlugin(),
+  ];
 }
 
 function catalogOf(plugins: readonly EnvironmentPlugin[]): Catalog {

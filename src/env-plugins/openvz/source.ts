@@ -1,0 +1,90 @@
+/** Containers of a host. A machine's id is the CTID: a number, or a UUID. */
+import { posix } from 'node:path';
+import { AppError } from '../../model/errors.ts';
+import type { Machine } from '../../model/machine.ts';
+import { openHostImage } from '../host-image.ts';
+import type { OpenDisk, SourceRole } from '../plugin.ts';
+import { type Conf, parseConf } from './conf.ts';
+import { ctids, globalConf, needsRoot, type Place, readContainer } from './container.ts';
+import { isCtid } from './ctid.ts';
+import { type HeldDisks, holdContainer, type Now } from './hold.ts';
+import { folderDiskId, machineOf } from './machine.ts';
+import { descriptorName } from './ploop.ts';
+import { type States, statesOf } from './tools.ts';
+
+/** A container's folder as a disk; from what it is made, and for how long it stays, is not ours. */
+export type OpenFolder = (machine: Machine, area: string, signal: AbortSignal) => Promise<OpenDisk>;
+
+export function sourceRole(place: Place, openFolder: OpenFolder): SourceRole {
+  const { host } = place;
+  const held: HeldDisks = new Map();
+
+  async function read(
+    ctid: string,
+    global: Conf,
+    states: States | undefined,
+    signal: AbortSignal,
+  ): Promise<Now> {
+    const container = await readContainer(place, ctid, global, signal);
+    const status = states?.get(ctid.toLowerCase());
+    return { container, machine: machineOf(container, status) };
+  }
+
+  async function look(id: string, signal: AbortSignal): Promise<Now> {
+    const ctid = isCtid(id) ? id : await ctidOfName(place, id, signal);
+    const global = await globalConf(place, signal);
+    return read(ctid, global, await statesOf(host, signal), signal);
+  }
+
+  return {
+    async list({ signal, found }) {
+      const all = await ctids(place, signal);
+      const global = await globalConf(place, signal);
+      const states = await statesOf(host, signal);
+      for (const ctid of all) {
+        signal.throwIfAborted();
+        const now = await read(ctid, global, states, signal).catch((error) => {
+          if (error instanceof AppError && error.kind === 'not-found') return undefined; // destroyed meanwhile
+          throw error;
+        });
+        if (now !== undefined) found(now.machine);
+      }
+    },
+    async inspect(id, signal) {
+      return (await look(id, signal)).machine;
+    },
+    async open(machine, diskId, signal) {
+      const { container, machine: now } = await look(machine.id, signal);
+      if (container.layout === 'simfs' && diskId === folderDiskId)
+        return openFolder(now, container.privateArea!, signal);
+      const disk = container.disks.find(({ id }) => id === diskId);
+      if (disk === undefined)
+        throw new AppError('not-found', `there is no disk "${diskId}"`, { where: now.name });
+      const path = held.get(now.id)?.get(diskId) ?? posix.join(disk.ploop.folder, descriptorName);
+      const open = await openHostImage(host, path, signal).catch((error) => {
+        throw needsRoot(error);
+      });
+      return { ...open, format: 'parallels' };
+    },
+    hold: (machine, options) => holdContainer(host, () => look(machine.id, options.signal), held, options),
+  };
+}
+
+/** @throws AppError `not-found`, also for a name that several have. */
+async function ctidOfName(place: Place, name: string, signal: AbortSignal): Promise<string> {
+  const found: string[] = [];
+  for (const ctid of await ctids(place, signal)) {
+    const path = posix.join(place.folder, 'conf', `${ctid}.conf`);
+    const conf = parseConf(await place.host.files.text(path, { signal }).catch(() => ''));
+    if (conf.get('NAME') === name) found.push(ctid);
+  }
+  if (found.length === 1) return found[0]!;
+  throw new AppError(
+    'not-found',
+    `${found.length === 0 ? 'no' : 'more than one'} container is called "${name}"`,
+    {
+      where: place.host.name,
+      hint: 'name its CTID, as "vzlist -a" or "prlctl list -a" tells it',
+    },
+  );
+}
