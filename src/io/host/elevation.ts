@@ -58,8 +58,8 @@ export interface ElevationOptions {
 }
 
 /**
- * The same host, its commands run as root; its files remain those that the user may touch. The host itself where the
- * user is root already.
+ * The same host, its commands run as root, and its files as root sees them where a helper can be started there (else
+ * as the user does). The host itself where the user is root already.
  * @throws AppError `auth` (wrong password, not allowed), `not-found` (no sudo), `unsupported` (wants a terminal).
  */
 export async function elevatedHost(host: Host, options: ElevationOptions): Promise<Host> {
@@ -67,8 +67,19 @@ export async function elevatedHost(host: Host, options: ElevationOptions): Promi
   const id = await host.run(['id', '-u'], { signal });
   if (id.stdout.toString().trim() === '0') return host;
   const elevation = await elevationOn(host, options);
+  const become =
+    (spawn: Host['spawn']): Host['spawn'] =>
+    async (args, spawnOptions) => {
+      const { args: all, preamble } = elevation(args);
+      const running = await spawn(all, spawnOptions).catch((error) => {
+        throw inner(error, args[0]!, host.name);
+      });
+      if (preamble !== '') running.stdin.write(preamble);
+      return told(running, args[0]!, host.name);
+    };
   return {
     ...host,
+    files: host.filesAs?.(become) ?? host.files,
     async run(args, runOptions = {}) {
       const { args: all, preamble } = elevation(args);
       const input = Buffer.concat([Buffer.from(preamble), Buffer.from(runOptions.input ?? '')]);
@@ -77,14 +88,7 @@ export async function elevatedHost(host: Host, options: ElevationOptions): Promi
       });
       return checked(result, args[0]!, host.name);
     },
-    async spawn(args, spawnOptions) {
-      const { args: all, preamble } = elevation(args);
-      const running = await host.spawn(all, spawnOptions).catch((error) => {
-        throw inner(error, args[0]!, host.name);
-      });
-      if (preamble !== '') running.stdin.write(preamble);
-      return told(running, args[0]!, host.name);
-    },
+    spawn: become(host.spawn),
   };
 }
 

@@ -170,6 +170,23 @@ describeWith(tools, 'commands by sudo', () => {
     await running.ended;
   });
 
+  it.each([
+    ['without a password', 'USER ALL=(ALL) NOPASSWD: ALL'],
+    ['with one', 'USER ALL=(ALL) ALL'],
+  ])('show files as root sees them, %s', async (_, rule) => {
+    const { host, password } = await place(rule);
+    const folder = await tempFolder();
+    await chmod(folder, 0o700);
+    await writeFile(join(folder, 'x'), 'for root only');
+    expect(await failure(host.files.text(join(folder, 'x')))).toMatchObject({ kind: 'auth' });
+    const root = await elevatedHost(host, { password: async () => password });
+    expect(await root.files.text(join(folder, 'x'))).toBe('for root only');
+    const sink = await root.files.create(join(folder, 'y'));
+    await sink.write(Buffer.from('new'), 0);
+    await sink.finish(3);
+    expect((await root.files.list(folder)).map((f) => f.size)).toEqual([13, 3]);
+  });
+
   it('are not needed by root', async () => {
     const here = localHost();
     expect(await elevatedHost(here, { password: noPassword })).toBe(here);

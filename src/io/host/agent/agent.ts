@@ -92,6 +92,7 @@ async function greeting(
 ): Promise<{ flags: number; rest: Buffer } | undefined> {
   const { stdout } = running;
   let heard = Buffer.alloc(0);
+  let total = 0;
   return new Promise((resolve, reject) => {
     const done = (act: () => void) => {
       clearTimeout(clock);
@@ -99,13 +100,15 @@ async function greeting(
       act();
     };
     const listen = (chunk: Buffer) => {
+      total += chunk.length;
       heard = Buffer.concat([heard, chunk]);
       const at = heard.indexOf(token, 0, 'latin1');
       const end = at + token.length + 1;
-      if (at >= 0 && heard.length >= end) {
+      if (total > mostNoise) done(() => resolve(undefined));
+      else if (at >= 0 && heard.length >= end) {
         stdout.pause();
         done(() => resolve({ flags: heard[end - 1]!, rest: heard.subarray(end) }));
-      } else if (heard.length > mostNoise) done(() => resolve(undefined));
+      } else heard = heard.subarray(at < 0 ? -token.length : at); // it may have begun
     };
     const clock = setTimeout(() => done(() => resolve(undefined)), 20_000);
     stdout.on('data', listen);
