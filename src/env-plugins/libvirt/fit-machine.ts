@@ -1,12 +1,13 @@
 /** From a neutral machine to a domain that this libvirt can run, and what is otherwise there. Pure. */
 import type { Finding } from '../../model/finding.ts';
-import type { Machine, Nic } from '../../model/machine.ts';
+import type { Machine } from '../../model/machine.ts';
 import { formatBytes, MiB } from '../../model/units.ts';
 import type { Settings } from '../plugin.ts';
 import type { DomainCapabilities } from './domain-capabilities.ts';
-import { type DomainFirmware, type DomainNic, type DomainSpec, isQ35 } from './domain-spec.ts';
+import { type DomainFirmware, type DomainSpec, isQ35 } from './domain-spec.ts';
 import { fitDisks, type VolumePlace } from './fit-disks.ts';
-import { type Networks, targetOfNetwork } from './networks.ts';
+import { fitNics } from './fit-nics.ts';
+import type { Networks } from './networks.ts';
 
 export interface Surroundings {
   readonly capabilities: DomainCapabilities;
@@ -71,7 +72,7 @@ export function fitMachine(
     clock: devices.clock ?? (windows ? 'localtime' : 'utc'),
     windows,
     disks,
-    nics: machine.nics.map((nic, i) => fitNic(nic, i, settings, around.networks, findings)),
+    nics: fitNics(machine.nics, settings, around.networks, findings),
     cdroms: (devices.cdroms ?? []).slice(0, 4).map(() => ({ bus: cdromBus(capabilities) })),
     tpm: tpmOf(machine, capabilities, findings),
     video: [video, 'vga', 'virtio'].find((v) => v !== undefined && capabilities.videos.includes(v)),
@@ -157,93 +158,6 @@ function firmwareOf(
     });
   }
   return carried ?? { kind: 'uefi', secureBoot, plain: !secureBoot && plainFirmware };
-}
-
-/** Names that other products have for what QEMU has, too. */
-const nicModels: Readonly<Record<string, string>> = {
-  e1000: 'e1000',
-  e1000e: 'e1000e',
-  '82545em': 'e1000',
-  '82540em': 'e1000',
-  '82543gc': 'e1000',
-  vmxnet3: 'vmxnet3',
-  virtio: 'virtio',
-  'virtio-net': 'virtio',
-  rtl8139: 'rtl8139',
-  pcnet: 'pcnet',
-  pcnet32: 'pcnet',
-  vlance: 'pcnet',
-  igb: 'igb',
-};
-
-function fitNic(
-  nic: Nic,
-  index: number,
-  settings: Settings,
-  networks: Networks,
-  findings: Finding[],
-): DomainNic {
-  const told = nic.model?.toLowerCase() ?? 'e1000';
-  const model = nicModels[told];
-  if (model === undefined) {
-    findings.push({
-      rule: 'nic.model-changed',
-      severity: 'warning',
-      message: `QEMU has no network card "${nic.model}": NIC ${index + 1} becomes an e1000`,
-      remedy: 'look whether the guest has a driver for it',
-    });
-  }
-  const mac = macOf(nic, index, settings, findings);
-  return {
-    target: targetOfNetwork(networkOf(nic, index, settings, networks, findings)),
-    ...(mac === undefined ? {} : { mac }),
-    model: model ?? 'e1000',
-    connected: nic.connected !== false,
-    bootOrder: nic.bootOrder,
-  };
-}
-
-function macOf(nic: Nic, index: number, settings: Settings, findings: Finding[]): string | undefined {
-  if (nic.mac === undefined || settings.keepMac === 'no') return undefined;
-  // The lowest bit of the first byte marks an address of many: libvirt refuses it.
-  if (/^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/i.test(nic.mac)) return nic.mac.toLowerCase();
-  findings.push({
-    rule: 'nic.mac-impossible',
-    severity: 'warning',
-    message: `"${nic.mac}" can't be the address of a network card: NIC ${index + 1} gets a new one`,
-  });
-  return undefined;
-}
-
-function networkOf(
-  nic: Nic,
-  index: number,
-  settings: Settings,
-  { names, inactive }: Networks,
-  findings: Finding[],
-): string {
-  const { network } = nic;
-  if (network !== undefined && names.includes(network)) return network;
-  const chosen = settings.network || names[0]!;
-  const choose = `choose one of ${names.join(', ')}`;
-  if (!names.includes(chosen)) {
-    findings.push({
-      rule: 'network.not-found',
-      severity: 'blocker',
-      message: inactive.includes(chosen)
-        ? `the network "${chosen}" is not active`
-        : `there is no network "${chosen}"`,
-      remedy: inactive.includes(chosen) ? `start it ("virsh net-start"), or ${choose}` : choose,
-    });
-  } else if (network !== undefined) {
-    findings.push({
-      rule: 'network.changed',
-      severity: 'warning',
-      message: `there is no network "${network}" here: NIC ${index + 1} is joined to "${chosen}"`,
-      remedy: choose,
-    });
-  }
-  return chosen;
 }
 
 const cdromBus = ({ diskBuses, machine }: DomainCapabilities): 'ide' | 'sata' | 'scsi' => {

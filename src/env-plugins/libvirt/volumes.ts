@@ -5,6 +5,7 @@
  */
 import { posix } from 'node:path';
 import type { ByteSink } from '../../io/byte-source.ts';
+import { throwIfAborted } from '../../io/in-order.ts';
 import { attribute, child, escapeXml, parseXml } from '../../io/xml.ts';
 import { AppError } from '../../model/errors.ts';
 import type { Libvirt } from './connect.ts';
@@ -58,7 +59,13 @@ export async function directVolume(
   const temporary = posix.join(folder, `.${shortened(name)}.vmferry-${runId}.part`);
   const aside = `${temporary}.replaced`;
   // As libvirt's own: it gives them to the machine when that starts.
-  const sink = await files.create(temporary, { signal, mode: 0o600 });
+  const sink = await files.create(temporary, { mode: 0o600 });
+  if (signal.aborted) {
+    // Not before: what was made while it was cancelled would stay.
+    await sink.abort();
+    await files.remove(temporary);
+    throwIfAborted(signal);
+  }
   let replaced = false;
   return {
     name,
@@ -111,11 +118,11 @@ export async function uploadedVolume(
     });
   }
   const where = [`--pool=${pool.uuid}`, `--vol=${name}`];
+  // Not to be cancelled in the middle: libvirt would make it all the same.
   await virshWithInput(
     libvirt,
     ['vol-create', `--pool=${pool.uuid}`, `--file=${fed}`],
     volumeXml(name, kind, size ?? 0),
-    signal,
   );
   const remove = async () => {
     // An upload that was broken off holds it for a moment.

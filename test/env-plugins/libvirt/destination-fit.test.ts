@@ -104,7 +104,8 @@ describe('a machine fitted to a libvirt', () => {
     expect(of(undefined)).toEqual([{ kind: 'network', name: 'default' }]);
     expect(of('VM Network')).toEqual([{ kind: 'network', name: 'default' }, 'network.changed']);
     expect(of('VM Network', { network: 'user' })).toEqual([{ kind: 'user' }, 'network.changed']);
-    expect(of('x', { network: 'asleep' }).slice(1)).toEqual(['network.not-found']);
+    expect(of('default', { network: 'asleep' }).slice(1)).toEqual(['network.not-found']);
+    expect(fitted({}, { network: 'none' }).rules).toEqual(['network.not-found']);
     expect(targetOfNetwork('user')).toEqual({ kind: 'user' });
   });
 

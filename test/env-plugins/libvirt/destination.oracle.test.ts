@@ -5,6 +5,7 @@ import { promisify } from 'node:util';
 import { expect, it, onTestFinished } from 'vitest';
 import { libvirtOn } from '../../../src/env-plugins/libvirt/connect.ts';
 import { destinationRole } from '../../../src/env-plugins/libvirt/destination.ts';
+import type { Host } from '../../../src/io/host/host.ts';
 import { localHost } from '../../../src/io/host/local-host.ts';
 import { rawContent } from '../../conformance/images.ts';
 import { compareImages } from '../../oracles/qemu-img.ts';
@@ -192,6 +193,24 @@ describeWith([...libvirtdTools, 'virt-xml-validate', 'setpriv'], 'a machine deli
       expect(await pool.names()).toEqual([]);
     });
   }
+
+  it('leaves nothing when it is cancelled while libvirt makes the volume', async () => {
+    const cancel = new AbortController();
+    const plain = plainUserHost();
+    const host: Host = {
+      ...plain,
+      run(args, options) {
+        const result = plain.run(args, options);
+        if (args.includes('vol-create')) cancel.abort();
+        return result;
+      },
+    };
+    const pool = await testPool(libvirtd(), { host });
+    const converted = convertInto(pool, await rawDisk(), 'm', { signal: cancel.signal });
+    await expect(converted).rejects.toMatchObject({ kind: 'cancelled' });
+    expect(cancel.signal.aborted).toBe(true);
+    expect(await pool.names()).toEqual([]);
+  });
 
   it('does not take the place of another one, unless it is forced and that one is off', async () => {
     const pool = await testPool(libvirtd());
