@@ -20,7 +20,7 @@ export async function connect(
     const host = sshHost(connection);
     const folders = foldersOf(settings).map((folder) => remotePath(folder, home));
     return {
-      source: sourceRole(connection, host, { home, folders, imageExtensions: options.imageExtensions }),
+      source: sourceRole(connection, { home, folders, imageExtensions: options.imageExtensions }, host),
       destination: destinationRole(host, home),
       close: () => host.close(),
     };

@@ -26,8 +26,7 @@ async function behindSsh(commands?: readonly string[], greeting?: string): Promi
   return sshHost(await connectTo(server));
 }
 
-const pathOf = (name: string): string =>
-  spawnSync('which', [name], { encoding: 'utf8' }).stdout.trim();
+const pathOf = (name: string): string => spawnSync('which', [name], { encoding: 'utf8' }).stdout.trim();
 
 const basics = ['sh', 'env', 'cat', 'printf', 'sleep', 'true'];
 const noise = `echo 'Welcome! This is a very friendly host.'; printf '\\0\\1\\2'; head -c 70000 /dev/zero\n`;
