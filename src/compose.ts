@@ -26,6 +26,8 @@ import { ProfileStore } from './state/stores/profiles.ts';
 export interface ComposeOptions {
   /** Somebody is there to be asked for a passphrase. */
   readonly canAsk: boolean;
+  /** Somebody is there to be asked for a line. Default `canAsk`. */
+  readonly canAnswer?: boolean;
   /** Told in words when something was set right or can't be kept. */
   say(message: string): void;
   /** Secrets for scripts: field → reference, see `script-secrets.ts`. */
@@ -71,6 +73,7 @@ export async function compose(options: ComposeOptions): Promise<Composed> {
     }),
     redactor,
     interactive: options.canAsk,
+    canAnswer: options.canAnswer ?? options.canAsk,
     givenSecrets: new Map(
       [...(options.secretReferences ?? [])].map(([field, reference]) => [
         field,

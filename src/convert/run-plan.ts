@@ -7,7 +7,7 @@ import { allocatedBytes, counted } from '../io/disk.ts';
 import { throwIfAborted } from '../io/in-order.ts';
 import type { Seal } from '../io/wrappers/age.ts';
 import { AppError, describeFailure, toFailure } from '../model/errors.ts';
-import { type Finding, findingText, worst } from '../model/finding.ts';
+import { type Finding, logText, worst } from '../model/finding.ts';
 import type { Machine, MachineDisk, PowerState } from '../model/machine.ts';
 import { networkThere } from '../model/network-names.ts';
 import { resolveOptions } from '../model/options.ts';
@@ -310,7 +310,7 @@ async function refuseBlocked(
   const findings = [...known, ...(await checkPlan(plan, images, destination, request, condition))];
   for (const f of findings) {
     const level = f.severity === 'warning' ? 'warning' : 'info';
-    if (f.severity !== 'blocker') context.emit({ type: 'log', level, text: findingText(f) });
+    if (f.severity !== 'blocker') context.emit({ type: 'log', level, text: logText(f) });
   }
   if (worst(findings) !== 'blocker') return;
   const blockers = findings.filter((f) => f.severity === 'blocker');

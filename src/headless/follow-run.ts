@@ -1,7 +1,7 @@
 /** Runs plans and tells how it goes: a line on a terminal, events with --json. */
 import type { Composed } from '../compose.ts';
 import { toFailure } from '../model/errors.ts';
-import { type Finding, findingText } from '../model/finding.ts';
+import { type Finding, logText } from '../model/finding.ts';
 import type { Plan } from '../model/plan.ts';
 import { formatBytes, formatDuration } from '../model/units.ts';
 import type { Event } from '../state/events.ts';
@@ -16,10 +16,11 @@ export async function followRun(
   output: Output,
   told: readonly Finding[] = [],
 ): Promise<number> {
-  const known = new Set(told.map(findingText));
+  const known = new Set(told.map(logText));
   const unwatch = dispatcher.watch((event) => {
     if (event.type === 'run-log' && !output.json && known.has(event.line.text)) return;
-    tell(event, dispatcher.getState().run, output);
+    const { run, question } = dispatcher.getState();
+    tell(event, run, output, question !== undefined);
   });
   try {
     await dispatcher.perform({ type: 'run', plans });
@@ -42,15 +43,16 @@ export async function followRun(
 
 const printed = new Set<Event['type']>(['run-started', 'run-status', 'run-item', 'progress', 'run-log']);
 
-function tell(event: Event, run: Run | undefined, output: Output): void {
+/** `asking`: the line of the progress is a question's now. */
+function tell(event: Event, run: Run | undefined, output: Output, asking: boolean): void {
   if (!printed.has(event.type)) return;
   if (output.json) return output.value(forMachines(event));
   // Of several machines each says why it failed; of one the command does so at its end.
   const { level } = event.type === 'run-log' ? event.line : { level: 'info' };
   const toTell = level === 'warning' || (level === 'error' && (run?.items.length ?? 0) > 1);
   if (event.type === 'run-log' && toTell) output.remark(`${level}: ${event.line.text}`);
-  if (event.type === 'run-log' && event.line.text.startsWith('done:')) output.remark(event.line.text);
-  if (isActive(run)) output.progress(progressLine(run!));
+  if (event.type === 'run-log' && /^(done|note): /.test(event.line.text)) output.remark(event.line.text);
+  if (isActive(run) && !asking) output.progress(progressLine(run!));
 }
 
 /** The plans were printed once, or are the caller's own. */

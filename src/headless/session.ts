@@ -4,6 +4,7 @@ import { codecs } from '../codecs/registry.ts';
 import { type Composed, compose } from '../compose.ts';
 import { AppError } from '../model/errors.ts';
 import { parsePartition, parseWindow } from '../model/window.ts';
+import type { Dispatcher } from '../state/dispatcher.ts';
 import { destinationSecret } from '../state/effects/connection.ts';
 import {
   knowEnvironment,
@@ -13,14 +14,18 @@ import {
   settingsOf,
 } from './environment-options.ts';
 import type { CommonOptions } from './program.ts';
+import { askOnTerminal } from './terminal-question.ts';
 
 /** Runs `work` with a dispatcher that is terminated afterwards; signals cancel what runs. */
 export async function withDispatcher<T>(
   options: CommonOptions,
   work: (composed: Composed) => Promise<T>,
 ): Promise<T> {
+  const canAnswer =
+    process.stdin.isTTY === true && process.stderr.isTTY === true && !options.json && !options.quiet;
   const composed = await compose({
     canAsk: false,
+    canAnswer,
     say: (text) => void process.stderr.write(`vmferry: ${text}\n`),
     secretReferences: secretReferences([
       ...(options.identity === undefined ? [] : [`identity=file:${options.identity}`]),
@@ -42,18 +47,39 @@ export async function withDispatcher<T>(
   };
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   for (const signal of signals) process.on(signal, stop);
-  // Nobody is there to be asked: the answer is no, and what was asked is in the error that follows.
-  dispatcher.watch((event) => {
-    if (event.type === 'question' && event.question !== undefined) {
-      void dispatcher.perform({ type: 'answer', id: event.question.id, yes: false });
-    }
-  });
+  answerQuestions(dispatcher);
   try {
     return await work(composed);
   } finally {
     await dispatcher.perform({ type: 'terminate' });
     for (const signal of signals) process.off(signal, stop);
   }
+}
+
+/**
+ * Yes or no is not for a command to say: the answer is no, and what was asked is in the error that follows. A line,
+ * such as a one-time code, is asked for on the terminal; without one nothing asks for it.
+ */
+function answerQuestions(dispatcher: Dispatcher): void {
+  let withdrawn = new AbortController();
+  dispatcher.watch((event) => {
+    if (event.type !== 'question') return;
+    withdrawn.abort();
+    withdrawn = new AbortController();
+    const { question } = event;
+    if (question === undefined) return;
+    const { id, entry } = question;
+    if (entry === undefined) return void dispatcher.perform({ type: 'answer', id, yes: false });
+    const answered = askOnTerminal(question, { signal: withdrawn.signal });
+    void answered.then((text) =>
+      dispatcher.perform({
+        type: 'answer',
+        id,
+        yes: text !== undefined,
+        ...(text === undefined ? {} : { text }),
+      }),
+    );
+  });
 }
 
 function secretReferences(given: readonly string[]): Map<string, string> {

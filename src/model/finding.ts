@@ -15,6 +15,10 @@ export interface Finding {
 export const findingText = ({ message, evidence }: Finding): string =>
   evidence === undefined ? message : `${message} (${evidence})`;
 
+/** As `findingText`; a log has no level of its own for a note, so the line says that it is one. */
+export const logText = (finding: Finding): string =>
+  (finding.severity === 'note' ? 'note: ' : '') + findingText(finding);
+
 export function worst(findings: readonly Finding[]): Severity | undefined {
   for (const severity of ['blocker', 'warning', 'note'] as const) {
     if (findings.some((f) => f.severity === severity)) return severity;

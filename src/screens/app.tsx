@@ -14,6 +14,7 @@ import { RunScreen } from './run/run-screen.tsx';
 import { KeyboardContext, MemoryProvider, type ScreenProps, useKeyboard } from './screen.ts';
 import { useDispatcherState } from './use-dispatcher-state.ts';
 import { useGlobalKeys } from './use-global-keys.ts';
+import { AnswerDialog } from './widgets/answer-dialog.tsx';
 import { Dialog } from './widgets/dialog.tsx';
 import { Header } from './widgets/header.tsx';
 import { HelpOverlay } from './widgets/help-overlay.tsx';
@@ -169,12 +170,27 @@ function overlay(options: OverlayOptions) {
     );
   }
   if (state.question !== undefined) {
-    const { id, text } = state.question;
+    const { id, text, from, entry } = state.question;
     const answer = (yes: boolean) => void port.dispatch({ type: 'answer', id, yes });
+    if (entry !== undefined) {
+      return (
+        <AnswerDialog
+          // The next question starts with an empty line.
+          key={id}
+          {...size}
+          title={from}
+          text={text}
+          hidden={entry === 'hidden'}
+          onAnswer={(line) => void port.dispatch({ type: 'answer', id, yes: true, text: line })}
+          onRefuse={() => answer(false)}
+        />
+      );
+    }
     return (
       <Dialog
+        key={id}
         {...size}
-        title="Question"
+        title={`Question: ${from}`}
         text={text}
         yes="yes"
         no="no"

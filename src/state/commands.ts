@@ -36,7 +36,8 @@ export type Command =
       readonly settings?: Readonly<Record<string, string>>;
     }
   | { readonly type: 'cancel-connect' }
-  | { readonly type: 'answer'; readonly id: number; readonly yes: boolean }
+  /** `text`: the line that was asked for; not `yes` refuses to give one. */
+  | { readonly type: 'answer'; readonly id: number; readonly yes: boolean; readonly text?: string }
   // Destination
   /** Another environment takes the machines. What was set of the one before is put away. */
   | {

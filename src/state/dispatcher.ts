@@ -6,6 +6,7 @@ import type { Session } from '../env-plugins/plugin.ts';
 import { AppError, describeFailure, failureError, toAppError, toFailure } from '../model/errors.ts';
 import type { Command } from './commands.ts';
 import { effects } from './effects/index.ts';
+import type { PendingQuestion } from './effects/questions.ts';
 import type { Event } from './events.ts';
 import type { DispatcherPort } from './port.ts';
 import { initialState, reduce } from './reduce.ts';
@@ -27,7 +28,8 @@ export interface Live {
   run?: RunControl;
   /** Machines of a source that something was done to that must be undone. */
   held: number;
-  readonly questions: Map<number, (yes: boolean) => void>;
+  /** In the order of their asking; the first one is on the screen. */
+  readonly questions: Map<number, PendingQuestion>;
   nextQuestion: number;
 }
 
@@ -152,7 +154,7 @@ export class Dispatcher implements DispatcherPort {
     this.#emit({ type: 'terminating' });
     this.#live.run?.cancel();
     this.#ended.abort(new AppError('cancelled', 'the program is ending'));
-    for (const answer of this.#live.questions.values()) answer(false);
+    for (const { settle } of [...this.#live.questions.values()]) settle({ yes: false });
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise((resolve) => {
       timer = setTimeout(resolve, patience);

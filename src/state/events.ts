@@ -15,6 +15,7 @@ import type {
   Notice,
   Planned,
   Profile,
+  Question,
   RunItem,
   RunStatus,
   ScreenId,
@@ -34,7 +35,7 @@ export type Event =
       readonly status: 'busy' | 'passed' | 'failed';
       readonly text: string;
     }
-  | { readonly type: 'question'; readonly question?: { readonly id: number; readonly text: string } }
+  | { readonly type: 'question'; readonly question?: Question }
   | {
       readonly type: 'connecting';
       readonly environment: string;

@@ -25,6 +25,8 @@ export interface Services {
   readonly redactor: Redactor;
   /** The full-screen program: what was chosen is offered again next time. */
   readonly interactive: boolean;
+  /** Somebody is there who can be asked for a line, such as a one-time code. Default: nobody. */
+  readonly canAnswer?: boolean;
   /** Secrets of the command line, by field, over those of the profile. */
   readonly givenSecrets: ReadonlyMap<string, () => Promise<string>>;
 }

@@ -277,6 +277,16 @@ export interface HistoryEntry extends HistorySummary {
   readonly log: readonly LogLine[];
 }
 
+/** Asked of whoever is there. The answer is never in the state. */
+export interface Question {
+  readonly id: number;
+  readonly text: string;
+  /** Who asks: the name of the environment. */
+  readonly from: string;
+  /** A line is wanted, such as a one-time code; `hidden`: not to be shown as it is typed. Absent: yes or no. */
+  readonly entry?: 'shown' | 'hidden';
+}
+
 export interface Notice {
   readonly level: 'info' | 'warning' | 'error';
   readonly text: string;
@@ -296,8 +306,8 @@ export interface State {
     readonly status: 'busy' | 'passed' | 'failed';
     readonly text: string;
   };
-  /** A yes-or-no question of an environment, such as an unknown host key. */
-  readonly question?: { readonly id: number; readonly text: string };
+  /** What an environment wants to know. Others may wait behind it. */
+  readonly question?: Question;
   readonly connection: Connection;
   readonly destination: Destination;
   readonly machines: MachineList;

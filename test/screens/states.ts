@@ -409,7 +409,19 @@ export const states: Readonly<Record<string, State>> = {
     connection: { status: 'connecting', environment: 'vsphere', step: 'checking the certificate' },
     question: {
       id: 7,
+      from: 'VMware vSphere, vcenter.lab.example',
       text: 'The host vcenter.lab.example is not known. Its certificate has the fingerprint\n12:34:56:78:9a:bc:de:f0. Trust it?',
+    },
+  },
+  'question-code': {
+    ...base,
+    screen: 'environment',
+    connection: { status: 'connecting', environment: 'vsphere', step: 'signing in' },
+    question: {
+      id: 8,
+      from: 'VMware vSphere, vcenter.lab.example',
+      text: 'Two-factor authentication is on. Verification code:',
+      entry: 'hidden',
     },
   },
   image: { ...connected, screen: 'image' },

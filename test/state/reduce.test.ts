@@ -165,7 +165,7 @@ it('optional fields are left out, not undefined', () => {
     { type: 'notice' },
     { type: 'profile-chosen', id: 'p' },
     { type: 'profile-chosen' },
-    { type: 'question', question: { id: 1, text: '?' } },
+    { type: 'question', question: { id: 1, text: '?', from: 'x' } },
     { type: 'question' },
   );
   for (const key of ['notice', 'profile', 'question']) expect(key in state).toBe(false);

@@ -5,7 +5,9 @@ import { AppError } from '../../model/errors.ts';
 import type { Opening } from '../../model/plan.ts';
 import { parsePartition, parseWindow } from '../../model/window.ts';
 import type { EffectContext, LiveSession } from '../dispatcher.ts';
+import { placeName } from '../state.ts';
 import { knowEnvironment } from './plugins.ts';
+import { ask, confirm } from './questions.ts';
 
 /** The profile's settings with the given ones over them. @throws AppError `not-found`. */
 export async function settingsFor(
@@ -48,10 +50,24 @@ export async function openSession(
     signal,
     report: (step) => report(services.redactor.redact(step)),
     secret: (key) => secretFor(context, request, key),
-    confirm: (question) => ask(context, services.redactor.redact(question), signal),
+    confirm: (text) => confirm(context, { text, from: askerOf(context, request) }, signal),
+    ...(services.canAnswer
+      ? { ask: ({ text, hidden }) => ask(context, { text, from: askerOf(context, request), hidden }, signal) }
+      : {}),
   };
   const session = await plugin.connect(request.settings, pluginContext);
   return Object.assign(session, { secret: pluginContext.secret });
+}
+
+/** Two environments may ask at once: which one it is, for people. */
+function askerOf(context: EffectContext, request: ConnectRequest): string {
+  const { host = '' } = request.settings;
+  const { environment, profile } = request;
+  const name = placeName(context.getState(), {
+    environment,
+    ...(profile === undefined ? {} : { profile }),
+  });
+  return host === '' || name === host ? name : `${name}, ${host}`;
 }
 
 /** A connector for runs: each opens sessions of its own. */
@@ -113,21 +129,3 @@ async function secretFor(context: EffectContext, request: ConnectRequest, key: s
 
 /** How `Services.givenSecrets` names a secret that is for the destination alone. */
 export const destinationSecret = (field: string): string => `to:${field}`;
-
-/** A yes-or-no question to whoever is there; resolves to no when the command is cancelled. */
-function ask(context: EffectContext, text: string, signal: AbortSignal): Promise<boolean> {
-  const { live, emit } = context;
-  const id = live.nextQuestion++;
-  return new Promise((resolve) => {
-    const answer = (yes: boolean) => {
-      signal.removeEventListener('abort', refuse);
-      live.questions.delete(id);
-      emit({ type: 'question' });
-      resolve(yes);
-    };
-    const refuse = () => answer(false);
-    signal.addEventListener('abort', refuse, { once: true });
-    live.questions.set(id, answer);
-    emit({ type: 'question', question: { id, text } });
-  });
-}

@@ -55,5 +55,3 @@ export const cancelConnect: Effect<'cancel-connect'> = (_, { abort, emit, getSta
   abort('connect');
   if (getState().connection.status === 'connecting') emit({ type: 'disconnected' });
 };
-
-export const answer: Effect<'answer'> = ({ id, yes }, { live }) => live.questions.get(id)?.(yes);

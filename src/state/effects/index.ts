@@ -9,6 +9,7 @@ import * as looking from './looking.ts';
 import * as machines from './machines.ts';
 import * as planning from './planning.ts';
 import * as plugins from './plugins.ts';
+import * as questions from './questions.ts';
 import * as running from './running.ts';
 
 interface Entry<T extends Command['type']> {
@@ -29,7 +30,7 @@ export const effects: { readonly [T in Exclude<Command['type'], 'terminate'>]: E
   'choose-profile': { run: credentials.chooseProfile },
   connect: { run: environment.connect, lane: 'connect' },
   'cancel-connect': { run: environment.cancelConnect },
-  answer: { run: environment.answer },
+  answer: { run: questions.answer },
   'connect-destination': { run: destination.connect, lane: 'destination' },
   'leave-destination': { run: destination.leave, lane: 'destination' },
   list: { run: machines.list, lane: 'list' },
