@@ -16,18 +16,27 @@ import { ProfileStore } from '../../src/state/stores/profiles.ts';
 import { tempFolder } from '../temp.ts';
 import { type Memory, memoryPlugin } from './memory-plugin.ts';
 
-export async function between(from: Memory, to: Memory, given: Record<string, string> = {}) {
+export async function between(
+  from: Memory,
+  to: Memory,
+  given: Record<string, string> = {},
+  canAnswer = false,
+) {
   const home = await tempFolder();
   const redactor = new Redactor();
   const plugins = [localPlugin({ imageExtensions: ['raw'] }), memoryPlugin('a', from), memoryPlugin('b', to)];
   const profiles = new ProfileStore(join(home, 'profiles.json'));
   const services: Services = {
     interactive: false,
+    canAnswer,
     plugins,
     catalog: { environments: plugins, products, formats: [] },
     preferences: new PreferencesStore(join(home, 'preferences.json'), () => undefined),
     profiles,
-    history: new History(join(home, 'runs'), { onFailure: () => undefined, redact: (text) => text }),
+    history: new History(join(home, 'runs'), {
+      onFailure: () => undefined,
+      redact: (text) => redactor.redact(text),
+    }),
     secrets: new SecretKeeper({
       openStores: async () => ({
         keychain: new KeychainStore(),

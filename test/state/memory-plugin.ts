@@ -17,6 +17,8 @@ export interface Memory {
   starts: 'well' | 'badly' | 'not';
   failWrite?: boolean;
   asks?: string;
+  /** It wants a line at each connection; what it was given is in `secrets`. */
+  asksLine?: { readonly text: string; readonly hidden: boolean };
   left: string[];
   /** What a release waits for. */
   releasing?: Promise<void>;
@@ -70,6 +72,10 @@ export function memoryPlugin(id: string, store: Memory): EnvironmentPlugin {
         throw new AppError('unreachable', 'no answer', { hint: 'check the name' });
       if (store.asks !== undefined && !(await context.confirm(store.asks)))
         throw new AppError('auth', 'the host is not known');
+      if (store.asksLine !== undefined) {
+        if (context.ask === undefined) throw new AppError('auth', 'nobody can be asked');
+        store.secrets.push(await context.ask(store.asksLine));
+      }
       if (settings.signIn === 'yes') store.secrets.push(await context.secret('password'));
       say(`connect ${settings.host}`);
       return session(store, say, async () => say(`close ${settings.host}`));
