@@ -38,5 +38,5 @@ it('marks what is secret', () => {
   const { fields, roles } = sshPlugin({ imageExtensions: [] });
   expect(fields.filter((f) => f.kind === 'secret').map((f) => f.key)).toEqual(['password', 'keyPassphrase']);
   expect(fields.filter((f) => f.required).map((f) => f.key)).toEqual(['host']);
-  expect(roles).toEqual(['source']);
+  expect(roles).toEqual(['source', 'destination']);
 });
