@@ -4,18 +4,35 @@ import { AppError, toAppError } from '../../model/errors.ts';
 import type { SshConnection } from '../ssh/connection.ts';
 import { untilAborted } from './abort-watch.ts';
 
-/** Before each try, milliseconds: about half a minute in all. */
-const pausesMs = [0, 500, 1000, 2000, 4000, 8000, 12_000];
+/** How long a lost connection is worked for. */
+export interface Persistence {
+  /** Before each try, milliseconds. */
+  readonly pausesMs: readonly number[];
+  /** All tries together; a host that drops packets lets each one wait. */
+  readonly roundMs: number;
+  /** Once a round was in vain: a single try, for whoever has something to tidy up. */
+  readonly laterMs: number;
+}
+
+const usual: Persistence = {
+  pausesMs: [0, 500, 1000, 2000, 4000, 8000, 12_000],
+  roundMs: 30_000,
+  laterMs: 5_000,
+};
 
 export class SshLink {
   readonly name: string;
   #main: SshConnection;
   #lost: AppError | undefined;
   #again: Promise<SshConnection> | undefined;
+  /** What the last round of tries ended with; undefined while a connection stands. */
+  #gaveUp: AppError | undefined;
+  readonly #persistence: Persistence;
   readonly #extra = new Set<SshConnection>();
   readonly #closing = new AbortController();
 
-  constructor(connection: SshConnection) {
+  constructor(connection: SshConnection, persistence: Persistence = usual) {
+    this.#persistence = persistence;
     this.name = connection.name;
     this.#main = connection;
     this.#watch(connection);
@@ -37,29 +54,40 @@ export class SshLink {
     return untilAborted(this.#again, signal);
   }
 
+  /** It is the error of a host that could not be reached again: another try now is in vain. */
+  isFinal(error: unknown): boolean {
+    return error === this.#gaveUp;
+  }
+
   async #reconnect(why: AppError): Promise<SshConnection> {
-    const { signal } = this.#closing;
+    const { pausesMs, roundMs, laterMs } = this.#persistence;
+    const isLater = this.#gaveUp !== undefined;
+    const limit = AbortSignal.timeout(isLater ? laterMs : roundMs);
+    const signal = AbortSignal.any([this.#closing.signal, limit]);
     let last = why;
-    for (const pause of pausesMs) {
-      await wait(pause, undefined, { signal }).catch((error) => {
-        throw toAppError(error);
-      });
+    for (const pause of isLater ? [0] : pausesMs) {
       try {
+        await wait(pause, undefined, { signal });
         const connection = await this.#main.another(signal);
         this.#main = connection;
         this.#lost = undefined;
+        this.#gaveUp = undefined;
         this.#watch(connection);
         return connection;
       } catch (error) {
-        last = toAppError(error);
+        const failed = toAppError(error);
+        if (limit.aborted && !this.#closing.signal.aborted) break;
+        last = failed;
         if (last.kind !== 'unreachable') throw last;
       }
     }
-    throw new AppError('unreachable', `${why.message}; and it could not be made again: ${last.message}`, {
+    const then = last === why ? 'the host does not answer' : last.message;
+    this.#gaveUp = new AppError('unreachable', `${why.message}; and it could not be made again: ${then}`, {
       where: this.name,
       hint: last.hint ?? 'check the host and the network, then try again',
       cause: last,
     });
+    throw this.#gaveUp;
   }
 
   /** One more. It is closed with the link. */

@@ -121,8 +121,9 @@ class Reader {
           work(agent, await untilAborted(this.#file.on(agent), signal)),
         );
       } catch (error) {
-        const again =
-          error instanceof AppError && error.kind === 'unreachable' && tries < mostTries && !signal?.aborted;
+        const isLost =
+          error instanceof AppError && error.kind === 'unreachable' && !this.#lanes.isFinal(error);
+        const again = isLost && tries < mostTries && !signal?.aborted;
         if (!again) throw placed(error, this.#where);
       }
     }

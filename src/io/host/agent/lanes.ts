@@ -34,6 +34,11 @@ export class Lanes {
     this.#become = become;
   }
 
+  /** See `SshLink`. */
+  isFinal(error: unknown): boolean {
+    return this.#link.isFinal(error);
+  }
+
   get where(): string {
     return this.#link.name;
   }
