@@ -110,7 +110,14 @@ function catalogOf(plugins: readonly EnvironmentPlugin[]): Catalog {
     })),
     products,
     formats: codecs.flatMap(({ id, label, extensions, encoder }) =>
-      encoder === undefined ? [] : [{ id, label, extension: extensions[0]!, options: encoder.options }],
+      encoder === undefined
+        ? []
+        : [
+            {
+              ...{ id, label, extension: extensions[0]!, options: encoder.options },
+              ...(encoder.backing === true ? { backing: true as const } : {}),
+            },
+          ],
     ),
     ...(existsSync(sample) ? { sample } : {}),
   };

@@ -9,11 +9,15 @@ import { diskFileNames, isFolder, packageFileName } from './make-plan.ts';
 import { productById } from './products.ts';
 import { isSealed } from './wrapped-output.ts';
 
-/** `place` and `origin`: the names of the destination and of the source, where they are no folders. */
+/**
+ * `place` and `origin`: the names of the destination and of the source, where they are no folders. `usual`: settings of
+ * the destination that go without saying.
+ */
 export function describePlan(
   plan: Plan,
   place = plan.destination.environment,
   origin = plan.source.environment,
+  usual: Plan['destination']['settings'] = {},
 ): string[] {
   const { machine, destination, source } = plan;
   const names = diskFileNames(plan);
@@ -24,7 +28,7 @@ export function describePlan(
     `for ${productById(destination.product).label}: ${hardwareInWords(plan)}`,
     isFolder(plan)
       ? `into ${folderInWords(folder)}${target === undefined ? '' : ` as ${target}`}`
-      : `into ${place}${settingsInWords(destination.settings)}`,
+      : `into ${place}${settingsInWords(destination.settings, usual)}${target === undefined ? '' : ` as ${target}`}`,
   ];
   for (const [i, disk] of machine.disks.entries()) {
     lines.push(`  ${disk.name}${from(disk.format)}${size(disk.virtualSizeBytes)} becomes ${names[i]}`);
@@ -50,8 +54,11 @@ export function describePlan(
   return lines;
 }
 
-function settingsInWords(settings: Plan['destination']['settings']): string {
-  const told = Object.entries(settings).filter(([, value]) => value !== '');
+function settingsInWords(
+  settings: Plan['destination']['settings'],
+  usual: Plan['destination']['settings'],
+): string {
+  const told = Object.entries(settings).filter(([key, value]) => value !== '' && value !== usual[key]);
   return told.length === 0 ? '' : ` (${told.map(([key, value]) => `${key} ${value}`).join(', ')})`;
 }
 

@@ -48,9 +48,7 @@ export function makePlan(request: PlanRequest): Plan {
   const { target } = request;
   const product = productById(target?.product ?? request.product);
   const anyProduct = target?.product === undefined;
-  const container = anyProduct
-    ? (request.container ?? (target === undefined ? product.containers[0]! : 'disks'))
-    : 'disks';
+  const container = anyProduct ? (request.container ?? product.containers[0]!) : 'disks';
   const format = chooseFormat(request, product, container);
   const forced: Options = container === 'disks' ? {} : { subformat: 'streamOptimized' };
   const specs = codecById(format).encoder?.options;

@@ -138,6 +138,8 @@ export interface FormatInfo {
   readonly label: string;
   readonly extension: string;
   readonly options: readonly OptionSpec[];
+  /** It can be laid over another image. */
+  readonly backing?: true;
 }
 export interface Catalog {
   readonly environments: readonly EnvironmentInfo[];
@@ -174,7 +176,7 @@ type Optional<T, K extends keyof T> = Omit<T, K> & { readonly [P in K]?: T[P] | 
 /** A change of the draft; undefined takes a field back to its default. */
 export type DraftChange = Optional<
   Partial<Omit<Draft, 'edits'>>,
-  'container' | 'format' | 'file' | 'recipients' | 'delivery' | 'start'
+  'container' | 'format' | 'file' | 'recipients' | 'backing' | 'delivery' | 'start'
 >;
 
 /** The name of an environment for people: its profile's, else its own. */

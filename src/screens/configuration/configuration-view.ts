@@ -9,7 +9,7 @@ import { destinationFields, writingFields } from './destination-fields.ts';
 import type { ConfigField } from './field.ts';
 import { recipientsReason } from './file-fields.ts';
 import { machineContext, machineFields } from './machine-fields.ts';
-import { placeFailureLines, placeReason } from './place-fields.ts';
+import { placeFailureLines, placeReason, takesFiles } from './place-fields.ts';
 
 /** `machine`: the id of the one whose own fields are shown. */
 export function configFields(state: State, machine: string | undefined): ConfigField[] {
@@ -151,7 +151,7 @@ export function confirmText(state: State): string {
       ? []
       : [`into ${placeInWords(state)}`, ...(state.draft.start ? ['They are STARTED there.'] : [])]),
     ...(state.draft.force
-      ? [`${state.destination.status === 'folder' ? 'Files' : 'Machines'} of the same name are REPLACED.`]
+      ? [`${takesFiles(state) ? 'Files' : 'Machines'} of the same name are REPLACED.`]
       : []),
     ...warnings.map((w) => `WARNING: ${w.message}`),
     '',

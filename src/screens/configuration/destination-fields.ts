@@ -4,8 +4,8 @@ import type { Container } from '../../model/plan.ts';
 import { formatBytes } from '../../model/units.ts';
 import type { DraftChange, FormatInfo, ProductInfo, State } from '../../state/state.ts';
 import { type Choice, type ConfigField, labelOf, tryApply, yesNo } from './field.ts';
-import { fileFields } from './file-fields.ts';
-import { deliveryFields, placeField, startAfterFields } from './place-fields.ts';
+import { backingFields, fileFields } from './file-fields.ts';
+import { deliveryFields, placeField, startAfterFields, takesFiles } from './place-fields.ts';
 
 const containerLabels: Record<Container, string> = {
   disks: 'none, disk images alone',
@@ -21,10 +21,10 @@ export function productOf({ catalog, destination, draft: { product } }: State): 
   return catalog.products.find((p) => p.id === (own ?? product));
 }
 
+const containersOf = (state: State): readonly Container[] => productOf(state)?.containers ?? ['disks'];
+
 export const containerOf = (state: State): Container =>
-  state.destination.status !== 'folder'
-    ? 'disks'
-    : (state.draft.container ?? productOf(state)?.containers[0] ?? 'disks');
+  takesFiles(state) ? (state.draft.container ?? containersOf(state)[0] ?? 'disks') : 'disks';
 
 /** The formats that can be chosen, the default first. */
 function formatsOf(state: State): readonly string[] {
@@ -49,16 +49,25 @@ export function destinationFields(state: State): ConfigField[] {
       containerField(state),
       ...formatFields,
       ...fileFields(state),
+      ...(containerOf(state) === 'disks' ? backingFields(state, formatIdOf(state)) : []),
     ];
   }
   // What it takes is not known before it is connected.
   if (destination.status !== 'connected') return [placeField(state)];
-  return [placeField(state), ...deliveryFields(state), ...formatFields];
+  return takesFiles(state)
+    ? [
+        placeField(state),
+        productField(state),
+        ...deliveryFields(state),
+        containerField(state),
+        ...formatFields,
+      ]
+    : [placeField(state), ...deliveryFields(state), ...formatFields];
 }
 
 export function writingFields(state: State): ConfigField[] {
   const { force, sync } = state.draft;
-  const what = state.destination.status === 'folder' ? 'files' : 'what is there';
+  const what = takesFiles(state) ? 'files' : 'what is there';
   const base = { group: 'Writing', kind: 'choice', choices: yesNo } as const;
   return [
     ...startAfterFields(state),
@@ -101,7 +110,7 @@ function productField(state: State): ConfigField {
     changed: false,
     // What suited one product is seldom right for the next: its own defaults again.
     apply: (product) => ({
-      command: draft({ product, container: undefined, format: undefined, options: {} }),
+      command: draft({ product, container: undefined, format: undefined, backing: undefined, options: {} }),
     }),
   };
 }
@@ -125,7 +134,7 @@ function folderField(state: State): ConfigField {
 }
 
 function containerField(state: State): ConfigField {
-  const possible = productOf(state)?.containers ?? ['disks'];
+  const possible = containersOf(state);
   const value = containerOf(state);
   return {
     ...base,
@@ -144,6 +153,7 @@ function containerField(state: State): ConfigField {
       command: draft({
         container: next === possible[0] ? undefined : (next as Container),
         format: undefined,
+        backing: undefined,
         options: {},
       }),
     }),
@@ -159,7 +169,8 @@ function formatField(state: State): ConfigField {
   });
   const value = formatIdOf(state);
   const { destination } = state;
-  const taker = destination.status === 'folder' ? productOf(state)?.label : destination.label;
+  const taker =
+    destination.status === 'folder' || takesFiles(state) ? productOf(state)?.label : destination.label;
   const reason = packaged
     ? 'an OVA or OVF holds streamOptimized VMDK; choose disk images alone for another format'
     : possible.length < 2
@@ -176,7 +187,9 @@ function formatField(state: State): ConfigField {
     choices,
     changed: !packaged && value !== possible[0],
     ...(reason === undefined ? {} : { reason }),
-    apply: (next) => ({ command: draft({ format: next === possible[0] ? undefined : next, options: {} }) }),
+    apply: (next) => ({
+      command: draft({ format: next === possible[0] ? undefined : next, backing: undefined, options: {} }),
+    }),
   };
 }
 

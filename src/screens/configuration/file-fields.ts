@@ -1,4 +1,7 @@
-/** The name of the one file in a folder: it says whether it is packed or encrypted, and then for whom. Pure. */
+/**
+ * The one file in a folder: its name, which says whether it is packed or encrypted, and then for whom; and the image
+ * that it is laid over. Pure.
+ */
 import type { DraftChange, State } from '../../state/state.ts';
 import type { Applied, ConfigField } from './field.ts';
 
@@ -50,6 +53,25 @@ function recipientsField({ draft: { recipients = [] } }: State): ConfigField {
       return draft({ recipients: keys.length === 0 ? undefined : keys });
     },
   };
+}
+
+/** Where its format can: only what differs from that image is stored. */
+export function backingFields({ catalog, draft: { backing } }: State, format: string): ConfigField[] {
+  const able = catalog.formats.some(({ id, backing: can }) => id === format && can === true);
+  if (!able && backing === undefined) return [];
+  return [
+    {
+      group: 'Destination',
+      kind: 'text',
+      key: 'backing',
+      label: 'Laid over',
+      help: 'path of an image here that holds most of the disk: only what differs is stored; empty: all of it',
+      text: backing ?? '',
+      shown: backing ?? 'no other image, it holds all',
+      changed: backing !== undefined,
+      apply: (text) => draft({ backing: text.trim() === '' ? undefined : text.trim() }),
+    },
+  ];
 }
 
 /** Why an encrypted file can't be written. */

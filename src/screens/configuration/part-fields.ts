@@ -1,5 +1,5 @@
 /** What of the machine's disks is wanted: a snapshot, a partition, a window of bytes. Pure. */
-import type { GuestPartition } from '../../model/guest-report.ts';
+import type { GuestPartition, GuestReport } from '../../model/guest-report.ts';
 import { formatBytes } from '../../model/units.ts';
 import { parseWindow } from '../../model/window.ts';
 import type { MachineItem } from '../../state/state.ts';
@@ -10,6 +10,8 @@ export interface DiskParts {
   /** Names of the internal snapshots of the disks. */
   readonly snapshots: readonly string[];
   readonly partitions: readonly GuestPartition[];
+  /** Some disk is a filesystem and nothing else: most firmware starts from no such disk. */
+  readonly bare: boolean;
 }
 
 export function diskParts({ machine, images, reports }: MachineItem): DiskParts {
@@ -18,8 +20,14 @@ export function diskParts({ machine, images, reports }: MachineItem): DiskParts 
     return typeof names === 'string' && names !== '' ? names.split(', ') : [];
   });
   const partitions = machine.disks.flatMap((disk) => reports[disk.id]?.partitions ?? []);
-  return { snapshots: [...new Set(snapshots)], partitions: partitions.filter((p) => p.number > 0) };
+  const bare =
+    machine.findings.some(({ rule }) => rule.endsWith('no-partition-table')) ||
+    machine.disks.some((disk) => isBare(reports[disk.id]));
+  return { snapshots: [...new Set(snapshots)], partitions: partitions.filter((p) => p.number > 0), bare };
 }
+
+const isBare = (report: GuestReport | undefined): boolean =>
+  report?.partitionTable.kind === 'none' && report.partitions.some(({ volume }) => volume !== undefined);
 
 /** A part is of one disk: with several there is nothing to choose. */
 export function partFields(context: MachineContext): ConfigField[] {
@@ -28,6 +36,7 @@ export function partFields(context: MachineContext): ConfigField[] {
   return [
     ...(parts.snapshots.length === 0 ? [] : [snapshotField(context)]),
     ...(one && found.disks.length === 1 && parts.partitions.length > 0 ? [partitionField(context)] : []),
+    ...(parts.bare || edit.table !== undefined ? [tableField(context)] : []),
     ...(one ? [windowField(context)] : []),
   ];
 }
@@ -82,6 +91,30 @@ function partitionField({ id, edit, parts }: MachineContext): ConfigField {
 function partitionLabel({ number, lengthBytes, typeName, volume, name }: GuestPartition): string {
   const label = volume?.label ?? name ?? '';
   return `partition ${number}: ${formatBytes(lengthBytes)} ${volume?.kind ?? typeName}${label === '' ? '' : ` "${label}"`}`;
+}
+
+const tables = [
+  { value: '', label: 'none, as it is' },
+  { value: 'mbr', label: 'MBR, put around the bare filesystem' },
+  { value: 'gpt', label: 'GPT, put around the bare filesystem' },
+] as const;
+
+function tableField({ id, edit }: MachineContext): ConfigField {
+  const value = edit.table ?? '';
+  return {
+    group,
+    kind: 'choice',
+    key: 'table',
+    label: 'Partition table',
+    help: 'put around each disk that has none: a bare filesystem can not be started from, nor seen by some systems',
+    value,
+    shown: labelOf(tables, value),
+    choices: tables,
+    changed: value !== '',
+    apply: (kind) => ({
+      command: editMachine(id, { table: kind === 'mbr' || kind === 'gpt' ? kind : undefined }),
+    }),
+  };
 }
 
 function windowField({ id, edit }: MachineContext): ConfigField {

@@ -146,9 +146,15 @@ function choicesOf(
   }));
 }
 
+/** Files are taken for any product, as a folder does it; an environment with a product of its own takes its disks. */
+export const takesFiles = ({ destination }: State): boolean =>
+  destination.status === 'folder' ||
+  (destination.status === 'connected' && destination.product === undefined);
+
 /** Whether what was delivered is started; there is nothing to start in a folder. */
-export function startAfterFields({ destination, draft }: State): ConfigField[] {
-  if (destination.status === 'folder') return [];
+export function startAfterFields(state: State): ConfigField[] {
+  const { draft } = state;
+  if (takesFiles(state)) return [];
   const yes = draft.start === true;
   return [
     {

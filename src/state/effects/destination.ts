@@ -17,7 +17,10 @@ export const connect: Effect<'connect-destination'> = async (command, context) =
     before.status !== 'folder' && before.environment === environment && before.profile === profile;
   await closeFormer(context);
   // What was chosen of another place means nothing here.
-  const none = { delivery: undefined, format: undefined, file: undefined, recipients: undefined };
+  const none = {
+    ...{ delivery: undefined, format: undefined, file: undefined, recipients: undefined },
+    ...{ container: undefined, backing: undefined },
+  };
   if (!again) emit({ type: 'drafted', change: { ...none, options: {} } });
   const label = await labelOf(context, of);
   try {
@@ -36,6 +39,8 @@ export const connect: Effect<'connect-destination'> = async (command, context) =
       signal.throwIfAborted();
     }
     live.destination = { session, ...of, settings };
+    // Files in a folder can't be started.
+    if (offer.product === undefined) emit({ type: 'drafted', change: { start: undefined } });
     tell({ status: 'connected', ...of, label, settings, ...offer });
   } catch (error) {
     if (!signal.aborted) {

@@ -6,7 +6,7 @@ import { AppError, toFailure } from '../../model/errors.ts';
 import type { Finding } from '../../model/finding.ts';
 import type { MachineEdit, Opening, Plan } from '../../model/plan.ts';
 import type { Effect, EffectContext } from '../dispatcher.ts';
-import { firmwareOf, type MachineItem, type Planned, placeName, type State } from '../state.ts';
+import { type Field, firmwareOf, type MachineItem, type Planned, placeName, type State } from '../state.ts';
 import { reviewConnector, trustOf } from './connection.ts';
 
 /** Keystrokes come faster than plans are made: how long a plan waits when another one was not finished, ms. */
@@ -62,11 +62,31 @@ async function compute(context: EffectContext): Promise<Planned> {
   findings.push(...sameNames(plans));
   const state = context.getState();
   const described = plans.map((plan) =>
-    describePlan(plan, placeName(state, plan.destination), placeName(state, plan.source)),
+    describePlan(
+      plan,
+      placeName(state, plan.destination),
+      placeName(state, plan.source),
+      usualSettings(state, plan),
+    ),
   );
   const text = described.flatMap((lines, i) => (i === 0 ? lines : ['', ...lines]));
   return { status: 'ready', plans, findings, text, bytes };
 }
+
+/** Defaults of the connection's form and of the delivery's; where the machine goes is told even so. */
+function usualSettings({ catalog, destination }: State, plan: Plan): Readonly<Record<string, string>> {
+  const { environment } = plan.destination;
+  const connection = catalog.environments.find((e) => e.id === environment)?.fields ?? [];
+  const delivery = destination.status === 'connected' ? destination.fields : [];
+  return defaultsOf(
+    [...connection, ...delivery].filter(({ key, required }) => !(required && key === 'folder')),
+  );
+}
+
+const defaultsOf = (fields: readonly Field[]): Record<string, string> =>
+  Object.fromEntries(
+    fields.flatMap(({ key, default: usual }) => (usual === undefined ? [] : [[key, usual]])),
+  );
 
 function planFor(context: EffectContext, item: MachineItem, count: number): Plan {
   const { draft } = context.getState();
@@ -130,11 +150,10 @@ function targetOf({ destination, draft }: State): PlanTarget | undefined {
     );
   }
   const { environment, profile, settings, product, formats, fields } = destination;
-  const usual = fields.flatMap(({ key, default: value }) => (value === undefined ? [] : [[key, value]]));
   return {
     environment,
     ...(profile === undefined ? {} : { profile }),
-    settings: { ...settings, ...Object.fromEntries(usual), ...draft.delivery },
+    settings: { ...settings, ...defaultsOf(fields), ...draft.delivery },
     ...(product === undefined ? {} : { product }),
     ...(formats === undefined ? {} : { formats }),
   };
