@@ -1,7 +1,7 @@
 /** "OpenVZ / Virtuozzo": containers of a host, which is reached by SSH or is this computer. */
 import type { Host } from '../../io/host/host.ts';
 import { AppError } from '../../model/errors.ts';
-import type { EnvironmentPlugin, Settings } from '../plugin.ts';
+import type { EnvironmentPlugin } from '../plugin.ts';
 import { sudoFields } from '../ssh-host/fields.ts';
 import { hostFields, openHost } from '../ssh-host/open-host.ts';
 
@@ -22,25 +22,30 @@ export function openvzPlugin(): EnvironmentPlugin {
         kind: 'folder',
         required: false,
       },
+      {
+        key: 'temporary',
+        label: 'Temporary folder',
+        help: 'here: where a container that is a folder (simfs) is put into a filesystem; empty: the usual place',
+        kind: 'folder',
+        required: false,
+      },
     ],
     async connect(settings, context) {
-      const folder = folderOf(settings);
+      const folder = absolute(settings.configuration) || '/etc/vz';
       const opened = await openHost(settings, context);
       try {
         const host = settings.sudo === 'yes' ? withRootsFiles(opened) : opened;
-        const [{ sourceRole }, { Folders }] = await Promise.all([
+        const [{ sourceRole }, { openFolder }] = await Promise.all([
           import('./source.ts'),
           import('./folder-disk.ts'),
         ]);
-        const folders = new Folders(host, (step) => context.report(step));
+        const report = (step: string) => context.report(step);
+        const temporary = absolute(settings.temporary);
         return {
-          source: sourceRole({ host, folder }, (machine, area, signal) =>
-            folders.open(machine, area, signal),
+          source: sourceRole({ host, folder }, (container, signal) =>
+            openFolder({ host, temporary, report }, container, signal),
           ),
-          async close() {
-            await folders.close();
-            await opened.close();
-          },
+          close: () => opened.close(),
         };
       } catch (error) {
         await opened.close();
@@ -56,10 +61,9 @@ const withRootsFiles = (host: Host): Host => {
   return files === undefined ? host : { ...host, files };
 };
 
-/** @throws AppError `usage`. */
-function folderOf(settings: Settings): string {
-  const given = (settings.configuration ?? '').trim().replace(/(.)\/+$/, '$1');
-  if (given === '') return '/etc/vz';
-  if (given.startsWith('/') && !given.includes('\0')) return given;
+/** Empty, or a path. @throws AppError `usage`. */
+function absolute(value = ''): string {
+  const given = value.trim().replace(/(.)\/+$/, '$1');
+  if (given === '' || (given.startsWith('/') && !given.includes('\0'))) return given;
   throw new AppError('usage', `"${given}" is not an absolute path`, { hint: 'begin it with "/"' });
 }

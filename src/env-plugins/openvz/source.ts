@@ -1,19 +1,18 @@
 /** Containers of a host. A machine's id is the CTID: a number, or a UUID. */
 import { posix } from 'node:path';
 import { AppError } from '../../model/errors.ts';
-import type { Machine } from '../../model/machine.ts';
 import { openHostImage } from '../host-image.ts';
 import type { OpenDisk, SourceRole } from '../plugin.ts';
 import { type Conf, parseConf } from './conf.ts';
-import { ctids, globalConf, needsRoot, type Place, readContainer } from './container.ts';
+import { type Container, ctids, globalConf, needsRoot, type Place, readContainer } from './container.ts';
 import { isCtid } from './ctid.ts';
 import { type HeldDisks, holdContainer, type Now } from './hold.ts';
 import { folderDiskId, machineOf } from './machine.ts';
 import { descriptorName } from './ploop.ts';
 import { type States, statesOf } from './tools.ts';
 
-/** A container's folder as a disk; from what it is made, and for how long it stays, is not ours. */
-export type OpenFolder = (machine: Machine, area: string, signal: AbortSignal) => Promise<OpenDisk>;
+/** A container's folder as a disk. */
+export type OpenFolder = (container: Container, signal: AbortSignal) => Promise<OpenDisk>;
 
 export function sourceRole(place: Place, openFolder: OpenFolder): SourceRole {
   const { host } = place;
@@ -55,8 +54,7 @@ export function sourceRole(place: Place, openFolder: OpenFolder): SourceRole {
     },
     async open(machine, diskId, signal) {
       const { container, machine: now } = await look(machine.id, signal);
-      if (container.layout === 'simfs' && diskId === folderDiskId)
-        return openFolder(now, container.privateArea!, signal);
+      if (container.layout === 'simfs' && diskId === folderDiskId) return openFolder(container, signal);
       const disk = container.disks.find(({ id }) => id === diskId);
       if (disk === undefined)
         throw new AppError('not-found', `there is no disk "${diskId}"`, { where: now.name });

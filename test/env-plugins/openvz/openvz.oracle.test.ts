@@ -3,70 +3,18 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, it, onTestFinished, vi } from 'vitest';
-import { openMachineDisk } from '../../../src/convert/open-machine.ts';
+import { expect, it } from 'vitest';
 import { openvzPlugin } from '../../../src/env-plugins/openvz/index.ts';
-import type { Session } from '../../../src/env-plugins/plugin.ts';
-import { localHost } from '../../../src/io/host/local-host.ts';
 import type { Machine } from '../../../src/model/machine.ts';
 import { noSecrets, testSource } from '../../conformance/test-plugin.ts';
 import { qemuIo } from '../../oracles/qemu-img.ts';
 import { describeWith } from '../../oracles/requires.ts';
-import { type FakeOpenvz, fakeOpenvz } from '../../servers/fake-openvz/fake-openvz.ts';
-import { addUser, canAddUsers, sshdTools, startSshd } from '../../servers/sshd.ts';
-import { tempFolder } from '../../temp.ts';
+import { fakeOpenvz } from '../../servers/fake-openvz/fake-openvz.ts';
+import { addUser, canAddUsers, sshdTools } from '../../servers/sshd.ts';
+import { bytesOf, connect, connectFar, hold, listed, signal } from './session.ts';
 
-const signal = new AbortController().signal;
 const uuid = '26bc47f6-353f-444b-bc35-b634a88dbbcc';
 const conf = 'PHYSPAGES="0:131072"\nCPUS="2"\nHOSTNAME="web"\nIP_ADDRESS="10.0.0.1"\nVE_LAYOUT="ploop"\n';
-
-async function connect(fake: FakeOpenvz): Promise<Session> {
-  for (const [name, value] of Object.entries(fake.environment)) vi.stubEnv(name, value);
-  onTestFinished(() => void vi.unstubAllEnvs());
-  return openvzPlugin().connect({ configuration: fake.configuration }, noSecrets());
-}
-
-async function connectFar(fake: FakeOpenvz, login: { user?: string; sudo?: boolean } = {}): Promise<Session> {
-  const home = await tempFolder();
-  await chmod(home, 0o755);
-  const environment = Object.entries({ HOME: home, ...fake.environment });
-  const server = await startSshd({
-    config: [`SetEnv ${environment.map(([name, value]) => `"${name}=${value}"`).join(' ')}`],
-  });
-  await mkdir(join(home, '.ssh'));
-  await writeFile(join(home, '.ssh', 'known_hosts'), `[127.0.0.1]:${server.port} ${server.hostKey()}\n`);
-  vi.stubEnv('HOME', home);
-  vi.stubEnv('SSH_AUTH_SOCK', '');
-  onTestFinished(() => void vi.unstubAllEnvs());
-  const settings = {
-    host: '127.0.0.1',
-    port: String(server.port),
-    user: login.user ?? server.user,
-    keyFile: server.key,
-    configuration: fake.configuration,
-  };
-  const session = await openvzPlugin().connect(settings, noSecrets());
-  onTestFinished(() => session.close());
-  return session;
-}
-
-async function listed(session: Session): Promise<Machine[]> {
-  const machines: Machine[] = [];
-  await session.source!.list({ signal, found: (machine) => void machines.push(machine) });
-  return machines;
-}
-
-async function bytesOf(session: Session, machine: Machine, disk: string): Promise<Buffer> {
-  const source = { machine: machine.id, follow: false };
-  const image = await openMachineDisk(session, source, machine, disk, { signal, runId: 'test' });
-  const whole = Buffer.alloc(image.size);
-  await image.read(whole, 0);
-  await image.close();
-  return whole;
-}
-
-const hold = (session: Session, machine: Machine, runId = 'r1') =>
-  session.source!.hold!(machine, { runId, signal, report: () => undefined });
 
 const rules = (machine: Machine) => machine.findings.map((finding) => finding.rule);
 const tools = ['qemu-img', 'mke2fs', 'sfdisk', 'qemu-io'];
@@ -270,7 +218,6 @@ describeWith(tools, 'containers of OpenVZ', () => {
     const none = await openvzPlugin().connect({ configuration: '/no/such/vz' }, noSecrets());
     await expect(listed(none)).rejects.toMatchObject({ kind: 'not-found' });
     await none.close();
-    expect(localHost().here).toBe(true);
   });
 
   testSource('OpenVZ', async () => {
