@@ -19,6 +19,7 @@ oracles=(
   sudo=sudo visudo=sudo ps=procps
   linux.uml=user-mode-linux busybox=busybox-static
   ploop=ploop uml_mkcow=uml-utilities uml_moo=uml-utilities
+  setfattr=attr setfacl=acl setcap=libcap2-bin
 )
 PATH=$PATH:/usr/sbin:/sbin
 export PATH
