@@ -116,7 +116,7 @@ describe('descriptors as products write them', () => {
       await expect(vmdkCodec.open(memorySource(files.get('a.vmdk')!), context)).rejects.toMatchObject({
         kind: 'not-found',
       });
-      expect(asked).toEqual([name]);
+      expect(asked[0]).toBe(name);
     }
   });
 

@@ -8,6 +8,7 @@ import { readCowd } from './cowd.ts';
 import { type Descriptor, maximumDescriptorBytes, parseDescriptor } from './descriptor.ts';
 import type { TableLayout } from './grain-tables.ts';
 import { hostedMagic, parseHeader, type SparseHeader, sectorBytes } from './layout.ts';
+import { firstOf } from './named-files.ts';
 import { readEmbedded } from './open.ts';
 import { readSeSparse } from './se-sparse.ts';
 import { hostedLayout, readFooter, readHeader } from './sparse-extent.ts';
@@ -26,13 +27,14 @@ export async function checkVmdk(source: ByteSource, context: OpenContext): Promi
   const head = await readBytes(source, 0, Math.min(sectorBytes, source.size), signal);
   if (head.subarray(0, 4).toString('latin1') !== hostedMagic) {
     const bytes = await readBytes(source, 0, Math.min(source.size, maximumDescriptorBytes), signal);
-    await checkNamed(parseDescriptor(bytes, source.name), context, notes, facts);
+    await checkNamed(parseDescriptor(bytes, source.name), source.name, context, notes, facts);
   } else {
     const header = parseHeader(head, source.name);
     if (header.capacitySectors > 0) await checkHosted(source, header, notes, facts, signal);
     else {
       const text = await readEmbedded(source, header, context);
-      if (text !== undefined) await checkNamed(parseDescriptor(text, source.name), context, notes, facts);
+      if (text !== undefined)
+        await checkNamed(parseDescriptor(text, source.name), source.name, context, notes, facts);
     }
   }
   return notes.report({
@@ -45,6 +47,7 @@ export async function checkVmdk(source: ByteSource, context: OpenContext): Promi
 
 async function checkNamed(
   descriptor: Descriptor,
+  own: string,
   context: OpenContext,
   notes: CheckNotes,
   facts: Facts,
@@ -52,7 +55,7 @@ async function checkNamed(
   const { signal } = context;
   for (const { type, file } of descriptor.extents) {
     if (file === undefined || !['SPARSE', 'VMFSSPARSE', 'SESPARSE'].includes(type)) continue;
-    const source = await context.sibling(file);
+    const { found: source } = await firstOf(file, own, (place) => context.sibling(place));
     try {
       notes.file(source.name);
       await notes.attempt('extent', async () => {

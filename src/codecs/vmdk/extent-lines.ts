@@ -9,6 +9,7 @@ import { openCowd } from './cowd.ts';
 import type { Descriptor, ExtentLine } from './descriptor.ts';
 import { ExtentPool } from './extent-pool.ts';
 import { sectorBytes } from './layout.ts';
+import { firstOf } from './named-files.ts';
 import { openSeSparse } from './se-sparse.ts';
 import { openSparseExtent, readHeader } from './sparse-extent.ts';
 
@@ -80,7 +81,7 @@ async function openLine(
       hint: 'clone the disk to a flat or sparse one there first, such as with vmkfstools -i',
     });
   }
-  const source = await context.sibling(line.file!);
+  const { found: source } = await firstOf(line.file!, where, (place) => context.sibling(place));
   try {
     files.add(source.name);
     const disk = flat

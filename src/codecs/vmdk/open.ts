@@ -17,6 +17,7 @@ import {
 } from './descriptor.ts';
 import { openExtents } from './extent-lines.ts';
 import { cowdMagic, hostedMagic, parseHeader, type SparseHeader, sectorBytes } from './layout.ts';
+import { firstOf } from './named-files.ts';
 import { isSeSparse } from './se-sparse.ts';
 import { openSparseExtent } from './sparse-extent.ts';
 import { openStream } from './stream-walk.ts';
@@ -186,9 +187,17 @@ async function openParent(layer: Layer, where: string, context: OpenContext): Pr
     if (text === '') return undefined;
     throw new AppError('corrupt', `VMDK with a parent (content id ${text}) that it does not name`, { where });
   }
-  const parent = await context.parent(hint, 'vmdk');
+  const { found: parent, asNamed } = await firstOf(hint, where, (place) => context.parent(place, 'vmdk'));
   const found = parent.info.details.CID ?? 'unknown';
   const wanted = expected === undefined ? 'of unknown content id' : hexId(expected);
+  if (found !== wanted && !asNamed) {
+    // Only its name is alike: nothing says that it is the one that was meant.
+    await parent.close();
+    throw new AppError('not-found', `the parent "${hint}" is not there`, {
+      where,
+      hint: `a file of that name lies beside it, but has content id ${found}, and not ${wanted}: put the right one there`,
+    });
+  }
   if (found !== wanted) {
     layer.findings.push({
       rule: 'vmdk.parent-changed',
