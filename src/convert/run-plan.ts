@@ -2,7 +2,7 @@
 import { tmpdir } from 'node:os';
 import type { Backing, OpenImage } from '../codecs/codec.ts';
 import { codecById } from '../codecs/registry.ts';
-import type { Delivery, DestinationRole, Session } from '../env-plugins/plugin.ts';
+import type { Delivery, DestinationRole, Hold, Session } from '../env-plugins/plugin.ts';
 import { allocatedBytes, counted } from '../io/disk.ts';
 import { throwIfAborted } from '../io/in-order.ts';
 import type { Seal } from '../io/wrappers/age.ts';
@@ -115,6 +115,7 @@ export async function runPlan(given: Plan, context: RunContext): Promise<Outcome
     });
     context.emit({ type: 'step', text: 'finishing' });
     await verifying;
+    await held.verify?.(signal);
     throwIfAborted(signal);
     const places = await delivery.commit();
     delivery = undefined; // it is there, and stays
@@ -153,6 +154,8 @@ interface HeldSource {
   readonly machine: Machine;
   readonly condition: SourceCondition;
   readonly findings: readonly Finding[];
+  /** See `Hold`. */
+  readonly verify?: Hold['verify'];
 }
 
 /** A machine that is up is held, where its environment can; the hold is released by closing `reading`. */
@@ -184,7 +187,13 @@ async function holdIfUp(
   });
   throwIfAborted(signal);
   const held = { ...condition, hold: 'held' } as const;
-  return { machine: openedAs(plan, hold.machine), condition: held, findings: hold.findings };
+  const { verify } = hold;
+  return {
+    machine: openedAs(plan, hold.machine),
+    condition: held,
+    findings: hold.findings,
+    ...(verify === undefined ? {} : { verify: (signal) => verify.call(hold, signal) }),
+  };
 }
 
 /** What was delivered stays, whatever comes of this. */

@@ -68,6 +68,11 @@ export interface Hold {
   readonly machine: Machine;
   /** What the user should know: not quiesced, what was left by an earlier run was removed … */
   readonly findings: readonly Finding[];
+  /**
+   * Asked when all is read, before anything is final: the point in time still stands, nobody took it away meanwhile.
+   * @throws AppError `conflict` when it does not.
+   */
+  verify?(signal: AbortSignal): Promise<void>;
   /** Leaves the machine as it was. Never throws; what can't be undone is in what it resolves to, in words. */
   release(): Promise<string[]>;
 }

@@ -114,12 +114,19 @@ async function remoteHold(
       event: (step) => report(String(step)),
       late: (late) => void release((late as { handle?: unknown } | null)?.handle),
     },
-  )) as { handle?: unknown; machine?: unknown; findings?: unknown } | null;
+  )) as { handle?: unknown; machine?: unknown; findings?: unknown; verify?: unknown } | null;
   const handle = checkedSize(value?.handle, 'a handle', who);
   try {
     return {
       machine: checkedMachine(value?.machine, who),
       findings: checkedFindings(value?.findings, who),
+      ...(value?.verify === true
+        ? {
+            async verify(verifySignal: AbortSignal) {
+              await channel.call('verifyHold', { handle }, { signal: verifySignal });
+            },
+          }
+        : {}),
       release: () => release(handle),
     };
   } catch (error) {

@@ -70,7 +70,11 @@ export function sourceMethods(
         report: event,
       });
       const handle = handles.add({ kind: 'hold', hold } satisfies ServedHold);
-      return { handle, machine: hold.machine, findings: hold.findings };
+      const verify = hold.verify !== undefined;
+      return { handle, machine: hold.machine, findings: hold.findings, verify };
+    },
+    async verifyHold({ handle }, { signal }) {
+      await handles.get<ServedHold>(handle).hold.verify?.(signal);
     },
     async release({ handle }) {
       const { hold } = handles.get<ServedHold>(handle);

@@ -98,6 +98,7 @@ function guardedHold(hold: Hold, who: string, inside: Inside): Hold {
   return {
     machine: checkedMachine(hold.machine, who),
     findings: checkedFindings(hold.findings, who),
+    ...(hold.verify === undefined ? {} : { verify: (signal) => inside(() => hold.verify!(signal)) }),
     release: () =>
       inside(() => hold.release()).catch((error: AppError) => [
         `${who} could not tell whether the machine was left as it was: ${error.message}`,

@@ -13,13 +13,16 @@
 import { AppError, toAppError } from '../../model/errors.ts';
 import type { Finding } from '../../model/finding.ts';
 import type { Machine } from '../../model/machine.ts';
+import { isAlive, showAlive } from '../hold-mark.ts';
 import type { Hold, HoldOptions } from '../plugin.ts';
 import type { Libvirt } from './connect.ts';
 import type { Domain } from './domain-xml.ts';
 import type { DomainDisk } from './domain-xml-disks.ts';
-import { isAlive, showAlive } from './hold-mark.ts';
-import { mergeOverlay } from './merge-overlay.ts';
+import { isIn, mergeOverlay } from './merge-overlay.ts';
 import { leftOverlays, type Overlay, planOverlays, runOf, spaceFindings } from './overlays.ts';
+
+/** Of the processes that show that a run lives. */
+const markKind = 'hold';
 
 /** The disks of machines that are held, as they were before; by UUID. */
 export type HeldDisks = Map<string, readonly DomainDisk[]>;
@@ -51,7 +54,7 @@ export async function holdDomain(
   const { domain, machine } = now;
   const plan = await planOverlays(libvirt, domain, runId, signal);
   const findings = [...cleaned, ...plan.findings, ...(await spaceFindings(libvirt, plan.overlays, signal))];
-  const mark = await showAlive(libvirt.host, runId);
+  const mark = await showAlive(libvirt.host, markKind, runId);
   const undo = async () => {
     const words: string[] = [];
     for (const overlay of plan.overlays)
@@ -74,6 +77,7 @@ export async function holdDomain(
   return {
     machine,
     findings,
+    verify: () => checkStanding(start, plan.overlays),
     release() {
       released ??= undo().catch((error) => [`${name}: ${toAppError(error).message}`]);
       return released;
@@ -138,6 +142,21 @@ async function checkTaken({ look }: DomainToHold, overlays: readonly Overlay[]):
   }
 }
 
+/** What lies below an overlay is written to once the overlay is merged, whoever did that. */
+async function checkStanding({ look, machine }: DomainToHold, overlays: readonly Overlay[]): Promise<void> {
+  const { domain } = await look();
+  const gone = overlays.find((overlay) => !isIn(domain, overlay));
+  if (gone === undefined) return;
+  throw new AppError(
+    'conflict',
+    `disk ${gone.target} was let go while it was read: its overlay is not in use any more`,
+    {
+      where: machine.name,
+      hint: 'somebody merged it (another run, after the connection was lost, or virsh blockcommit); run it again',
+    },
+  );
+}
+
 /** @throws AppError `conflict` when a run that lives reads below it. */
 async function mergeLeftovers(
   libvirt: Libvirt,
@@ -148,7 +167,7 @@ async function mergeLeftovers(
   const findings: Finding[] = [];
   for (const overlay of left) {
     const run = runOf(overlay.path)!;
-    if (await isAlive(libvirt.host, run, signal)) {
+    if (await isAlive(libvirt.host, markKind, run, signal)) {
       throw new AppError('conflict', `run ${run} holds this machine`, {
         where: machine.name,
         hint: 'wait for its end, or cancel it',

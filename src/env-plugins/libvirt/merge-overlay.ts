@@ -35,7 +35,8 @@ export async function mergeOverlay(
 const diskOf = ({ disks }: Domain, { target }: Overlay): DomainDisk | undefined =>
   disks.find((one) => one.disk.id === target);
 
-function isIn(domain: Domain, overlay: Overlay): boolean {
+/** Whether the machine uses it, at the top or below. */
+export function isIn(domain: Domain, overlay: Overlay): boolean {
   const disk = diskOf(domain, overlay);
   return (
     disk !== undefined && [disk.place, ...disk.backing].some((p) => 'path' in p && p.path === overlay.path)

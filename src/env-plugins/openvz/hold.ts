@@ -10,9 +10,9 @@ import type { Host } from '../../io/host/host.ts';
 import { AppError, toAppError } from '../../model/errors.ts';
 import type { Finding } from '../../model/finding.ts';
 import type { Machine } from '../../model/machine.ts';
+import { isAlive, showAlive } from '../hold-mark.ts';
 import type { Hold, HoldOptions } from '../plugin.ts';
 import type { Container } from './container.ts';
-import { isAlive, showAlive } from './hold-mark.ts';
 import { deleteSnapshot, listSnapshots, takeSnapshot } from './snapshots.ts';
 
 /** For each container that is held, the file that each of its disks is read from. */
@@ -24,6 +24,8 @@ export interface Now {
 }
 
 const namePrefix = 'vmferry-';
+/** Of the processes that show that a run lives. */
+const markKind = 'openvz-hold';
 const runPattern = /^[\w.-]{1,80}$/;
 
 /** @throws AppError `unsupported`, `conflict` (another run holds it), `io`. */
@@ -41,14 +43,14 @@ export async function holdContainer(
   if (machine.state !== 'running' || container.layout !== 'ploop') return nothing;
   const { ctid } = container;
   const findings = await removeLeftovers(host, ctid, { runId, signal, report });
-  const unmark = await showAlive(host, runId);
+  const mark = await showAlive(host, markKind, runId);
   let id: string | undefined;
   const undo = async () => {
     held.delete(machine.id);
     try {
       if (id !== undefined) await deleteSnapshot(host, ctid, id);
     } finally {
-      unmark();
+      mark.end();
     }
   };
   try {
@@ -65,7 +67,20 @@ export async function holdContainer(
       );
       return released;
     };
-    return { machine: now.machine, findings: [...findings, notQuiesced(id)], release };
+    const taken = id;
+    return {
+      machine: now.machine,
+      findings: [...findings, notQuiesced(taken)],
+      async verify(verifySignal) {
+        const there = await listSnapshots(host, ctid, verifySignal);
+        if (there.some((snapshot) => snapshot.id === taken)) return;
+        throw new AppError('conflict', `the snapshot ${taken} was deleted while it was read`, {
+          where: `${host.name}: ${ctid}`,
+          hint: 'somebody deleted it (another run, after the connection was lost, or by hand); run it again',
+        });
+      },
+      release,
+    };
   } catch (error) {
     await undo().catch((failure) => report(`the snapshot ${id} is left: ${toAppError(failure).message}`));
     throw error;
@@ -98,7 +113,7 @@ async function removeLeftovers(
   for (const { id, name } of await listSnapshots(host, ctid, signal)) {
     const run = name.startsWith(namePrefix) ? name.slice(namePrefix.length) : '';
     if (!runPattern.test(run)) continue;
-    if (await isAlive(host, run, signal)) {
+    if (await isAlive(host, markKind, run, signal)) {
       throw new AppError('conflict', `run ${run} holds this container`, {
         where: `${host.name}: ${ctid}`,
         hint: 'wait for its end, or cancel it',

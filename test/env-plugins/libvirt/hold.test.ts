@@ -139,3 +139,16 @@ it('says what is left when it can not be undone', async () => {
   expect(words[0]).toContain(overlay('vda', '/i'));
   expect(words[0]).toContain('virsh blockcommit');
 });
+
+it('notices that somebody merged its overlay while it was read', async () => {
+  const machine = changing(disk('vda', '/i/a'), disk('vda', overlay('vda', '/i')));
+  const { libvirt } = fake(99e6, machine.virsh);
+  const held = await holdDomain(libvirt, machine.start, new Map(), options);
+  await held.verify!(signal);
+  machine.virsh(['blockcommit']);
+  await expect(held.verify!(signal)).rejects.toMatchObject({
+    kind: 'conflict',
+    message: expect.stringContaining('disk vda was let go'),
+  });
+  await held.release();
+});
