@@ -42,6 +42,11 @@ export async function surveyMachine(
   const findings: Finding[] = [];
   let failure: Failure | undefined;
   for (const disk of machine.disks) {
+    if (disk.costly && !how.whole) {
+      findings.push(costlyFinding(disk));
+      disks.push(disk);
+      continue;
+    }
     try {
       const found = await surveyDisk(session, machine, disk, how, signal);
       images[disk.id] = found.info;
@@ -69,6 +74,14 @@ export async function surveyMachine(
     ...(failure === undefined ? {} : { failure }),
   };
 }
+
+const costlyFinding = (disk: MachineDisk): Finding => ({
+  rule: 'disk.costly',
+  severity: 'note',
+  message: 'it is not looked into: all of it would have to be read',
+  evidence: disk.name,
+  remedy: 'a conversion reads it by itself; to look into it before, say inspect --whole',
+});
 
 function packedFinding(disk: MachineDisk, { wrappers, format }: Glance): Finding {
   const [outer] = wrappers;

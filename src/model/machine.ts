@@ -49,6 +49,8 @@ export interface MachineDisk {
   readonly format?: string;
   /** What is around the image as a whole, the outermost first: `gzip`, `age` … */
   readonly packed?: readonly string[];
+  /** Opening it reads all of it (a folder that becomes a filesystem): it is looked into only when that is asked for. */
+  readonly costly?: boolean;
   readonly virtualSizeBytes?: number;
   /** Bytes that hold data, or that the image's files take. */
   readonly allocatedSizeBytes?: number;
@@ -115,6 +117,8 @@ export interface Machine {
   readonly snapshots?: readonly Snapshot[];
   /** What it comes in: `disk image`, `OVA`, `OVF`, `libvirt domain`. */
   readonly packaging?: string;
+  /** Where the environment keeps it, in its own words: folder, host, cluster. */
+  readonly place?: string;
   readonly description?: string;
   /** What the environment could not express or read. */
   readonly findings: readonly Finding[];

@@ -50,6 +50,7 @@ function disksOf(container: Container): MachineDisk[] {
         id: folderDiskId,
         name: posix.basename(container.privateArea!),
         format: 'raw',
+        costly: true,
         bus: 'virtio',
         files: [container.privateArea!],
         bootable: true,

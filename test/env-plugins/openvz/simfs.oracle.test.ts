@@ -4,6 +4,7 @@ import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
+import { surveyMachine } from '../../../src/convert/survey.ts';
 import type { Session } from '../../../src/env-plugins/plugin.ts';
 import type { Machine } from '../../../src/model/machine.ts';
 import { noSecrets, testSource } from '../../conformance/test-plugin.ts';
@@ -81,6 +82,18 @@ describeWith(['tar', 'e2fsck', 'debugfs', 'truncate'], 'containers in the simfs 
     await source.close();
     check(await imageOf(session, machine!));
     expect(reports[0]).toContain('101');
+    await session.close();
+  });
+
+  it('are read when that is asked for, not to be listed', async () => {
+    const session = await connect(await simfs());
+    const [machine] = await listed(session);
+    const quick = await surveyMachine(session, machine!, { follow: false }, signal);
+    expect(quick.images).toEqual({});
+    expect(quick.failure).toBeUndefined();
+    expect(quick.machine.findings.map((f) => f.rule)).toContain('disk.costly');
+    const whole = await surveyMachine(session, machine!, { follow: false, whole: true }, signal);
+    expect(whole.machine.disks[0]!.virtualSizeBytes).toBe(1.5 * 2 ** 30);
     await session.close();
   });
 
