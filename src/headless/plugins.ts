@@ -3,15 +3,12 @@ import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { type Composed, compose } from '../compose.ts';
 import { AppError } from '../model/errors.ts';
-import { loadOutside } from '../outside-plugins.ts';
+import { loadOutside, trustPlace } from '../outside-plugins.ts';
 import { packageRoot, packageVersion } from '../package-root.ts';
 import { describeProcess } from '../plugin-process/connect-process.ts';
-import { placeHash } from '../plugins/content-hash.ts';
 import type { PluginEntry, PluginPlace } from '../plugins/entry.ts';
 import { findPlugins, isPackageName } from '../plugins/find.ts';
-import { tryPlugin } from '../plugins/import-plugin.ts';
 import type { OutsidePlugin } from '../plugins/load.ts';
-import { readManifest } from '../plugins/manifest.ts';
 import { type Output, table, terminalOutput } from './output.ts';
 import type { CommonOptions } from './program.ts';
 
@@ -87,28 +84,7 @@ const toldOf = ({ place, status, version, plugin, reason }: OutsidePlugin) => ({
 
 const trust: Action = async ({ outside }, what, output) => {
   const place = await placeNamed({ outside }, one(what, 'trust'));
-  const { code } = place;
-  if (code.kind === 'missing')
-    throw new AppError('not-found', `${place.name}: ${code.reason}`, { where: place.where });
-  const before = await placeHash(place);
-  const described =
-    code.kind === 'process'
-      ? code.described
-      : await tryPlugin(place.name, (await readManifest(code.path)).entry);
-  const taken = outside.plugins.find((plugin) => plugin.id === described.id);
-  if (taken !== undefined) {
-    throw new AppError('conflict', `its id "${described.id}" is that of an environment that is built in`, {
-      where: place.where,
-      hint: 'a plugin needs an id of its own',
-    });
-  }
-  // What was tried is what is trusted.
-  const hash = await placeHash(place);
-  if (hash !== before)
-    throw new AppError('conflict', 'it changes while it is looked at', { where: place.where });
-  await outside.preferences.update(({ trustedPlugins }) => ({
-    trustedPlugins: { ...trustedPlugins, [place.key]: hash },
-  }));
+  const { described, hash } = await trustPlace(outside, place);
   if (output.json)
     output.value({ ...described, name: place.name, where: place.where, status: 'loaded', hash });
   else output.line(`trusted: ${place.name}, "${described.label}" (${described.id}), ${place.where}`);

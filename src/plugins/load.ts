@@ -26,13 +26,17 @@ export interface LoadOptions extends PluginSources, ImportOptions {
   /** Ids that are taken already. */
   readonly builtIn: readonly string[];
   readonly strays: Strays;
+  /** The key of the one that is wanted; absent: all. */
+  readonly only?: string;
 }
 
 /** One after the other: what one does while it is loaded can be told from what another does. Never throws for one. */
 export async function loadPlugins(options: LoadOptions): Promise<OutsidePlugin[]> {
   const taken = new Set(options.builtIn);
   const all: OutsidePlugin[] = [];
+  const { only } = options;
   for (const place of await findPlugins(options)) {
+    if (only !== undefined && place.key !== only) continue;
     const one = await loadOne(place, options);
     const id = one.plugin?.id;
     if (id !== undefined && taken.has(id)) {

@@ -133,4 +133,4 @@ function wholeFrame(lines: readonly string[], drawn: readonly string[]): string 
 
 /** As wide as before, `?` for what ASCII lacks: names of machines, for instance. */
 export const toAscii = (frame: string): string =>
-  frame.replace(/[^\x00-\x7f]+/g, (run) => '?'.repeat(Math.max(1, widthOf(run))));
+  frame.replaceAll('›', '>').replace(/[^\x00-\x7f]+/g, (run) => '?'.repeat(Math.max(1, widthOf(run))));

@@ -8,6 +8,8 @@ export type Command =
   | { readonly type: 'load' }
   /** Loads the plugins from outside, once. */
   | { readonly type: 'load-plugins' }
+  /** The user's word for a plugin that is left out, by its key; it is loaded then. */
+  | { readonly type: 'trust-plugin'; readonly key: string }
   | { readonly type: 'dismiss' }
   // Credentials
   | { readonly type: 'choose-secret-store'; readonly choice: SecretStoreChoice }

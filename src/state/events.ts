@@ -10,6 +10,7 @@ import type {
   DraftChange,
   HistoryEntry,
   HistorySummary,
+  LeftOutPlugin,
   LogLine,
   MachineEdit,
   Notice,
@@ -25,6 +26,7 @@ import type {
 export type Event =
   | { readonly type: 'went'; readonly screen: ScreenId }
   | { readonly type: 'catalog'; readonly catalog: Catalog }
+  | { readonly type: 'plugins-left-out'; readonly plugins: readonly LeftOutPlugin[] }
   | { readonly type: 'notice'; readonly notice?: Notice }
   | { readonly type: 'secret-store'; readonly store: SecretStoreInfo }
   | { readonly type: 'profiles'; readonly profiles: readonly Profile[] }

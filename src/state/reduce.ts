@@ -9,6 +9,7 @@ const logLimit = 500;
 export const initialState: State = {
   screen: 'credentials',
   catalog: { environments: [], products: [], formats: [] },
+  leftOutPlugins: [],
   profiles: [],
   connection: { status: 'none' },
   destination: { status: 'folder' },
@@ -26,6 +27,8 @@ export function reduce(state: State, event: Event): State {
       return { ...state, screen: event.screen };
     case 'catalog':
       return { ...state, catalog: event.catalog };
+    case 'plugins-left-out':
+      return { ...state, leftOutPlugins: event.plugins };
     case 'notice':
       return withOptional(state, 'notice', event.notice);
     case 'secret-store':

@@ -3,15 +3,25 @@ import type { Connector } from '../convert/sessions.ts';
 import type { EnvironmentPlugin } from '../env-plugins/plugin.ts';
 import type { SecretKeeper } from './secret-keeper.ts';
 import type { Redactor } from './secrets/redact.ts';
-import type { Catalog, EnvironmentInfo } from './state.ts';
+import type { Catalog, EnvironmentInfo, LeftOutPlugin } from './state.ts';
 import type { History } from './stores/history.ts';
 import type { PreferencesStore } from './stores/preferences.ts';
 import type { ProfileStore } from './stores/profiles.ts';
 
 /** Plugins that do not come along. */
 export interface OutsidePlugins {
-  /** Loads them, once: they join `Services.plugins`. What is left out is told in words. */
-  load(): Promise<{ readonly environments: readonly EnvironmentInfo[]; readonly leftOut: readonly string[] }>;
+  /** Loads them, once: they join `Services.plugins`. */
+  load(): Promise<LoadedOutside>;
+  /**
+   * The user's word for one that is left out, by its key: loads it. Resolves to all there are now.
+   * @throws AppError `not-found`, `conflict`, and whatever trying it comes to.
+   */
+  trust(key: string): Promise<LoadedOutside>;
+}
+
+export interface LoadedOutside {
+  readonly environments: readonly EnvironmentInfo[];
+  readonly leftOut: readonly LeftOutPlugin[];
 }
 
 export interface Services {

@@ -23,6 +23,21 @@ export interface EnvironmentInfo {
   readonly fields: readonly Field[];
 }
 
+/** A plugin from outside that is not loaded. */
+export interface LeftOutPlugin {
+  /** What the user's word for it is recorded under. */
+  readonly key: string;
+  readonly name: string;
+  /** `untrusted`, `changed`: it can be trusted (again). */
+  readonly status: 'untrusted' | 'changed' | 'broken';
+  readonly version?: string;
+  /** Such as `plugin folder`, `package`. */
+  readonly origin: string;
+  /** The folder, or the command in words. */
+  readonly where: string;
+  readonly reason: string;
+}
+
 export interface Profile {
   readonly id: string;
   readonly name: string;
@@ -297,6 +312,7 @@ export interface Notice {
 export interface State {
   readonly screen: ScreenId;
   readonly catalog: Catalog;
+  readonly leftOutPlugins: readonly LeftOutPlugin[];
   /** The last thing to tell, shown above the keys until the next command. */
   readonly notice?: Notice;
   readonly secretStore?: SecretStoreInfo;

@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { detailLines, rowsOf, statusOf, whyNot } from '../../src/screens/environment/environment-view.ts';
-import type { State } from '../../src/state/state.ts';
+import {
+  detailLines,
+  rowsOf,
+  startRow,
+  statusOf,
+  whyNot,
+} from '../../src/screens/environment/environment-view.ts';
+import type { LeftOutPlugin, State } from '../../src/state/state.ts';
 import { drawApp, keys } from './draw.tsx';
 import { base, item, machine, states } from './states.ts';
 
@@ -45,6 +51,63 @@ describe('views', () => {
       'What to try: check the name and the firewall',
     ]);
   });
+});
+
+describe('plugins that are left out', () => {
+  const plugin: LeftOutPlugin = {
+    key: '/p/nas',
+    name: 'nas',
+    status: 'untrusted',
+    version: '1.2.0',
+    origin: 'plugin folder',
+    where: '/home/me/.config/vmferry/plugins/nas',
+    reason: 'x',
+  };
+  const at = (change: Partial<LeftOutPlugin> = {}): State => ({
+    ...base,
+    screen: 'environment',
+    leftOutPlugins: [{ ...plugin, ...change }],
+  });
+
+  it.each([
+    { columns: 80, rows: 24 },
+    { columns: 120, rows: 40 },
+  ])('are rows; Enter asks, says where they come from, and trusts them: %j', async (size) => {
+    const app = drawApp(at(), size);
+    await app.press(keys.down, keys.down);
+    const frame = await app.shows('vmferry plugins trust nas');
+    expect(frame).toMatch(/Plugin nas +not trusted/);
+    await app.press(keys.enter);
+    await app.shows('Trust the plugin "nas", version 1.2.0?');
+    await app.shows('It comes from: plugin folder, /home/me/.config/vmferry/plugins/nas');
+    await app.press(keys.enter, 'n');
+    expect(app.port.sent).toEqual([]);
+    await app.press(keys.enter, 'y');
+    expect(app.port.sent).toEqual([{ type: 'trust-plugin', key: '/p/nas' }]);
+  });
+
+  it('say what is broken, and that they have changed', async () => {
+    const app = drawApp(at({ status: 'broken', reason: 'it has no manifest' }));
+    await app.press(keys.down, keys.down, keys.enter);
+    await app.shows('It is not loaded: it has no manifest');
+    await app.shows('Not now: it has no manifest');
+    const changed = drawApp(at({ status: 'changed' }));
+    await changed.press(keys.down, keys.down, keys.enter);
+    await changed.shows('as it is NOW?');
+  });
+});
+
+it('starts at the environment of the profile that was chosen since', () => {
+  const { connection: _, ...rest } = states.environment!;
+  const connected: State = {
+    ...rest,
+    connection: { status: 'connected', environment: 'local', label: 'This computer' },
+  };
+  expect(startRow(connected)).toBe('vsphere');
+  const { profile: __, ...without } = connected;
+  expect(startRow(without)).toBe('local');
+  const same = { ...connected.connection, environment: 'vsphere', profile: 'p1' } as State['connection'];
+  expect(startRow({ ...connected, connection: same })).toBe('vsphere');
 });
 
 it('connects, lists and goes to the machines', async () => {

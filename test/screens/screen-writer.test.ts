@@ -106,5 +106,6 @@ describe('ScreenWriter', () => {
     vi.advanceTimersByTime(200);
     expect(out.written.join('')).toMatch(/^[\x00-\x7f]*$/);
     expect(toAscii('a漢ü')).toBe('a???');
+    expect(toAscii('gzip › raw')).toBe('gzip > raw');
   });
 });

@@ -17,6 +17,7 @@ export async function connectTo(
   settings?: Readonly<Record<string, string>>,
 ): Promise<void> {
   if (row.kind === 'sample') return openSample(port, row.path);
+  if (row.kind === 'plugin') return;
   const environment = row.environment.id;
   const profile = profileOf(row, port.getState())?.id;
   await port.dispatch({

@@ -1,41 +1,62 @@
 /** Rows and words of the environment screen: pure. */
 import { describeFailure } from '../../model/errors.ts';
-import type { EnvironmentInfo, State } from '../../state/state.ts';
+import type { EnvironmentInfo, LeftOutPlugin, State } from '../../state/state.ts';
 import type { PaneLine } from '../widgets/text-pane-view.ts';
 
 export type Row =
   | { readonly kind: 'environment'; readonly environment: EnvironmentInfo }
+  /** From outside, and not loaded. */
+  | { readonly kind: 'plugin'; readonly plugin: LeftOutPlugin }
   | { readonly kind: 'sample'; readonly path: string };
 
-export const keyOfRow = (row: Row): string => (row.kind === 'sample' ? 'the sample' : row.environment.id);
+export function keyOfRow(row: Row): string {
+  switch (row.kind) {
+    case 'environment':
+      return row.environment.id;
+    case 'plugin':
+      return `plugin:${row.plugin.key}`;
+    case 'sample':
+      return 'the sample';
+  }
+}
 
 /** The environment of disk images here: always there, needs nothing. */
 export const thisComputer = 'local';
 
 export function rowsOf(state: State): Row[] {
   const sources = state.catalog.environments.filter((e) => e.roles.includes('source'));
-  const rows = sources.map((environment): Row => ({ kind: 'environment', environment }));
+  const rows = [
+    ...sources.map((environment): Row => ({ kind: 'environment', environment })),
+    ...state.leftOutPlugins.map((plugin): Row => ({ kind: 'plugin', plugin })),
+  ];
   const { sample } = state.catalog;
   return sample === undefined ? rows : [...rows, { kind: 'sample', path: sample }];
 }
 
-export const labelOf = (row: Row): string =>
-  row.kind === 'sample' ? 'The sample machine' : row.environment.label;
+export function labelOf(row: Row): string {
+  if (row.kind === 'plugin') return `Plugin ${row.plugin.name}`;
+  return row.kind === 'sample' ? 'The sample machine' : row.environment.label;
+}
 
-export const summaryOf = (row: Row): string =>
-  row.kind === 'sample'
+export function summaryOf(row: Row): string {
+  if (row.kind === 'plugin') return row.plugin.where;
+  return row.kind === 'sample'
     ? 'a small machine that comes along, to try a whole conversion'
     : row.environment.summary;
+}
 
 /** The chosen profile, where it belongs to this environment. */
 export function profileOf(row: Row, state: State): State['profiles'][number] | undefined {
-  if (row.kind === 'sample') return undefined;
+  if (row.kind !== 'environment') return undefined;
   return state.profiles.find((p) => p.id === state.profile && p.environment === row.environment.id);
 }
+
+const pluginStatus = { untrusted: 'not trusted', changed: 'CHANGED', broken: 'BROKEN' } as const;
 
 export function statusOf(row: Row, state: State): string {
   const { connection } = state;
   if (row.kind === 'sample') return 'ready';
+  if (row.kind === 'plugin') return pluginStatus[row.plugin.status];
   if (connection.status !== 'none' && connection.environment === row.environment.id) {
     return connection.status === 'failed' ? 'FAILED' : connection.status;
   }
@@ -50,7 +71,7 @@ export function whyNot(
   typed: Readonly<Record<string, string>> = {},
 ): string | undefined {
   if (row === undefined) return 'no row passes the filter';
-  if (row.kind === 'sample') return undefined;
+  if (row.kind !== 'environment') return undefined;
   const missing = row.environment.fields.filter(
     (f) => f.required && f.default === undefined && !typed[f.key],
   );
@@ -61,11 +82,14 @@ export function whyNot(
     : 'add a profile for it first (1, then a), or give its settings (e)';
 }
 
-/** Where one most likely wants to go: what is connected or was tried, else the environment of the profile. */
+/** Where one most likely wants to go: the profile that was chosen since, else what is connected or was tried. */
 export function startRow(state: State): string | undefined {
   const { connection } = state;
-  if (connection.status !== 'none') return connection.environment;
-  return state.profiles.find((p) => p.id === state.profile)?.environment;
+  const chosen = state.profiles.find((p) => p.id === state.profile);
+  if (connection.status === 'none') return chosen?.environment;
+  return chosen === undefined || chosen.id === connection.profile
+    ? connection.environment
+    : chosen.environment;
 }
 
 /** The fields that may be changed for this connection alone: all but the secrets. */
@@ -90,6 +114,7 @@ export function detailLines(row: Row | undefined, state: State): PaneLine[] {
     connection.status === 'connected' ? [{ text: `Connected: ${connection.label}`, tone: 'ok' }] : [];
   if (row === undefined) return connected;
   if (row.kind === 'sample') return [...connected, { text: summaryOf(row) }, { text: row.path, tone: 'dim' }];
+  if (row.kind === 'plugin') return [...connected, ...pluginLines(row.plugin)];
   const { roles, fields } = row.environment;
   const needed = fields.filter((f) => f.required).map((f) => f.label.toLowerCase());
   return [
@@ -99,3 +124,27 @@ export function detailLines(row: Row | undefined, state: State): PaneLine[] {
     { text: needed.length === 0 ? 'needs nothing' : `needs: ${needed.join(', ')}`, tone: 'dim' },
   ];
 }
+
+/** Why it is not loaded, and what loads it. */
+export function pluginLines({ name, status, reason, origin, where, version }: LeftOutPlugin): PaneLine[] {
+  const why = {
+    untrusted: 'It is not loaded: you have not said yet that you trust it.',
+    changed: 'It is not loaded: it has CHANGED since you said that you trust it.',
+    broken: `It is not loaded: ${reason}`,
+  }[status];
+  return [
+    { text: why, tone: status === 'untrusted' ? 'warn' : 'error' },
+    { text: `from: ${origin}, ${where}${version === undefined ? '' : `, version ${version}`}`, hang: 2 },
+    status === 'broken'
+      ? { text: 'Set it right where it comes from; "vmferry plugins" lists all there are.', tone: 'dim' }
+      : { text: `Enter trusts it; so does: vmferry plugins trust ${name}`, tone: 'dim' },
+  ];
+}
+
+export const trustQuestion = ({ name, status, origin, where, version }: LeftOutPlugin): string =>
+  [
+    `Trust the plugin "${name}"${version === undefined ? '' : `, version ${version}`}${status === 'changed' ? ', as it is NOW' : ''}?`,
+    `It comes from: ${origin}, ${where}`,
+    '',
+    'Its code runs with all your rights, and is given the secrets of its profiles. Trust it only when you know who made it. When it changes, you are asked again.',
+  ].join('\n');

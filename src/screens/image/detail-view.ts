@@ -8,6 +8,7 @@ import { formatBytes } from '../../model/units.ts';
 import type { MachineItem } from '../../state/state.ts';
 import { findingLines } from '../finding-lines.ts';
 import type { PaneLine } from '../widgets/text-pane-view.ts';
+import { packedIn } from './image-view.ts';
 
 type Line = PaneLine | string;
 
@@ -26,6 +27,7 @@ export function detailLines(item: MachineItem): Line[] {
     machine.id,
     ...(machine.system === undefined ? [] : [`System: ${systemInWords(machine)}`]),
     `Machine: ${hardwareInWords(machine)}`,
+    ...(machine.place === undefined ? [] : [`Place: ${machine.place}`]),
     ...(machine.description === undefined ? [] : [`About: ${machine.description}`]),
     ...machine.disks.flatMap((disk) => diskLines(disk, images[disk.id], reports[disk.id])),
     ...machine.nics.map((nic, i) => `Adapter ${i + 1}: ${nicInWords(nic)}`),
@@ -99,7 +101,7 @@ const nicInWords = (nic: Machine['nics'][number]): string =>
 function diskLines(disk: MachineDisk, image: ImageInfo | undefined, report: GuestReport | undefined): Line[] {
   const size = disk.virtualSizeBytes ?? image?.virtualSizeBytes;
   const facts = [
-    image === undefined ? disk.format : formatInWords(image),
+    packedIn(disk, image === undefined ? (disk.format ?? '') : formatInWords(image)) || undefined,
     size === undefined ? undefined : formatBytes(size),
     disk.allocatedSizeBytes === undefined ? undefined : `${formatBytes(disk.allocatedSizeBytes)} data`,
     disk.bus === undefined

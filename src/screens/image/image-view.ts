@@ -1,5 +1,6 @@
 /** The machines found, as rows of a table: pure. */
 
+import type { MachineDisk } from '../../model/machine.ts';
 import { formatBytes } from '../../model/units.ts';
 import type { MachineItem, MachineList } from '../../state/state.ts';
 import type { Column } from '../widgets/scroll-list-view.ts';
@@ -109,12 +110,16 @@ export const allocatedSizeOf = ({ machine }: MachineItem): Sum | undefined =>
 export const sizeText = (sum: Sum | undefined): string =>
   sum === undefined ? '?' : formatBytes(sum.bytes) + (sum.partly ? '+' : '');
 
+/** With what is around the image as a whole, the outermost first: `gzip › qcow2`. */
+export const packedIn = ({ packed = [] }: MachineDisk, format: string): string =>
+  packed.length === 0 ? format : [...packed, format === '' ? '?' : format].join(' › ');
+
 /** `qcow2 (v3)`, `OVA: vmdk (streamOptimized)`, `raw, vhd`. */
 function formatText({ machine, images }: MachineItem): string {
   const formats = machine.disks.map((disk) => {
     const image = images[disk.id];
     const format = image?.format ?? disk.format ?? '';
-    return image?.variant === undefined ? format : `${format} (${image.variant})`;
+    return packedIn(disk, image?.variant === undefined ? format : `${format} (${image.variant})`);
   });
   const distinct = [...new Set(formats.filter((format) => format !== ''))].join(', ');
   const { packaging } = machine;

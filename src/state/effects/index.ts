@@ -22,6 +22,7 @@ export const effects: { readonly [T in Exclude<Command['type'], 'terminate'>]: E
   dismiss: { run: (_, { emit }) => emit({ type: 'notice' }) },
   load: { run: credentials.load },
   'load-plugins': { run: plugins.load },
+  'trust-plugin': { run: plugins.trust },
   'choose-secret-store': { run: credentials.chooseSecretStore },
   'unlock-vault': { run: credentials.unlockVault },
   'save-profile': { run: credentials.saveProfile },

@@ -1,5 +1,6 @@
 /** Where the machines go: chosen, connected, asked for what it offers. */
 import { describe, expect, it, test } from 'vitest';
+import type { GuestReport, GuestVolume } from '../../../src/model/guest-report.ts';
 import {
   configFields,
   planLines,
@@ -154,6 +155,94 @@ describe('the part of a disk', () => {
       choices: [{ label: 'the whole disk' }, { label: 'partition 2: 1 GiB Linux' }],
     });
     expect(changed('window', '5')).toMatchObject({ error: expect.stringContaining('OFFSET+LENGTH') });
+  });
+});
+
+describe('a partition table', () => {
+  const web = machine(1, { name: 'web' });
+  const found = (kind: 'none' | 'mbr', volume: boolean, rule?: string): State => {
+    const whole = { number: 0, startBytes: 0, lengthBytes: 1, type: '', typeName: '', bootable: false };
+    const report: GuestReport = {
+      partitionTable: { kind, sectorSize: 512, bootCode: 'none' },
+      partitions: [{ ...whole, ...(volume ? { volume: { kind: 'ext4' } as GuestVolume } : {}) }],
+      ...{ systems: [], firmware: 'unknown', efiLoaders: [], findings: [], bytesRead: 0 },
+    };
+    const findings = rule === undefined ? [] : [{ rule, severity: 'warning', message: 'x' } as const];
+    const item = { machine: { ...web, findings }, survey: 'done', images: {} } as const;
+    return {
+      ...states.configuration!,
+      selected: [web.id],
+      machines: { status: 'done', items: [{ ...item, reports: { [web.disks[0]!.id]: report } }] },
+    };
+  };
+  const table = (state: State) => configFields(state, web.id).find((f) => f.key === 'table');
+
+  it('is offered for a bare filesystem, or where the environment says that it is one', () => {
+    expect(table(found('none', true))).toMatchObject({ shown: 'none, as it is', changed: false });
+    expect(table(found('mbr', true))).toBeUndefined();
+    expect(table(found('none', false))).toBeUndefined();
+    expect(table(found('none', false, 'uml.no-partition-table'))).toBeDefined();
+  });
+
+  it('is a change of the machine, and taken back', () => {
+    const state = found('none', true);
+    const change = (kind: string) => table(state)!.apply(kind);
+    expect(change('gpt')).toMatchObject({ command: { id: web.id, change: { table: 'gpt' } } });
+    expect(change('')).toMatchObject({ command: { change: { table: undefined } } });
+    const set = { ...state, draft: { ...state.draft, edits: { [web.id]: { table: 'mbr' } as const } } };
+    expect(table(set)).toMatchObject({ shown: 'MBR, put around the bare filesystem', changed: true });
+  });
+});
+
+describe('an image that it is laid over', () => {
+  const [qcow2, ...others] = states.configuration!.catalog.formats;
+  const able: State = {
+    ...states.configuration!,
+    catalog: { ...states.configuration!.catalog, formats: [{ ...qcow2!, backing: true }, ...others] },
+  };
+
+  it('is a field where the format can, in a folder here', () => {
+    expect(keysOf(able)).toContain('backing');
+    expect(keysOf(states.configuration!)).not.toContain('backing');
+    expect(keysOf({ ...able, draft: { ...able.draft, format: 'raw' } })).not.toContain('backing');
+    expect(keysOf({ ...able, destination: delivering.destination })).not.toContain('backing');
+  });
+
+  it('is set, taken back, and gone with another format', () => {
+    expect(field('backing', able).apply(' ~/base.qcow2 ')).toEqual({
+      command: { type: 'draft', change: { backing: '~/base.qcow2' } },
+    });
+    const set: State = { ...able, draft: { ...able.draft, backing: '/base.qcow2' } };
+    expect(field('backing', set)).toMatchObject({ shown: '/base.qcow2', changed: true });
+    expect(field('backing', set).apply('')).toEqual({
+      command: { type: 'draft', change: { backing: undefined } },
+    });
+    expect(field('format', set).apply('raw')).toMatchObject({ command: { change: { backing: undefined } } });
+  });
+});
+
+describe('a folder of another host', () => {
+  const plain: State = {
+    ...delivering,
+    destination: {
+      status: 'connected',
+      environment: 'ssh',
+      label: 'Disk files over SSH',
+      settings: { host: 'there' },
+      fields: [{ key: 'folder', label: 'Folder', help: 'there', kind: 'text', required: true, default: '~' }],
+    },
+  };
+
+  it('is offered the same products, packages and formats as one here', () => {
+    const own = keysOf(plain).filter((key) => !/^(disk|nic|name|proc|mem|firm|part|wind|option)/.test(key));
+    expect(own).toEqual([
+      ...['destination', 'product', 'delivery:folder', 'container', 'format', 'force', 'sync', 'start'],
+    ]);
+    const ova = { ...plain, draft: { ...plain.draft, product: 'virtualbox' } };
+    expect(field('container', ova)).toMatchObject({ value: 'ova' });
+    expect(field('format', ova).reason).toContain('streamOptimized');
+    expect(field('delivery:folder', plain)).toMatchObject({ text: '~', changed: false });
+    expect(field('delivery:folder', plain).apply('')).toEqual({ error: 'Folder is needed' });
   });
 });
 

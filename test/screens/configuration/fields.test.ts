@@ -48,7 +48,13 @@ describe('destination', () => {
     expect(applied).toEqual({
       command: {
         type: 'draft',
-        change: { product: 'vmware', container: undefined, format: undefined, options: {} },
+        change: {
+          product: 'vmware',
+          container: undefined,
+          format: undefined,
+          backing: undefined,
+          options: {},
+        },
       },
     });
     if (!('command' in applied) || applied.command.type !== 'draft') throw new Error('no draft');

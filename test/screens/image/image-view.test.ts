@@ -38,6 +38,10 @@ describe('rows', () => {
     [{ ...busy, survey: 'waiting' as const }, { system: '' }],
     [{ ...busy, survey: 'done' as const }, { system: 'not recognised' }],
     [item(machines[1]!), { disks: '2', virtualSize: '120 GiB', allocatedSize: '41.5 GiB', format: 'qcow2' }],
+    [
+      item(machine(1, { disks: [{ id: 'd', name: 'd', files: [], packed: ['gzip'], format: 'qcow2' }] })),
+      { format: 'gzip › qcow2' },
+    ],
     [item(machines[2]!), { system: 'Windows Server 2019', format: 'OVA: qcow2' }],
   ])('%#', (of, expected) => {
     expect(rowsOf(of)[0]).toMatchObject(expected);
