@@ -30,8 +30,8 @@ export interface Container {
   readonly devices: readonly string[];
   /** Action scripts of its own, such as `101.mount`. */
   readonly scripts: readonly string[];
-  /** What could not be read, in words. */
-  readonly trouble?: string;
+  /** Why its private area could not be read. */
+  readonly trouble?: { readonly words: string; readonly rootWouldDo: boolean };
 }
 
 const longestConf = 256 * 1024;
@@ -111,7 +111,8 @@ export async function readContainer(
     return { ...base, layout, disks };
   } catch (error) {
     if (!(error instanceof AppError) || !['auth', 'corrupt', 'unsupported'].includes(error.kind)) throw error;
-    const trouble = error.where === undefined ? error.message : `${error.message} (${error.where})`;
+    const words = error.where === undefined ? error.message : `${error.message} (${error.where})`;
+    const trouble = { words, rootWouldDo: error.kind === 'auth' };
     return { ...base, layout: 'missing', disks: [], trouble };
   }
 }

@@ -93,6 +93,8 @@ async function build(
   await write(told).catch((error) => {
     failure = error;
     running.kill();
+    // What it has said already would keep its end from coming.
+    running.stdout.destroy();
   });
   signal.throwIfAborted();
   const end = await running.ended.catch((error) => {

@@ -3,7 +3,7 @@ import { posix } from 'node:path';
 import type { Finding } from '../../model/finding.ts';
 import type { GuestSystem, Machine, MachineDisk, Nic, PowerState } from '../../model/machine.ts';
 import { type Conf, memoryBytes, parameterLists, processorCount, wordsOf } from './conf.ts';
-import type { Container, ContainerDisk } from './container.ts';
+import { type Container, type ContainerDisk, rootHint } from './container.ts';
 import { descriptorName } from './ploop.ts';
 
 /** The one disk of a container whose private area is a folder. */
@@ -202,19 +202,20 @@ const vzfs = (evidence: string): Finding => ({
 });
 
 function noDisk({ privateArea, conf, trouble, ctid }: Container): Finding {
-  const named = conf.get('VE_PRIVATE');
   return {
     rule: 'openvz.no-private-area',
     severity: 'blocker',
     message:
       trouble === undefined
         ? 'there is no disk and no root folder in its private area'
-        : `its private area can't be read: ${trouble}`,
-    evidence: privateArea ?? named ?? ctid,
+        : `its private area can't be read: ${trouble.words}`,
+    evidence: privateArea ?? conf.get('VE_PRIVATE') ?? ctid,
     remedy:
       trouble === undefined
         ? 'check VE_PRIVATE in its configuration, and that its storage is mounted'
-        : 'containers belong to root: log in as root, or set "Use sudo"',
+        : trouble.rootWouldDo
+          ? rootHint
+          : 'repair its disk there (ploop check), or restore its DiskDescriptor.xml',
   };
 }
 

@@ -126,6 +126,11 @@ describeWith(['tar', 'e2fsck', 'debugfs', 'truncate'], 'containers in the simfs 
       message: expect.stringContaining('boom'),
     });
     expect(readdirSync(temporary)).toEqual([]);
+    // One that says much more, and none of it a tar archive.
+    const noise = `#!/bin/sh\ncase $* in *--version*) exit 0 ;; esac\nyes | head -c 50000000\n`;
+    writeFileSync(fake.path('bin/tar'), noise, { mode: 0o755 });
+    await expect(session.source!.open(machine!, 'root', signal)).rejects.toMatchObject({ kind: 'corrupt' });
+    expect(readdirSync(temporary)).toEqual([]);
     await session.close();
   });
 
@@ -133,9 +138,15 @@ describeWith(['tar', 'e2fsck', 'debugfs', 'truncate'], 'containers in the simfs 
 });
 
 describeWith(['tar', 'e2fsck', 'debugfs', ...sshdTools], 'containers in the simfs layout behind SSH', () => {
-  it('are streamed', async () => {
-    const session = await connectFar(await simfs());
+  it('are streamed; also after a stream that was none', async () => {
+    const fake = await simfs();
+    const session = await connectFar(fake);
     const [machine] = await listed(session);
+    check(await imageOf(session, machine!));
+    const noise = `#!/bin/sh\ncase $* in *--version*) exit 0 ;; esac\nyes | head -c 50000000\n`;
+    writeFileSync(fake.path('bin/tar'), noise, { mode: 0o755 });
+    await expect(session.source!.open(machine!, 'root', signal)).rejects.toMatchObject({ kind: 'corrupt' });
+    rmSync(fake.path('bin/tar'));
     check(await imageOf(session, machine!));
   });
 });

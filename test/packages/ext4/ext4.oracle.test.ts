@@ -18,10 +18,14 @@ const sh = (script: string, ...args: string[]) =>
 async function pack(folder: string, image: string, minimumBytes?: number): Promise<number> {
   const args = ['-C', folder, '--format=posix', '--numeric-owner', '--sparse', '--xattrs', '-cf', '-', '.'];
   const tar = spawn('tar', args, { stdio: ['ignore', 'pipe', 'ignore'] });
-  const size = await writeExt4(tarEntries(tar.stdout, 'test'), await fileSink(image), 'test', {
+  const sink = await fileSink(image);
+  const size = await writeExt4(tarEntries(tar.stdout, 'test'), sink, 'test', {
     minimumBytes,
     uuid: randomBytes(16),
     now: 1_700_000_000,
+  }).catch(async (error) => {
+    await sink.abort();
+    throw error;
   });
   execFileSync('e2fsck', ['-fn', image], { stdio: 'pipe' });
   return size;
@@ -133,6 +137,19 @@ describeWith([...tools, 'setfattr', 'setfacl', 'setcap', 'mknod'], 'ext4 from a 
     },
     60_000,
   );
+
+  it('of 40 GiB, with more descriptors than a block holds; and none of more than 2 TiB', async () => {
+    const folder = await tempFolder();
+    const root = join(folder, 'root');
+    mkdirSync(root);
+    writeFileSync(join(root, 'x'), 'text');
+    const image = join(folder, 'image');
+    expect(await pack(root, image, 40 * 2 ** 30)).toBe(40 * 2 ** 30);
+    expect(sh('debugfs -R "cat /x" "$1" 2>/dev/null', image)).toBe('text');
+    await expect(pack(root, join(folder, 'other'), 3 * 2 ** 40)).rejects.toMatchObject({
+      kind: 'unsupported',
+    });
+  }, 60_000);
 
   it('larger than a group, past the copies of the superblock', async () => {
     const folder = await tempFolder();
