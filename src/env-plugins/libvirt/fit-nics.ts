@@ -3,7 +3,7 @@ import type { Finding } from '../../model/finding.ts';
 import type { Nic } from '../../model/machine.ts';
 import type { Settings } from '../plugin.ts';
 import type { DomainNic } from './domain-spec.ts';
-import { type Networks, targetOfNetwork } from './networks.ts';
+import { type Networks, targetOfNetwork, userNetwork } from './networks.ts';
 
 /** Names that other products have for what QEMU has, too. */
 const nicModels: Readonly<Record<string, string>> = {
@@ -29,6 +29,23 @@ export function fitNics(
   findings: Finding[],
 ): DomainNic[] {
   const usual = usualNetwork(settings, networks, findings);
+  const unsaid = nics.filter(({ network }) => network === undefined).length;
+  const isOfLibvirt = (name: string) => targetOfNetwork(name).kind === 'network';
+  if (
+    unsaid > 0 &&
+    usual === userNetwork &&
+    settings.network === undefined &&
+    !networks.names.some(isOfLibvirt)
+  ) {
+    findings.push({
+      rule: 'network.none-chosen',
+      severity: 'note',
+      message: `no network of libvirt is there to join: ${unsaid} of the adapters lead out by QEMU's own NAT, and nothing leads in`,
+      ...(networks.names.length > 1
+        ? { remedy: `choose one of ${networks.names.filter((name) => name !== userNetwork).join(', ')}` }
+        : {}),
+    });
+  }
   return nics.map((nic, i) => {
     const model = nicModels[nic.model?.toLowerCase() ?? 'e1000'];
     if (model === undefined) {

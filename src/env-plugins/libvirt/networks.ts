@@ -33,22 +33,30 @@ export const isSession = (uri: string): boolean => /^qemu[^:]*:\/\/\/session\b/.
 
 export async function listNetworks(libvirt: Libvirt, signal?: AbortSignal): Promise<Networks> {
   const found = await libvirtNetworks(libvirt, signal);
+  return orderNetworks(found, await hostBridges(libvirt, signal), isSession(libvirt.uri));
+}
+
+/**
+ * The default first: libvirt's own networks, `default` before the others. Which of the host's bridges lead where is
+ * not known (docker0 is one, too), so they are chosen by the user alone and stand last.
+ */
+export function orderNetworks(
+  found: readonly LibvirtNetwork[],
+  hostBridges: readonly string[],
+  session: boolean,
+): Networks {
   const active = found.filter((network) => network.active).map(({ name }) => name);
   const own = [
     ...active.filter((name) => name === 'default'),
     ...active.filter((name) => name !== 'default').sort(),
   ];
   const ofLibvirt = new Set(found.map(({ bridge }) => bridge));
-  const bridges = (await hostBridges(libvirt, signal))
-    .filter((name) => !ofLibvirt.has(name))
-    .map((name) => bridgePrefix + name);
-  const names = isSession(libvirt.uri)
-    ? [userNetwork, ...own, ...bridges]
-    : [...own, ...bridges, userNetwork];
+  const bridges = hostBridges.filter((name) => !ofLibvirt.has(name)).map((name) => bridgePrefix + name);
+  const names = session ? [userNetwork, ...own, ...bridges] : [...own, userNetwork, ...bridges];
   return { names, inactive: found.filter((network) => !network.active).map(({ name }) => name) };
 }
 
-interface LibvirtNetwork {
+export interface LibvirtNetwork {
   readonly name: string;
   readonly active: boolean;
   readonly bridge?: string | undefined;

@@ -125,15 +125,15 @@ export async function uploadedVolume(
     volumeXml(name, kind, size ?? 0),
   );
   const remove = async () => {
-    // An upload that was broken off holds it for a moment.
-    for (let left = 20; ; left--) {
+    // An upload that was broken off holds it for a moment; on a busy host for longer.
+    for (let left = 60; ; left--) {
       const failed = await virsh(['vol-delete', ...where]).then(
         () => undefined,
         (error: unknown) => error,
       );
       if (failed === undefined || (failed instanceof AppError && failed.kind === 'not-found')) return;
       if (left === 0 || (failed instanceof AppError && failed.kind === 'unreachable')) throw failed;
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await new Promise((resolve) => setTimeout(resolve, left > 40 ? 100 : 500));
     }
   };
   try {

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { parseDomainCapabilities } from '../../../src/env-plugins/libvirt/domain-capabilities.ts';
 import { architectureOf, fitMachine, machineTypeOf } from '../../../src/env-plugins/libvirt/fit-machine.ts';
+import { fitNics } from '../../../src/env-plugins/libvirt/fit-nics.ts';
 import { targetOfNetwork } from '../../../src/env-plugins/libvirt/networks.ts';
+import type { Finding } from '../../../src/model/finding.ts';
 import type { Machine } from '../../../src/model/machine.ts';
 
 const values = (...all: string[]) => all.map((value) => `<value>${value}</value>`).join('');
@@ -107,6 +109,16 @@ describe('a machine fitted to a libvirt', () => {
     expect(of('default', { network: 'asleep' }).slice(1)).toEqual(['network.not-found']);
     expect(fitted({}, { network: 'none' }).rules).toEqual(['network.not-found']);
     expect(targetOfNetwork('user')).toEqual({ kind: 'user' });
+  });
+
+  it('says so where libvirt has no network to join', () => {
+    const findings: Finding[] = [];
+    const names = ['user', 'bridge:docker0'];
+    expect(fitNics([{}], {}, { names, inactive: [] }, findings)[0]!.target).toEqual({ kind: 'user' });
+    expect(findings).toMatchObject([{ rule: 'network.none-chosen', remedy: 'choose one of bridge:docker0' }]);
+    findings.length = 0;
+    fitNics([{}], { network: 'user' }, { names, inactive: [] }, findings);
+    expect(findings).toEqual([]);
   });
 
   it('keeps a MAC address that can be one', () => {
