@@ -7,10 +7,11 @@ import { expect, it } from 'vitest';
 import { openvzPlugin } from '../../../src/env-plugins/openvz/index.ts';
 import type { Machine } from '../../../src/model/machine.ts';
 import { noSecrets, testSource } from '../../conformance/test-plugin.ts';
-import { qemuIo } from '../../oracles/qemu-img.ts';
+import { compareImages, qemuIo } from '../../oracles/qemu-img.ts';
 import { describeWith } from '../../oracles/requires.ts';
 import { fakeOpenvz } from '../../servers/fake-openvz/fake-openvz.ts';
 import { addUser, canAddUsers, sshdTools } from '../../servers/sshd.ts';
+import { tempFolder } from '../../temp.ts';
 import { bytesOf, connect, connectFar, hold, listed, signal } from './session.ts';
 
 const uuid = '26bc47f6-353f-444b-bc35-b634a88dbbcc';
@@ -86,6 +87,32 @@ describeWith(tools, 'containers of OpenVZ', () => {
     expect(readFileSync(fake.path('snapshots/101'), 'utf8')).toBe('');
     await session.close();
   });
+
+  it('a running one is converted as a whole, and is afterwards as before', async () => {
+    const fake = await fakeOpenvz();
+    fake.container('101', conf, 'running');
+    const raw = fake.disk('101', 'root.hdd', { files: { 'etc/hostname': 'web\n' } });
+    const out = join(await tempFolder(), 'web.qcow2');
+    const home = await tempFolder();
+    const args = ['src/cli.tsx', 'convert', '101', '--env', 'openvz', '--to', out, '--json'];
+    const said = execFileSync(
+      'node_modules/.bin/tsx',
+      [...args, '--setting', `configuration=${fake.configuration}`],
+      {
+        encoding: 'utf8',
+        env: { ...process.env, ...fake.environment, HOME: home, XDG_CONFIG_HOME: home, XDG_STATE_HOME: home },
+      },
+    );
+    expect(said).toContain('as after a power cut');
+    await compareImages(raw, 'raw', out, 'qcow2');
+    expect(readdirSync(fake.path('private/101/root.hdd')).sort()).toEqual(['DiskDescriptor.xml', 'root.hds']);
+    const [taken, deleted] = fake
+      .log()
+      .split('\n')
+      .filter((line) => /snapshot(-delete)? /.test(line));
+    expect(taken).toMatch(/^vzctl snapshot 101 --id \{.*\} --name vmferry-\S+ --skip-suspend --skip-config$/);
+    expect(deleted).toMatch(/^vzctl snapshot-delete 101 --id \{.*\}$/);
+  }, 30_000);
 
   it('deletes what a run that died has left, and nothing of others', async () => {
     const fake = await fakeOpenvz();
