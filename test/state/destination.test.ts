@@ -131,6 +131,30 @@ describe('an environment as destination', () => {
     expect(state().planned.status).toBe('ready');
   });
 
+  it('is told with what differs from its own defaults', async () => {
+    const [from, to] = [memory([memoryMachine()]), memory()];
+    const { dispatcher, state, choose, deliver } = await between(from, to);
+    await choose();
+    await deliver();
+    const told = () => state().planned.text.find((line) => line.startsWith('into'));
+    expect(told()).toBe('into Memory b (host there)');
+    expect(state().planned.plans[0]?.destination.settings).toMatchObject({ pool: 'default' });
+    await dispatcher.perform({ type: 'draft', change: { delivery: { pool: 'fast' } } });
+    expect(told()).toBe('into Memory b (host there, pool fast)');
+  });
+
+  it('that takes files makes them for any product, as packages too, and starts nothing', async () => {
+    const [from, to] = [memory([memoryMachine()]), { ...memory(), product: 'none' as const }];
+    const { dispatcher, state, choose, deliver } = await between(from, to);
+    await choose();
+    await dispatcher.perform({ type: 'draft', change: { start: true } });
+    await deliver();
+    expect(state().draft.start).toBeUndefined();
+    await dispatcher.perform({ type: 'draft', change: { product: 'vmware' } });
+    expect(state().planned.plans[0]?.destination).toMatchObject({ product: 'vmware', container: 'ova' });
+    expect(state().planned.text).toContain('into Memory b (host there) as web.ova');
+  });
+
   it('asks, such as for a host key, and takes no for an answer', async () => {
     const [from, to] = [memory([memoryMachine()]), { ...memory(), asks: 'known?' }];
     const { dispatcher, state, choose, deliver } = await between(from, to);

@@ -16,6 +16,8 @@ export interface Memory {
   holds: boolean;
   starts: 'well' | 'badly' | 'not';
   failWrite?: boolean;
+  /** It is a folder of files, for any product. */
+  product?: 'none';
   asks?: string;
   /** It wants a line at each connection; what it was given is in `secrets`. */
   asksLine?: { readonly text: string; readonly hidden: boolean };
@@ -118,8 +120,7 @@ function session(store: Memory, say: (text: string) => void, close: () => Promis
         : {}),
     },
     destination: {
-      product: 'qemu',
-      formats: store.formats,
+      ...(store.product === 'none' ? {} : { product: 'qemu', formats: store.formats }),
       fields: async () => deliveryFields,
       networks: async () => store.networks,
       check: async (request) => {
