@@ -9,6 +9,7 @@ import { openvzPlugin } from './env-plugins/openvz/index.ts';
 import type { EnvironmentPlugin } from './env-plugins/plugin.ts';
 import { sshPlugin } from './env-plugins/ssh/index.ts';
 import { umlPlugin } from './env-plugins/uml/index.ts';
+import { vmwareFilesPlugin } from './env-plugins/vmware-files/index.ts';
 import { type OutsideOptions, outsidePlugins } from './outside-plugins.ts';
 import { packageRoot } from './package-root.ts';
 import { Strays } from './plugins/strays.ts';
@@ -95,6 +96,7 @@ function environmentPlugins(): EnvironmentPlugin[] {
     libvirtPlugin(),
     umlPlugin(),
     openvzPlugin(),
+    vmwareFilesPlugin(),
   ];
 }
 
