@@ -39,7 +39,7 @@ const tools: Record<Compression, { tool: string; suffix: string; arguments: stri
   lz4: {
     tool: 'lz4',
     suffix: 'lz4',
-    arguments: [['-1'], ['-9', '-BD', '--content-size'], ['-B4', '-BX'], ['-B5D', '--no-frame-crc']],
+    arguments: [['-1'], ['-9', '-BD', '--content-size'], ['-B4', '-BX'], ['-B5D', '--no-frame-crc'], ['-l']],
   },
 };
 

@@ -1,10 +1,16 @@
-/** Reading LZ4: frames one behind the other ("LZ4 Frame Format" 1.6, "LZ4 Block Format"), with their checksums. */
+/**
+ * Reading LZ4: frames one behind the other ("LZ4 Frame Format" 1.6, "LZ4 Block Format"), with their checksums; and
+ * those of the legacy format (`lz4 -l`), which have none.
+ */
 import { AppError } from '../../model/errors.ts';
 
 const frameMagic = 0x184d2204;
 const skippableMagic = 0x184d2a50;
 const legacyMagic = 0x184c2102;
 const windowBytes = 64 * 1024;
+const legacyBlockBytes = 8 * 1024 * 1024;
+/** What does not get smaller grows by this at most; every magic is larger. */
+const mostLegacyBytes = legacyBlockBytes + Math.floor(legacyBlockBytes / 255) + 16;
 
 const damaged = (message: string) => new AppError('corrupt', `LZ4: ${message}`);
 
@@ -15,14 +21,16 @@ export type Take = (length: number) => Promise<Buffer>;
 export async function* unlz4(take: Take): AsyncGenerator<Buffer> {
   const { default: load } = await import('xxhash-wasm');
   const xxhash = await load();
+  let next: Buffer | undefined;
   for (let frames = 0; ; frames++) {
-    const head = await take(4);
+    const head: Buffer = next ?? (await take(4));
+    next = undefined;
     if (head.length === 0 && frames > 0) return;
     const magic = head.length === 4 ? head.readUInt32LE(0) : 0;
     if (magic === frameMagic) yield* frame(take, xxhash);
     else if ((magic & ~0xf) >>> 0 === skippableMagic)
       await skip(take, (await exactly(take, 4)).readUInt32LE(0));
-    else if (magic === legacyMagic) throw new AppError('unsupported', 'LZ4: a frame of the legacy format');
+    else if (magic === legacyMagic) next = yield* legacyFrame(take);
     else throw damaged('no frame where one was expected');
   }
 }
@@ -103,6 +111,23 @@ async function* frame(take: Take, xxhash: XxHash): AsyncGenerator<Buffer> {
   }
   if (header.contentSize !== undefined && header.contentSize !== total) {
     throw damaged(`${total} bytes of content, the header says ${header.contentSize}`);
+  }
+}
+
+/** "Legacy frame": blocks of 8 MiB, the last one shorter, to the end of the file or the next magic, returned. */
+async function* legacyFrame(take: Take): AsyncGenerator<Buffer, Buffer> {
+  for (let last = false; ; ) {
+    const word = await take(4);
+    if (word.length === 0) return word;
+    if (word.length < 4) throw damaged('it is cut short');
+    const length = word.readUInt32LE(0);
+    if (length > mostLegacyBytes) return word;
+    if (last) throw damaged('a block behind a shorter one');
+    const stored = await exactly(take, length);
+    const room = Buffer.allocUnsafe(legacyBlockBytes);
+    const bytes = room.subarray(0, unpackBlock(stored, room, 0, legacyBlockBytes));
+    last = bytes.length < legacyBlockBytes;
+    yield bytes;
   }
 }
 

@@ -55,7 +55,7 @@ export function wrapperOf(head: Buffer): Wrapper | undefined {
   if (hex.startsWith('1f8b08')) return 'gzip'; // RFC 1952, 2.3.1
   if (hex.startsWith('fd377a585a00')) return 'xz'; // ".xz file format", 2.1.1.1
   if (hex.startsWith('28b52ffd')) return 'zstd'; // RFC 8878, 3.1.1
-  if (hex.startsWith('04224d18')) return 'lz4'; // "LZ4 Frame Format"
+  if (hex.startsWith('04224d18') || hex.startsWith('02214c18')) return 'lz4'; // "LZ4 Frame Format", the legacy one too
   // A block (the digits of pi) or, of nothing at all, the end of the stream (those of its square root).
   if (/^425a683[1-9](314159265359|177245385090)/.test(hex)) return 'bzip2';
   return undefined;
