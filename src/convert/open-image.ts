@@ -5,6 +5,7 @@ import { codecById, codecForExtension, probeFormat } from '../codecs/registry.ts
 import type { OpenDisk } from '../env-plugins/plugin.ts';
 import type { ByteSource } from '../io/byte-source.ts';
 import { splitPartName } from '../io/part-names.ts';
+import { refuseArchive } from '../io/wrappers/archive.ts';
 import { withoutWrappers } from '../io/wrappers/wrapper.ts';
 import { AppError } from '../model/errors.ts';
 import type { Finding } from '../model/finding.ts';
@@ -82,6 +83,7 @@ async function chooseCodec(
   });
   if (disk.outside && !options.follow && !probed?.sure) throw refuseOutside(source.name);
   if (format !== undefined) return codecById(format);
+  if (!probed!.sure) await refuseArchive(source, options.signal);
   const named = codecForExtension(extensionOf(source.name));
   if (!probed!.sure && named !== undefined && named.id !== probed!.codec.id) {
     throw new AppError('corrupt', `the name says ${named.label}, and there is no mark of one`, {

@@ -6,10 +6,11 @@ import { codecById, probeFormat } from '../codecs/registry.ts';
 import type { OpenDisk } from '../env-plugins/plugin.ts';
 import { type ByteSource, memorySource, unknownSize } from '../io/byte-source.ts';
 import type { Secret } from '../io/wrappers/age.ts';
+import { archiveError, archiveOf, refusePackedName } from '../io/wrappers/archive.ts';
 import { contentSize } from '../io/wrappers/content-size.ts';
 import { type ForwardSource, forwardSource } from '../io/wrappers/forward-source.ts';
 import { type Peeled, peel } from '../io/wrappers/peel.ts';
-import { detectWrapper, type Wrapper } from '../io/wrappers/wrapper.ts';
+import { detectWrapper, splitWrapperName, type Wrapper } from '../io/wrappers/wrapper.ts';
 import { AppError, toAppError } from '../model/errors.ts';
 import { MiB } from '../model/units.ts';
 import { type HeadFacts, headBytes, headFacts } from './head-facts.ts';
@@ -68,7 +69,11 @@ export const packedWith = (error: unknown): Glance | undefined =>
 export async function unpack(disk: OpenDisk, options: UnpackOptions): Promise<Unpacked> {
   const { signal, spoolFolder } = options;
   const wrapper = disk.gzip ? 'gzip' : await detectWrapper(disk.source, signal);
-  if (wrapper === undefined) return { wrappers: [], disk, opened: (image) => image };
+  const format = options.format ?? disk.format;
+  if (wrapper === undefined) {
+    if (format === undefined) await refuseUnpacked(disk.source, signal);
+    return { wrappers: [], disk, opened: (image) => image };
+  }
   let step = '';
   const taken = (bytes: number) => {
     if (step !== '') options.report?.(step, bytes / disk.source.size);
@@ -78,6 +83,8 @@ export async function unpack(disk: OpenDisk, options: UnpackOptions): Promise<Un
   const { wrappers } = peeled;
   const over = (source: ByteSource) => ({ wrappers, disk: { ...rest, source }, opened: same });
   try {
+    const archive = format === undefined ? archiveOf(peeled.head) : undefined;
+    if (archive !== undefined) throw archiveError(archive, disk.source.name);
     if (peeled.whole) return over(inMemory(disk.source, peeled));
     const stream = options.once === true ? await streamOf(disk, peeled, options) : undefined;
     if (stream !== undefined) {
@@ -95,6 +102,12 @@ export async function unpack(disk: OpenDisk, options: UnpackOptions): Promise<Un
     await peeled.close();
     throw error;
   }
+}
+
+/** What says that it is packed, and isn't as far as we can see: it would be taken for a raw disk. */
+async function refuseUnpacked(source: ByteSource, signal: AbortSignal): Promise<void> {
+  if (source.access === 'forward' || splitWrapperName(source.name).wrapper === undefined) return;
+  if (!(await probeFormat(source, signal)).sure) refusePackedName(source.name);
 }
 
 const same = (image: OpenImage): OpenImage => image;
