@@ -1,6 +1,6 @@
 /** A container as the host's files describe it. */
 import { posix } from 'node:path';
-import type { Host, HostFile } from '../../io/host/host.ts';
+import type { Host } from '../../io/host/host.ts';
 import { AppError } from '../../model/errors.ts';
 import { type Conf, parameterLists, parseConf, withVeid } from './conf.ts';
 import { ctidOfFile } from './ctid.ts';
@@ -43,16 +43,11 @@ export interface Place {
   readonly folder: string;
 }
 
-/** Files `CTID.conf`, in the order of their names. @throws AppError `auth`, `not-found`. */
-export async function ctids({ host, folder }: Place, signal: AbortSignal): Promise<string[]> {
-  const entries = await confEntries({ host, folder }, signal);
-  return entries.flatMap((entry) => ctidOfFile(posix.basename(entry.path)) ?? []);
-}
-
-async function confEntries({ host, folder }: Place, signal: AbortSignal): Promise<HostFile[]> {
+/** Names in the folder of configurations, sorted. @throws AppError `auth`, `not-found`. */
+export async function confNames({ host, folder }: Place, signal: AbortSignal): Promise<string[]> {
   const path = posix.join(folder, 'conf');
   try {
-    return await host.files.list(path, signal);
+    return (await host.files.list(path, signal)).map((entry) => posix.basename(entry.path));
   } catch (error) {
     if (!(error instanceof AppError) || error.kind !== 'not-found') throw needsRoot(error);
     throw new AppError('not-found', 'there is no OpenVZ: its folder of configurations is missing', {
@@ -62,6 +57,10 @@ async function confEntries({ host, folder }: Place, signal: AbortSignal): Promis
     });
   }
 }
+
+/** Of the files `CTID.conf` among them. */
+export const ctidsOf = (names: readonly string[]): string[] =>
+  names.flatMap((name) => ctidOfFile(name) ?? []);
 
 /** Private areas and their tools are root's alone. */
 export const rootHint =
@@ -83,23 +82,29 @@ export async function globalConf({ host, folder }: Place, signal: AbortSignal): 
   return parseConf(await host.files.text(path, { signal, maximumBytes: longestConf }));
 }
 
+/** What all containers of a host have in common. */
+export interface Surroundings {
+  readonly global: Conf;
+  /** In the folder of configurations. */
+  readonly names: readonly string[];
+}
+
 /** @throws AppError `not-found`, `auth`. */
 export async function readContainer(
-  place: Place,
+  { host, folder }: Place,
   ctid: string,
-  global: Conf,
+  { global, names }: Surroundings,
   signal: AbortSignal,
 ): Promise<Container> {
-  const { host, folder } = place;
   const path = posix.join(folder, 'conf', `${ctid}.conf`);
   const conf = parseConf(
     await host.files.text(path, { signal, maximumBytes: longestConf }).catch((error) => {
       throw needsRoot(error);
     }),
   );
-  const scripts = (await confEntries(place, signal))
-    .map((entry) => posix.basename(entry.path))
-    .filter((name) => name.startsWith(`${ctid}.`) && !/\.(conf|destroyed|lck)$|~$/.test(name));
+  const scripts = names.filter(
+    (name) => name.startsWith(`${ctid}.`) && !/\.(conf|destroyed|lck)$|~$/.test(name),
+  );
   const named = conf.get('VE_PRIVATE') ?? global.get('VE_PRIVATE') ?? '/vz/private/$VEID';
   const whole = withVeid(named, ctid);
   const privateArea = whole.startsWith('/') && !whole.includes('\0') ? posix.normalize(whole) : undefined;

@@ -149,6 +149,7 @@ function findingsOf(container: Container, status: string | undefined): Finding[]
   if (scripts.length > 0) findings.push(ownScripts(scripts));
   if (powerOf(status) === 'running' && layout === 'simfs') findings.push(changesWhileRead);
   if (status === 'mounted') findings.push(mounted);
+  if (powerOf(status) === 'unknown') findings.push(unknownState(status));
   return findings;
 }
 
@@ -250,3 +251,13 @@ const mounted: Finding = {
   message: 'it does not run, but is mounted on its host, which may write to it',
   remedy: 'unmount it first (vzctl umount)',
 };
+
+const unknownState = (status: string | undefined): Finding => ({
+  rule: 'openvz.state-unknown',
+  severity: 'warning',
+  message:
+    status === undefined
+      ? 'the tools there do not tell whether it runs: if it does, what is read is broken'
+      : `its state is "${status}": if it runs, what is read is broken`,
+  remedy: 'make sure that it is stopped, and that nothing has it mounted',
+});

@@ -1,15 +1,28 @@
 /** Containers of a host. A machine's id is the CTID: a number, or a UUID. */
 import { posix } from 'node:path';
+import { inOrder } from '../../io/in-order.ts';
 import { AppError } from '../../model/errors.ts';
 import { openHostImage } from '../host-image.ts';
 import type { OpenDisk, SourceRole } from '../plugin.ts';
-import { type Conf, parseConf } from './conf.ts';
-import { type Container, ctids, globalConf, needsRoot, type Place, readContainer } from './container.ts';
+import { parseConf } from './conf.ts';
+import {
+  type Container,
+  confNames,
+  ctidsOf,
+  globalConf,
+  needsRoot,
+  type Place,
+  readContainer,
+  type Surroundings,
+} from './container.ts';
 import { isCtid } from './ctid.ts';
 import { type HeldDisks, holdContainer, type Now } from './hold.ts';
 import { folderDiskId, machineOf } from './machine.ts';
 import { descriptorName } from './ploop.ts';
 import { type States, statesOf } from './tools.ts';
+
+/** Containers read at once: each takes several ways to the host. */
+const atOnce = 4;
 
 /** A container's folder as a disk. */
 export type OpenFolder = (container: Container, signal: AbortSignal) => Promise<OpenDisk>;
@@ -18,35 +31,30 @@ export function sourceRole(place: Place, openFolder: OpenFolder): SourceRole {
   const { host } = place;
   const held: HeldDisks = new Map();
 
-  async function read(
-    ctid: string,
-    global: Conf,
-    states: States | undefined,
-    signal: AbortSignal,
-  ): Promise<Now> {
-    const container = await readContainer(place, ctid, global, signal);
-    const status = states?.get(ctid.toLowerCase());
-    return { container, machine: machineOf(container, status) };
+  async function surroundings(signal: AbortSignal): Promise<Surroundings & { states: States | undefined }> {
+    const names = await confNames(place, signal);
+    const global = await globalConf(place, signal);
+    return { names, global, states: await statesOf(host, signal) };
   }
 
   async function look(id: string, signal: AbortSignal): Promise<Now> {
-    const ctid = isCtid(id) ? id : await ctidOfName(place, id, signal);
-    const global = await globalConf(place, signal);
-    return read(ctid, global, await statesOf(host, signal), signal);
+    const around = await surroundings(signal);
+    const ctid = isCtid(id) ? id : await ctidOfName(place, id, around.names, signal);
+    const container = await readContainer(place, ctid, around, signal);
+    return { container, machine: machineOf(container, around.states?.get(ctid.toLowerCase())) };
   }
 
   return {
     async list({ signal, found }) {
-      const all = await ctids(place, signal);
-      const global = await globalConf(place, signal);
-      const states = await statesOf(host, signal);
-      for (const ctid of all) {
-        signal.throwIfAborted();
-        const now = await read(ctid, global, states, signal).catch((error) => {
+      const around = await surroundings(signal);
+      const read = (ctid: string) =>
+        readContainer(place, ctid, around, signal).catch((error) => {
           if (error instanceof AppError && error.kind === 'not-found') return undefined; // destroyed meanwhile
           throw error;
         });
-        if (now !== undefined) found(now.machine);
+      for await (const container of inOrder(ctidsOf(around.names), atOnce, read, signal)) {
+        if (container !== undefined)
+          found(machineOf(container, around.states?.get(container.ctid.toLowerCase())));
       }
     },
     async inspect(id, signal) {
@@ -69,9 +77,14 @@ export function sourceRole(place: Place, openFolder: OpenFolder): SourceRole {
 }
 
 /** @throws AppError `not-found`, also for a name that several have. */
-async function ctidOfName(place: Place, name: string, signal: AbortSignal): Promise<string> {
+async function ctidOfName(
+  place: Place,
+  name: string,
+  names: readonly string[],
+  signal: AbortSignal,
+): Promise<string> {
   const found: string[] = [];
-  for (const ctid of await ctids(place, signal)) {
+  for (const ctid of ctidsOf(names)) {
     const path = posix.join(place.folder, 'conf', `${ctid}.conf`);
     const conf = parseConf(await place.host.files.text(path, { signal }).catch(() => ''));
     if (conf.get('NAME') === name) found.push(ctid);

@@ -186,6 +186,7 @@ describeWith(tools, 'containers of OpenVZ', () => {
     const session = await connect(fake);
     const [machine] = await listed(session);
     expect(machine).toMatchObject({ id: '101', state: 'unknown' });
+    expect(rules(machine!)).toContain('openvz.state-unknown');
     expect((await bytesOf(session, machine!, 'root.hdd')).equals(raw)).toBe(true);
     await session.close();
   });
