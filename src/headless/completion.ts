@@ -1,6 +1,7 @@
 /** `completion`: scripts for shells, made from the commands as they are. */
 import type { Command } from 'commander';
 import { AppError } from '../model/errors.ts';
+import { pluginActions } from './plugins.ts';
 
 /** Prints the script. @throws AppError `usage` for an unknown shell. */
 export function completion(program: Command, shell: string): number {
@@ -24,26 +25,77 @@ function valuesOf(commands: readonly CommandWords[]): { flag: string; values: re
   return [...new Map(found.map(({ flag, values }) => [flag, { flag, values }])).values()];
 }
 
+const actionsOf: Readonly<Record<string, readonly string[]>> = {
+  plugins: pluginActions,
+  completion: ['bash', 'zsh', 'fish'],
+};
+
 interface CommandWords {
   readonly name: string;
   readonly description: string;
-  readonly options: readonly {
-    readonly flag: string;
-    readonly description: string;
-    readonly values: readonly string[];
-  }[];
+  /** What the word after it can be, where that is one of a few. */
+  readonly actions: readonly string[];
+  readonly options: readonly OptionWords[];
+}
+
+interface OptionWords {
+  readonly flag: string;
+  readonly description: string;
+  readonly takesValue: boolean;
+  readonly repeats: boolean;
+  readonly values: readonly string[];
 }
 
 const commandsOf = (program: Command): CommandWords[] =>
   program.commands.map((command) => ({
     name: command.name(),
     description: command.description(),
+    actions: actionsOf[command.name()] ?? [],
     options: command.options.map((o) => ({
       flag: o.long ?? o.short ?? '',
       description: o.description,
+      takesValue: o.required || o.optional,
+      repeats: o.parseArg !== undefined,
       values: o.argChoices ?? [],
     })),
   }));
+
+const named: Readonly<Record<string, 'environment' | 'profile'>> = {
+  '--env': 'environment',
+  '--to-env': 'environment',
+  '--profile': 'profile',
+  '--to-profile': 'profile',
+};
+
+/** `_arguments` of zsh: `*--flag[what it is]:name of the value:how to complete it`. */
+function zshOption({ flag, description, takesValue, repeats, values }: OptionWords): string {
+  const told = `${repeats ? '*' : ''}${flag}[${description.replace(/[[\]:]/g, ' ')}]`;
+  const kind = named[flag];
+  if (kind !== undefined) return quote(`${told}:${kind}:{compadd -- \${(f)"$(${listed(kind)})"}}`);
+  if (values.length > 0) return quote(`${told}:value:(${values.join(' ')})`);
+  return quote(takesValue ? `${told}:value:_files` : told);
+}
+
+const zshArguments = ({ options, actions }: CommandWords): string =>
+  [
+    ...options.map(zshOption),
+    // The command itself is the first one.
+    ...(actions.length === 0 ? [] : [`'1: :'`, quote(`2:action:(${actions.join(' ')})`)]),
+    `'*:file:_files'`,
+  ].join(' ');
+
+function fishOption({ flag, description, takesValue, values }: OptionWords): string {
+  const kind = named[flag];
+  const value =
+    kind !== undefined
+      ? `-x -a ${quote(`(${listed(kind)})`)} `
+      : values.length > 0
+        ? `-x -a ${quote(values.join(' '))} `
+        : takesValue
+          ? '-r '
+          : '';
+  return `-l ${flag.replace(/^--/, '')} ${value}-d ${quote(description)}`;
+}
 
 const scripts: Readonly<Record<string, (commands: readonly CommandWords[]) => string>> = {
   bash: (commands) => `_vmferry() {
@@ -53,6 +105,14 @@ const scripts: Readonly<Record<string, (commands: readonly CommandWords[]) => st
   else
     case \${COMP_WORDS[1]} in
 ${commands.map((c) => `      ${c.name}) words="${c.options.map((o) => o.flag).join(' ')} --help" ;;`).join('\n')}
+    esac
+  fi
+  if [ "$COMP_CWORD" -eq 2 ] && [ "\${word:0:1}" != - ]; then
+    case \${COMP_WORDS[1]} in
+${commands
+  .filter((c) => c.actions.length > 0)
+  .map((c) => `      ${c.name}) COMPREPLY=($(compgen -W "${c.actions.join(' ')}" -- "$word")); return ;;`)
+  .join('\n')}
     esac
   fi
   case \${COMP_WORDS[COMP_CWORD-1]} in
@@ -86,7 +146,7 @@ ${commands.map((c) => `    ${quote(`${c.name}:${c.description}`)}`).join('\n')}
     return
   fi
   case $words[2] in
-${commands.map((c) => `    ${c.name}) _arguments ${c.options.map((o) => quote(`${o.flag}[${o.description.replace(/[[\]:]/g, ' ')}]`)).join(' ')} '*:file:_files' ;;`).join('\n')}
+${commands.map((c) => `    ${c.name}) _arguments ${zshArguments(c)} ;;`).join('\n')}
   esac
 }
 compdef _vmferry vmferry
@@ -96,12 +156,16 @@ compdef _vmferry vmferry
       ...commands.map(
         (c) => `complete -c vmferry -n __fish_use_subcommand -a ${c.name} -d ${quote(c.description)}`,
       ),
-      ...commands.flatMap((c) =>
-        c.options.map(
-          (o) =>
-            `complete -c vmferry -n '__fish_seen_subcommand_from ${c.name}' -l ${o.flag.replace(/^--/, '')} -d ${quote(o.description)}`,
+      ...commands.flatMap((c) => [
+        ...(c.actions.length === 0
+          ? []
+          : [
+              `complete -c vmferry -n '__fish_seen_subcommand_from ${c.name}; and not __fish_seen_subcommand_from ${c.actions.join(' ')}' -f -a ${quote(c.actions.join(' '))}`,
+            ]),
+        ...c.options.map(
+          (o) => `complete -c vmferry -n '__fish_seen_subcommand_from ${c.name}' ${fishOption(o)}`,
         ),
-      ),
+      ]),
       '',
     ].join('\n'),
 };

@@ -16,6 +16,8 @@ export interface PluginsOptions extends CommonOptions {
   readonly process?: string;
 }
 
+export const pluginActions = ['trust', 'distrust', 'add', 'remove'] as const;
+
 type Action = (composed: Composed, what: readonly string[], output: Output) => Promise<number>;
 
 export async function plugins(
@@ -24,7 +26,7 @@ export async function plugins(
   options: PluginsOptions,
 ): Promise<number> {
   const output = terminalOutput({ json: options.json === true, quiet: false });
-  const actions: Readonly<Record<string, Action>> = {
+  const actions: Readonly<Record<(typeof pluginActions)[number], Action>> = {
     trust,
     distrust,
     add: (composed, given, to) =>
@@ -33,10 +35,11 @@ export async function plugins(
         : addProcess(composed, options.process, given, to),
     remove,
   };
-  const run = action === undefined ? list : Object.hasOwn(actions, action) ? actions[action]! : undefined;
+  const named = pluginActions.find((one) => one === action);
+  const run = action === undefined ? list : named === undefined ? undefined : actions[named];
   if (run === undefined) {
     throw new AppError('usage', `plugins ${action}: there is no such action`, {
-      hint: `there are: ${Object.keys(actions).join(', ')}; without one they are listed`,
+      hint: `there are: ${pluginActions.join(', ')}; without one they are listed`,
     });
   }
   const composed = await compose({

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { qemuImg } from '../oracles/qemu-img.ts';
 import { describeWith, hasTool } from '../oracles/requires.ts';
 import { oddDisk, type Place, place, program, values } from './program.ts';
+import { openTerminal } from './tmux.ts';
 
 const size = 2 * 2 ** 20;
 
@@ -59,6 +60,45 @@ describe('completion', () => {
     expect(complete('vmferry', 'conv')).toBe('convert\n');
     expect(complete('vmferry', 'convert', '--sam')).toBe('--sample\n');
     expect(complete('vmferry', 'convert', 'disk')).toBe('disk.raw\n');
+    expect(complete('vmferry', 'plugins', 'dis')).toBe('distrust\n');
+  });
+
+  it.skipIf(!hasTool('fish'))('fish completes values of options, and actions', async () => {
+    const { run, path, folder } = await withDisk();
+    await writeFile(path('script'), (await run(['completion', 'fish'])).stdout);
+    const own = `function vmferry; ${process.execPath} ${program} $argv; end`;
+    const complete = (line: string) =>
+      spawnSync('fish', ['-c', `${own}; source ./script; complete -C $argv[1]`, line], { cwd: folder })
+        .stdout.toString()
+        .split('\n')
+        .map((found) => found.split('\t')[0]);
+    expect(complete('vmferry plugins dis')).toEqual(['distrust', '']);
+    expect(complete('vmferry plugins trust d')).toContain('disk.raw');
+    expect(complete('vmferry convert --firmware u')).toEqual(['uefi', '']);
+    expect(complete('vmferry list --env libv')).toEqual(['libvirt', '']);
+    expect(complete('vmferry convert --to d')).toContain('disk.raw');
+  });
+
+  it.skipIf(!hasTool('zsh') || !hasTool('tmux'))('zsh completes values of options, and actions', async () => {
+    const { run, path, folder } = await withDisk();
+    await writeFile(path('script'), (await run(['completion', 'zsh'])).stdout);
+    const terminal = await openTerminal('zsh -f', { columns: 100, rows: 24, cwd: folder });
+    await terminal.type(`vmferry() { ${process.execPath} ${program} "$@" }`);
+    await terminal.send('Enter');
+    await terminal.type('PROMPT="ready> "; autoload -Uz compinit; compinit -D; source ./script; clear');
+    await terminal.send('Enter');
+    await terminal.until(/^ready>\s*$/m);
+    for (const [typed, completed] of [
+      ['vmferry plugins dist', 'plugins distrust'],
+      ['vmferry convert --firmware ue', '--firmware uefi'],
+      ['vmferry list --env libv', '--env libvirt'],
+      ['vmferry convert --to di', '--to disk.raw'],
+    ] as const) {
+      await terminal.type(typed);
+      await terminal.send('Tab');
+      await terminal.until(completed);
+      await terminal.send('C-u');
+    }
   });
 });
 
