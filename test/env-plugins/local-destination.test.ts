@@ -1,6 +1,8 @@
 /** A folder as destination: all or nothing, whatever is in the way. */
-import { link, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { link, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 import { destinationRole } from '../../src/env-plugins/local/destination.ts';
 import type { DeliveryRequest } from '../../src/env-plugins/plugin.ts';
@@ -104,4 +106,19 @@ it('too little room is a warning that names what is free', async () => {
   const folder = await tempFolder();
   const findings = await check(request(folder), ['a'], Number.MAX_SAFE_INTEGER);
   expect(findings).toMatchObject([{ rule: 'folder.no-space', severity: 'warning' }]);
+});
+
+it('a device is never replaced, nor a link to one', async () => {
+  const folder = await tempFolder();
+  await symlink('/dev/null', join(folder, 'link'));
+  await promisify(execFile)('mkfifo', [join(folder, 'pipe')]);
+  for (const name of ['link', 'pipe']) {
+    const forced = request(folder, { force: true });
+    expect(await check(forced, [name], 0)).toMatchObject([{ rule: 'file.is-device', severity: 'blocker' }]);
+    await expect(deliver(folder, [name], { force: true })).rejects.toMatchObject({ kind: 'conflict' });
+  }
+  const devices = request('/dev', { force: true });
+  expect(await check(devices, ['null'], 0)).toContainEqual(
+    expect.objectContaining({ rule: 'file.is-device' }),
+  );
 });

@@ -52,6 +52,16 @@ async function obstacle(path: string, request: DeliveryRequest): Promise<Finding
       remedy: 'choose another name',
     };
   }
+  // A link may lead to a device, as those of /dev/disk do.
+  const behind = entry.isSymbolicLink() ? await stat(path).catch(() => undefined) : entry;
+  if (behind !== undefined && !behind.isFile() && !behind.isDirectory()) {
+    return {
+      rule: 'file.is-device',
+      severity: 'blocker',
+      message: `${path} is ${behind.isBlockDevice() ? 'a block device' : 'no file'}, and never replaced`,
+      remedy: 'write a raw image to a folder, and copy it to the device from there',
+    };
+  }
   if (request.force) return undefined;
   return {
     rule: 'file.exists',
