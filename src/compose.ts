@@ -10,6 +10,7 @@ import type { EnvironmentPlugin } from './env-plugins/plugin.ts';
 import { sshPlugin } from './env-plugins/ssh/index.ts';
 import { umlPlugin } from './env-plugins/uml/index.ts';
 import { vmwareFilesPlugin } from './env-plugins/vmware-files/index.ts';
+import { vspherePlugin } from './env-plugins/vsphere/index.ts';
 import { type OutsideOptions, outsidePlugins } from './outside-plugins.ts';
 import { packageRoot } from './package-root.ts';
 import { Strays } from './plugins/strays.ts';
@@ -20,7 +21,7 @@ import { ScriptSecrets } from './state/secrets/script-secrets.ts';
 import type { Services } from './state/services.ts';
 import type { Catalog } from './state/state.ts';
 import { History } from './state/stores/history.ts';
-import { storePaths } from './state/stores/paths.ts';
+import { type StorePaths, storePaths } from './state/stores/paths.ts';
 import { PreferencesStore } from './state/stores/preferences.ts';
 import { ProfileStore } from './state/stores/profiles.ts';
 
@@ -48,7 +49,7 @@ export async function compose(options: ComposeOptions): Promise<Composed> {
   const paths = storePaths();
   const redactor = new Redactor();
   const scripts = new ScriptSecrets({ env: process.env });
-  const plugins = environmentPlugins();
+  const plugins = environmentPlugins(paths);
   const preferences = new PreferencesStore(paths.preferences, options.say);
   const outside: OutsideOptions = { paths, preferences, plugins, strays: new Strays(options.say) };
   const services: Services = {
@@ -88,7 +89,7 @@ export async function compose(options: ComposeOptions): Promise<Composed> {
   return { dispatcher: new Dispatcher(services), services, outside };
 }
 
-function environmentPlugins(): EnvironmentPlugin[] {
+function environmentPlugins(paths: StorePaths): EnvironmentPlugin[] {
   const imageExtensions = codecs.flatMap((codec) => codec.extensions);
   return [
     localPlugin({ imageExtensions }),
@@ -96,6 +97,7 @@ function environmentPlugins(): EnvironmentPlugin[] {
     libvirtPlugin(),
     umlPlugin(),
     openvzPlugin(),
+    vspherePlugin({ certificates: join(paths.config, 'known_certificates') }),
     vmwareFilesPlugin(),
   ];
 }

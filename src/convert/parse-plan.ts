@@ -98,6 +98,7 @@ const machine = z.object({
   uuid: text.optional(),
   snapshots: z.array(snapshot).max(10_000).optional(),
   packaging: text.optional(),
+  place: text.optional(),
   description: z.string().max(100_000).optional(),
   findings: z.array(finding),
 });

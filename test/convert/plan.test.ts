@@ -107,6 +107,7 @@ describe('a plan', () => {
       uuid: 'u',
       snapshots: [{ name: 's', createdAt: 1.5, current: true, description: 'd' }],
       packaging: 'libvirt domain',
+      place: '/DC0/vm, host esx1',
       description: 'd',
       findings: [{ rule: 'r', severity: 'note', message: 'm', evidence: 'e', remedy: 'r' }],
     };

@@ -1,0 +1,35 @@
+/** From the fields of a form to a session at the server. Import it at the first use. */
+import { openHttps } from '../../io/https/client.ts';
+import { knownCertificates } from '../../io/https/known-certificates.ts';
+import type { PluginContext, Session, Settings } from '../plugin.ts';
+import { VimSession } from './session.ts';
+import { serverSettings } from './settings.ts';
+import { sourceRole } from './source.ts';
+
+/** @throws AppError `usage`, `unreachable`, `auth`, `unsupported`, `cancelled`. */
+export async function connect(
+  settings: Settings,
+  context: PluginContext,
+  certificates: string,
+): Promise<Session> {
+  const { host, port, user, fingerprint, legacy, quiesce } = serverSettings(settings);
+  context.report(`connecting to ${host}`);
+  const client = await openHttps({
+    host,
+    port,
+    fingerprint,
+    legacy,
+    known: knownCertificates(certificates),
+    confirm: (question) => context.confirm(question),
+    signal: context.signal,
+  });
+  try {
+    context.report(`logging in to ${host}`);
+    const login = { user, password: () => context.secret('password') };
+    const session = await VimSession.open(client, login, context.signal);
+    return { source: sourceRole(session, { quiesce }), close: () => session.close() };
+  } catch (error) {
+    client.close();
+    throw error;
+  }
+}

@@ -1,0 +1,119 @@
+/** The machines of an ESXi or a vCenter. A machine's id is the server's own, such as `vm-123`. */
+import { AppError } from '../../model/errors.ts';
+import type { Machine } from '../../model/machine.ts';
+import type { SourceRole } from '../plugin.ts';
+import { parseDatastorePath } from './datastore-path.ts';
+import { type FilePlace, openDatastoreFile } from './disk-file.ts';
+import { ObjectGone } from './faults.ts';
+import { type HeldDisks, holdMachine } from './hold.ts';
+import { diskId, machinePaths, type ReadMachine, readMachine } from './machine.ts';
+import { datacenterPath, decodedName, inventoryPath, type Places, readPlaces, valueText } from './places.ts';
+import { chunked, ofObject, type Properties, viewed } from './properties.ts';
+import type { VimSession } from './session.ts';
+import { type Ref, refOf } from './soap.ts';
+
+const machineType = 'VirtualMachine';
+
+export interface SourceSettings {
+  readonly quiesce: boolean;
+}
+
+export function sourceRole(session: VimSession, { quiesce }: SourceSettings): SourceRole {
+  const held: HeldDisks = new Map();
+  const paths = machinePaths(session.version);
+
+  async function look(id: string, signal: AbortSignal): Promise<ReadMachine & { places: Places }> {
+    const places = await readPlaces(session, signal);
+    const step = 'reading the machine';
+    const object = await ofObject(session, { type: machineType, id }, paths, step, signal).catch((error) => {
+      if (error instanceof ObjectGone) return undefined;
+      throw error;
+    });
+    const found =
+      object ?? (await ofObject(session, await named(session, id, places, signal), paths, step, signal));
+    return { ...readMachine(found, places), places };
+  }
+
+  return {
+    async list({ signal, found }) {
+      const [places, all] = await Promise.all([readPlaces(session, signal), names(session, signal)]);
+      const refs = all.map(({ ref }) => ref);
+      for await (const object of chunked(session, refs, paths, 'listing the machines', signal)) {
+        found(readMachine(object, places).machine);
+      }
+    },
+    inspect: async (id, signal) => (await look(id, signal)).machine,
+    async open(machine, id, signal) {
+      const now = await look(machine.id, signal);
+      const frozen = held.get(now.machine.id);
+      const disk = now.disks.find((d) => diskId(d) === id);
+      if (disk === undefined) {
+        throw new AppError('not-found', `there is no disk "${id}"`, { where: now.machine.name });
+      }
+      if (frozen === undefined) checkAtRest(now.machine);
+      const file = frozen === undefined ? disk.file : frozen.get(id);
+      if (file === undefined) {
+        throw new AppError('unsupported', `${disk.label} has no file that stands still`, {
+          where: now.machine.name,
+          hint: 'shut the machine down first, or leave the disk out',
+        });
+      }
+      const home = parseDatastorePath(file);
+      return { ...(await openDatastoreFile(filePlace(session, now, home), home, signal)), format: 'vmdk' };
+    },
+    hold: (machine, options) =>
+      holdMachine(
+        { session, held, quiesce, look: async (id, signal) => (await look(id, signal)).machine },
+        machine,
+        options,
+      ),
+  };
+}
+
+function checkAtRest({ state, name }: Machine): void {
+  if (state !== 'running') return;
+  throw new AppError('conflict', 'the machine runs and writes to its disks', {
+    where: name,
+    hint: 'shut it down first; a conversion reads it below a snapshot',
+  });
+}
+
+function filePlace(
+  session: VimSession,
+  { datastores, files, places }: ReadMachine & { places: Places },
+  home: FilePlace['home'],
+): FilePlace {
+  return {
+    session,
+    home,
+    own: files,
+    datastores: datastores.flatMap((id) => {
+      const place = places.get(id);
+      const datacenter = datacenterPath(places, id);
+      if (place === undefined || datacenter === undefined) return [];
+      return [{ name: place.name, url: place.url ?? '', datacenter }];
+    }),
+  };
+}
+
+const names = (session: VimSession, signal: AbortSignal): Promise<Properties[]> =>
+  viewed(session, [{ type: machineType, paths: ['name', 'parent'] }], 'listing the machines', signal);
+
+/** By its name, or by its path in the inventory. @throws AppError `not-found`, also for a name that several have. */
+async function named(session: VimSession, wanted: string, places: Places, signal: AbortSignal): Promise<Ref> {
+  const found = (await names(session, signal)).filter(({ values }) => {
+    const name = decodedName(valueText(values.get('name')) ?? '');
+    const parent = values.get('parent');
+    const folder = parent === undefined ? undefined : inventoryPath(places, refOf(parent).id);
+    return name === wanted || `${folder}/${name}` === wanted;
+  });
+  if (found.length === 1) return found[0]!.ref;
+  throw new AppError(
+    'not-found',
+    `${found.length === 0 ? 'no' : 'more than one'} machine is called "${wanted}"`,
+    {
+      where: session.client.name,
+      hint: 'name its id or its path in the inventory, as the list shows them',
+    },
+  );
+}

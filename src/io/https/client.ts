@@ -1,0 +1,207 @@
+/**
+ * One HTTPS server: connections that are kept, each to the server that is trusted; answers bounded; no redirect is
+ * followed, for it would carry a session elsewhere.
+ */
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { Agent, request } from 'node:https';
+import type { Duplex } from 'node:stream';
+import { AppError } from '../../model/errors.ts';
+import { MiB } from '../../model/units.ts';
+import { cancelledBy, onAbort } from '../host/abort-watch.ts';
+import { secureContext } from './authorities.ts';
+import { connectTrusted, serverName, type TlsOptions, type TlsTarget } from './connect.ts';
+import type { KnownCertificates } from './known-certificates.ts';
+import { settleTrust } from './trust.ts';
+
+export interface HttpsOptions extends TlsTarget {
+  readonly fingerprint?: string | undefined;
+  /** TLS before 1.2 and weak keys as well. */
+  readonly legacy?: boolean;
+  readonly known: KnownCertificates;
+  confirm(question: string): Promise<boolean>;
+  readonly signal?: AbortSignal;
+  /** For reaching the server and for each silence in an answer; default 60 s. */
+  readonly timeoutMs?: number;
+}
+
+export interface HttpsRequest {
+  readonly method?: string;
+  /** With the query. */
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array | string;
+  /** A longer answer is refused. Default 16 MiB. */
+  readonly maximumBytes?: number;
+  /** For the silence before the answer. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal | undefined;
+  /** What is done, for messages: `reading [ds] a/b.vmdk`. */
+  readonly step: string;
+}
+
+export interface HttpsAnswer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+}
+
+export interface HttpsClient {
+  /** `host:port`. */
+  readonly name: string;
+  /** @throws AppError `unreachable`, `auth` (the certificate), `unsupported` (a redirect, too long), `cancelled`. */
+  send(request: HttpsRequest): Promise<HttpsAnswer>;
+  /** Puts the body into `target`, which it has to fill exactly; any other status than 206 is the caller's to judge. */
+  fill(request: HttpsRequest, target: Uint8Array): Promise<HttpsAnswer>;
+  close(): void;
+}
+
+/** Requests under way at once; more wait. */
+export const mostConnections = 8;
+
+/** @throws AppError `auth` (the certificate), `unreachable`, `usage`, `cancelled`. */
+export async function openHttps(options: HttpsOptions): Promise<HttpsClient> {
+  const timeoutMs = options.timeoutMs ?? 60_000;
+  const tls: TlsOptions = { context: await secureContext(options.legacy ?? false), timeoutMs };
+  const pinned = await settleTrust(options, {
+    ...tls,
+    signal: options.signal,
+    fingerprint: options.fingerprint,
+    known: options.known,
+    confirm: (question) => options.confirm(question),
+  });
+  return new Client(options, new TrustedAgent(options, pinned, tls), timeoutMs);
+}
+
+/** Hands out a connection only after its server was checked. */
+class TrustedAgent extends Agent {
+  readonly #target: TlsTarget;
+  readonly #pinned: string | undefined;
+  readonly #tls: TlsOptions;
+
+  constructor(target: TlsTarget, pinned: string | undefined, tls: TlsOptions) {
+    super({ keepAlive: true, maxSockets: mostConnections, scheduling: 'lifo' });
+    this.#target = target;
+    this.#pinned = pinned;
+    this.#tls = tls;
+  }
+
+  override createConnection(_options: object, done?: (error: Error | null, socket: Duplex) => void): Duplex {
+    connectTrusted(this.#target, this.#pinned, this.#tls).then(
+      (socket) => done?.(null, socket),
+      (error) => done?.(error, undefined as unknown as Duplex),
+    );
+    // Node takes the connection from the callback when there is none yet.
+    return undefined as unknown as Duplex;
+  }
+}
+
+class Client implements HttpsClient {
+  readonly name: string;
+  readonly #target: TlsTarget;
+  readonly #agent: Agent;
+  readonly #timeoutMs: number;
+
+  constructor(target: TlsTarget, agent: Agent, timeoutMs: number) {
+    this.name = serverName(target);
+    this.#target = target;
+    this.#agent = agent;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  close(): void {
+    this.#agent.destroy();
+  }
+
+  send(wanted: HttpsRequest): Promise<HttpsAnswer> {
+    const most = wanted.maximumBytes ?? 16 * MiB;
+    return this.#exchange(wanted, async (answer) => {
+      const chunks: Buffer[] = [];
+      let length = 0;
+      for await (const chunk of answer as AsyncIterable<Buffer>) {
+        length += chunk.length;
+        if (length > most)
+          throw this.#error('unsupported', wanted, `the answer is longer than ${most} bytes`);
+        chunks.push(chunk);
+      }
+      return Buffer.concat(chunks, length);
+    });
+  }
+
+  fill(wanted: HttpsRequest, target: Uint8Array): Promise<HttpsAnswer> {
+    return this.#exchange(wanted, async (answer) => {
+      if (answer.statusCode !== 206) {
+        answer.destroy();
+        return Buffer.alloc(0);
+      }
+      let at = 0;
+      for await (const chunk of answer as AsyncIterable<Buffer>) {
+        if (at + chunk.length > target.length)
+          throw this.#error('io', wanted, `the server sent more than the ${target.length} bytes asked for`);
+        target.set(chunk, at);
+        at += chunk.length;
+      }
+      if (at !== target.length) {
+        throw this.#error('unreachable', wanted, `${at} bytes came instead of ${target.length}`);
+      }
+      return Buffer.alloc(0);
+    });
+  }
+
+  #exchange(wanted: HttpsRequest, read: (answer: IncomingMessage) => Promise<Buffer>): Promise<HttpsAnswer> {
+    const { signal } = wanted;
+    return new Promise<HttpsAnswer>((resolve, reject) => {
+      if (signal?.aborted) return reject(cancelledBy(signal));
+      const sent = request({
+        host: this.#target.host,
+        port: this.#target.port,
+        method: wanted.method ?? 'GET',
+        path: wanted.path,
+        headers: {
+          ...wanted.headers,
+          ...(wanted.body === undefined ? {} : { 'content-length': Buffer.byteLength(wanted.body) }),
+        },
+        agent: this.#agent,
+      });
+      const unwatch = onAbort(signal, () => fail(cancelledBy(signal)));
+      const timeout = wanted.timeoutMs ?? this.#timeoutMs;
+      const silent = () => fail(this.#error('unreachable', wanted, `no answer for ${timeout / 1000} s`));
+      // A socket's own timeout would begin only when there is one.
+      const timer = setTimeout(silent, timeout);
+      const fail = (error: unknown) => {
+        clearTimeout(timer);
+        unwatch();
+        reject(error instanceof AppError ? error : this.#lost(wanted, error));
+        sent.destroy();
+      };
+      sent.on('error', fail);
+      sent.on('response', (answer) => {
+        answer.on('data', () => timer.refresh());
+        const status = answer.statusCode ?? 0;
+        if (status >= 300 && status < 400) return fail(this.#redirected(wanted, answer));
+        read(answer).then((body) => {
+          clearTimeout(timer);
+          unwatch();
+          resolve({ status, headers: answer.headers, body });
+        }, fail);
+      });
+      sent.end(wanted.body);
+    });
+  }
+
+  #redirected(wanted: HttpsRequest, { headers }: IncomingMessage): AppError {
+    const to = (headers.location ?? 'nowhere').replace(/[\0-\x1f\x7f-\x9f]/g, '?').slice(0, 200);
+    return this.#error('unsupported', wanted, `the server leads on to ${to}, which is not followed`);
+  }
+
+  #lost(wanted: HttpsRequest, error: unknown): AppError {
+    const { code = 'the connection broke' } = error as { code?: string };
+    return this.#error('unreachable', wanted, code === 'ECONNRESET' ? 'the connection was cut' : code, error);
+  }
+
+  #error(kind: AppError['kind'], { step }: HttpsRequest, message: string, cause?: unknown): AppError {
+    return new AppError(kind, `${step}: ${message}`, {
+      where: this.name,
+      ...(cause === undefined ? {} : { cause }),
+    });
+  }
+}
