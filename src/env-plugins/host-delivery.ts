@@ -4,7 +4,7 @@
  */
 import { posix } from 'node:path';
 import type { ByteSink } from '../io/byte-source.ts';
-import type { Host } from '../io/host/host.ts';
+import type { Host, HostFile } from '../io/host/host.ts';
 import { AppError, toAppError } from '../model/errors.ts';
 import type { Finding } from '../model/finding.ts';
 import { formatBytes } from '../model/units.ts';
@@ -52,7 +52,13 @@ export async function checkHostFolder(
   }
   for (const file of files) {
     const path = posix.join(folder, file);
-    if (request.force || (await host.files.stat(path, signal)) === undefined) continue;
+    const found = await host.files.stat(path, signal);
+    if (found !== undefined && found.kind !== 'file') {
+      const { message, hint = '' } = noFile(host, found);
+      findings.push({ rule: 'file.is-no-file', severity: 'blocker', message, remedy: hint });
+      continue;
+    }
+    if (request.force || found === undefined) continue;
     findings.push({
       rule: 'file.exists',
       severity: 'blocker',
@@ -100,8 +106,9 @@ export async function hostDelivery(host: Host, folder: string, request: Delivery
   let committed = false;
 
   const putInPlace = async (part: Part) => {
-    if ((await files.stat(part.final, request.signal)) !== undefined) {
-      if (!request.force) throw exists(host, part.final);
+    const found = await files.stat(part.final, request.signal);
+    if (found !== undefined) {
+      refuseExisting(host, found, request.force);
       const aside = `${part.temporary}.replaced`;
       await files.rename(part.final, aside, request.signal);
       part.replaced = aside;
@@ -117,8 +124,8 @@ export async function hostDelivery(host: Host, folder: string, request: Delivery
         });
       }
       const final = posix.join(folder, name);
-      if (!request.force && (await files.stat(final, request.signal)) !== undefined)
-        throw exists(host, final);
+      const found = await files.stat(final, request.signal);
+      if (found !== undefined) refuseExisting(host, found, request.force);
       // Filesystems take 255 bytes.
       const known = Buffer.byteLength(name) <= 200 ? name : `file${parts.length}`;
       const temporary = posix.join(folder, `.${known}.vmferry-${request.runId}.part`);
@@ -171,6 +178,19 @@ const exists = (host: Host, path: string): AppError =>
     where: `${host.name}:${path}`,
     hint: 'choose another name or folder, or allow files to be replaced (--force)',
   });
+
+/** A folder or a device keeps its place, whatever the user allows. */
+const noFile = (host: Host, { path, kind }: HostFile): AppError =>
+  new AppError(
+    'conflict',
+    `${path} on ${host.name} is ${kind === 'other' ? 'no file' : `a ${kind}`}, and never replaced`,
+    { hint: 'choose another name or folder' },
+  );
+
+function refuseExisting(host: Host, found: HostFile, force: boolean): void {
+  if (found.kind !== 'file') throw noFile(host, found);
+  if (!force) throw exists(host, found.path);
+}
 
 /** Everything as it was before the commit. Resolves to the error to tell. */
 async function takeBack(host: Host, parts: readonly Part[], error: AppError): Promise<AppError> {
