@@ -114,7 +114,9 @@ async function planFor(
 ): Promise<Planned> {
   const { dispatcher } = composed;
   const delivers = await connectDestination(composed, options);
-  const change = delivers ? deliveryDraft(options) : await draftOf(options);
+  const { destination } = dispatcher.getState();
+  const takesFiles = destination.status === 'connected' && destination.product === undefined;
+  const change = delivers ? deliveryDraft(options, takesFiles) : await draftOf(options);
   await dispatcher.perform({ type: 'draft', change });
   const id = await addImage(composed, await imageOf(composed, image, options), options);
   await dispatcher.perform({ type: 'edit-machine', id, change: editOf(composed, id, options, change) });
@@ -145,9 +147,15 @@ async function imageOf(
 
 type DraftChange = Partial<Omit<Draft, 'edits'>>;
 
-/** An environment takes plain disks of its own formats, under names that it makes itself. */
-function deliveryDraft(options: ConvertOptions): DraftChange {
-  const taken = (['to', 'package', 'for', 'recipient'] as const).find((key) => options[key] !== undefined);
+/**
+ * An environment takes plain disks of its own formats, under names that it makes itself; one that `takesFiles` also
+ * packages, for any product.
+ */
+function deliveryDraft(options: ConvertOptions, takesFiles: boolean): DraftChange {
+  const refused = takesFiles
+    ? (['to', 'recipient'] as const)
+    : (['to', 'package', 'for', 'recipient'] as const);
+  const taken = refused.find((key) => options[key] !== undefined);
   if (taken !== undefined) {
     throw new AppError(
       'usage',
@@ -162,6 +170,8 @@ function deliveryDraft(options: ConvertOptions): DraftChange {
     force: options.force === true,
     sync: options.sync === true,
     start: options.start === true,
+    ...(options.for === undefined ? {} : { product: options.for }),
+    ...(options.package === undefined ? {} : { container: options.package }),
     ...(options.format === undefined ? {} : { format: options.format }),
   };
 }
