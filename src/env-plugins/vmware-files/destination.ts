@@ -151,7 +151,8 @@ async function whatIsThere(
 }
 
 async function vmrunFindings(host: Host, { signal }: DeliveryRequest): Promise<Finding[]> {
-  const found = await host.run(['sh', '-c', 'command -v vmrun'], { signal });
+  // Some shells end with 127 here, which would mean that there is no shell.
+  const found = await host.run(['sh', '-c', 'command -v vmrun || exit 1'], { signal });
   if (found.code === 0) return [];
   return [
     {
