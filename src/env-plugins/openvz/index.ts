@@ -1,5 +1,4 @@
 /** "OpenVZ / Virtuozzo": containers of a host, which is reached by SSH or is this computer. */
-import type { Host } from '../../io/host/host.ts';
 import { AppError } from '../../model/errors.ts';
 import type { EnvironmentPlugin } from '../plugin.ts';
 import { sudoFields } from '../ssh-host/fields.ts';
@@ -32,9 +31,8 @@ export function openvzPlugin(): EnvironmentPlugin {
     ],
     async connect(settings, context) {
       const folder = absolute(settings.configuration) || '/etc/vz';
-      const opened = await openHost(settings, context);
+      const host = await openHost(settings, context);
       try {
-        const host = settings.sudo === 'yes' ? withRootsFiles(opened) : opened;
         const [{ sourceRole }, { openFolder }] = await Promise.all([
           import('./source.ts'),
           import('./folder-disk.ts'),
@@ -45,21 +43,15 @@ export function openvzPlugin(): EnvironmentPlugin {
           source: sourceRole({ host, folder }, (container, signal) =>
             openFolder({ host, temporary, report }, container, signal),
           ),
-          close: () => opened.close(),
+          close: () => host.close(),
         };
       } catch (error) {
-        await opened.close();
+        await host.close();
         throw error;
       }
     },
   };
 }
-
-/** With sudo its commands run as root; so must what reads its files, where the host can do that. */
-const withRootsFiles = (host: Host): Host => {
-  const files = host.filesAs?.(() => host.spawn.bind(host));
-  return files === undefined ? host : { ...host, files };
-};
 
 /** Empty, or a path. @throws AppError `usage`. */
 function absolute(value = ''): string {
