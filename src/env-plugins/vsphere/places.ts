@@ -26,7 +26,9 @@ export async function readPlaces(session: VimSession, signal: AbortSignal | unde
     { type: 'Datastore', paths: ['name', 'parent', 'summary.url', 'summary.type'] },
   ];
   const found = await viewed(session, sets, 'reading the inventory', signal);
-  return new Map(found.map((object) => [object.ref.id, placeOf(object)]));
+  // Paths in the inventory do not name the root.
+  const root = session.service('rootFolder').id;
+  return new Map(found.flatMap((o) => (o.ref.id === root ? [] : [[o.ref.id, placeOf(o)] as const])));
 }
 
 function placeOf({ ref, values }: Properties): Place {
