@@ -3,6 +3,7 @@ import type { DeliveryRequest, EnvironmentPlugin, Session } from '../../src/env-
 import type { ByteSource } from '../../src/io/byte-source.ts';
 import { AppError } from '../../src/model/errors.ts';
 import type { Field } from '../../src/model/field.ts';
+import type { Severity } from '../../src/model/finding.ts';
 import type { Machine } from '../../src/model/machine.ts';
 
 export interface Memory {
@@ -14,6 +15,8 @@ export interface Memory {
   formats: string[];
   networks: string[];
   holds: boolean;
+  /** Of what a hold finds; default `warning`. */
+  holdSeverity?: Severity;
   starts: 'well' | 'badly' | 'not';
   failWrite?: boolean;
   /** It is a folder of files, for any product. */
@@ -108,7 +111,7 @@ function session(store: Memory, say: (text: string) => void, close: () => Promis
               say('hold');
               return {
                 machine,
-                findings: [{ rule: 'x', severity: 'warning', message: 'not quiesced' } as const],
+                findings: [{ rule: 'x', severity: store.holdSeverity ?? 'warning', message: 'not quiesced' }],
                 release: async () => {
                   await store.releasing;
                   say('release');
