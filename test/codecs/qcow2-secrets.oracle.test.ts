@@ -61,6 +61,11 @@ describeWith(['qemu-img'], 'qcow2 encrypted with LUKS', () => {
   it.each([
     ['as qemu makes it', []],
     ['aes-128 xts', ['encrypt.cipher-alg=aes-128']],
+    ['aes-192 xts', ['encrypt.cipher-alg=aes-192']],
+    [
+      'xts plain64, with a hash that is not used',
+      ['encrypt.ivgen-alg=plain64', 'encrypt.ivgen-hash-alg=sha1'],
+    ],
     ['cbc essiv', ['encrypt.cipher-mode=cbc', 'encrypt.ivgen-alg=essiv', 'encrypt.ivgen-hash-alg=sha256']],
     ['cbc plain64, sha1', ['encrypt.cipher-mode=cbc', 'encrypt.ivgen-alg=plain64', 'encrypt.hash-alg=sha1']],
     ['xts plain, sha512', ['encrypt.ivgen-alg=plain', 'encrypt.hash-alg=sha512']],

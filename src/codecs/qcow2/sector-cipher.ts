@@ -17,8 +17,9 @@ export interface CipherSpec {
 
 /** By dm-crypt's names, as in a LUKS header. @throws AppError `unsupported`. */
 export function cipherSpec(name: string, mode: string, keyBytes: number, where: string): CipherSpec {
-  const match = /^(xts|cbc)-(plain|plain64|essiv:sha256)$/.exec(mode);
-  const lengths = match?.[1] === 'xts' ? [32, 64] : [16, 24, 32];
+  // qemu writes the hash that it was given behind a start value that needs none: `plain64:sha256`.
+  const match = /^(xts|cbc)-(?:(plain|plain64)(?::\w+)?|(essiv):sha256)$/.exec(mode);
+  const lengths = match?.[1] === 'xts' ? [32, 48, 64] : [16, 24, 32];
   if (name !== 'aes' || match === null || !lengths.includes(keyBytes)) {
     const shown = `${name}-${mode}`.replace(/[^ -~]/g, '?');
     throw new AppError('unsupported', `encrypted by ${shown} with a key of ${keyBytes * 8} bits`, {
@@ -26,8 +27,7 @@ export function cipherSpec(name: string, mode: string, keyBytes: number, where: 
       hint: 'AES in the modes XTS and CBC is supported; qemu-img convert with the key writes a plain copy',
     });
   }
-  const start = match[2] === 'essiv:sha256' ? 'essiv' : (match[2] as 'plain' | 'plain64');
-  return { mode: match[1] as 'xts' | 'cbc', start };
+  return { mode: match[1] as CipherSpec['mode'], start: (match[2] ?? match[3]) as CipherSpec['start'] };
 }
 
 /** Decrypts `bytes`, whole sectors of which the first has the number `sector`, in place. */
