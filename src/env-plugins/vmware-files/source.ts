@@ -10,6 +10,7 @@ import { MiB } from '../../model/units.ts';
 import { openHostImage } from '../host-image.ts';
 import type { SourceRole } from '../plugin.ts';
 import { isMachineFile, listedMachines, machineFiles, mayBePassedOver, wholeFile } from './find-vmx.ts';
+import { type HeldDisks, holdMachine } from './hold.ts';
 import { readMachine } from './read-machine.ts';
 import { runningMachines } from './running.ts';
 
@@ -33,6 +34,7 @@ export function sourceRole(host: Host, { home, folders, asked }: SourcePlaces): 
       folder: posix.dirname(place.path),
     };
   };
+  const held: HeldDisks = new Map();
   return {
     async list({ signal, found }) {
       throwIfAborted(signal);
@@ -59,11 +61,16 @@ export function sourceRole(host: Host, { home, folders, asked }: SourcePlaces): 
     async open(machine, diskId, signal) {
       // What the .vmx names now, not what a plan says that it named.
       const { machine: now, folder } = await read(machine.id, signal, false);
-      const [path] = now.disks.find((disk) => disk.id === diskId)?.files ?? [];
+      const [present] = now.disks.find((disk) => disk.id === diskId)?.files ?? [];
+      const path = present === undefined ? undefined : (held.get(now.id)?.get(diskId) ?? present);
       if (path === undefined) {
         throw new AppError('not-found', `there is no disk "${diskId}"`, { where: machine.id });
       }
       return openHostImage(host, path, signal, folder);
+    },
+    async hold(machine, options) {
+      const look = async (id: string) => (await read(id, options.signal, true)).machine;
+      return holdMachine(host, (await look(machine.id)).id, look, held, options);
     },
     async nvram(machine, signal) {
       const { nvram } = await read(machine.id, signal, false);

@@ -79,7 +79,6 @@ describeWith(sshdTools, 'VMware machine files over SSH', () => {
       places: 2,
       names,
       around: async () => readdirSync(around),
-      break: () => breakIt(sshd),
       visible: async () =>
         Object.fromEntries(
           (await names())

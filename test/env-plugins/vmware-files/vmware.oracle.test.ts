@@ -142,15 +142,15 @@ describeWith(['qemu-img', 'qemu-io'], 'a machine with snapshots', () => {
   });
 });
 
-describe('with a vmrun (a fake one)', () => {
-  async function withVmrun(): Promise<string> {
-    const state = await tempFolder();
-    vi.stubEnv('FAKE_VMRUN', state);
-    vi.stubEnv('PATH', join(import.meta.dirname, 'fake-vmrun') + delimiter + process.env.PATH);
-    onTestFinished(() => void vi.unstubAllEnvs());
-    return state;
-  }
+async function withVmrun(): Promise<string> {
+  const state = await tempFolder();
+  vi.stubEnv('FAKE_VMRUN', state);
+  vi.stubEnv('PATH', join(import.meta.dirname, 'fake-vmrun') + delimiter + process.env.PATH);
+  onTestFinished(() => void vi.unstubAllEnvs());
+  return state;
+}
 
+describe('with a vmrun (a fake one)', () => {
   it('starts what was delivered, and lists what runs', async () => {
     const state = await withVmrun();
     const { session, delivery, vmx } = await deliver(await tempFolder(), 'monolithicSparse');
@@ -175,5 +175,76 @@ describe('with a vmrun (a fake one)', () => {
   it('says so where there is none', async () => {
     const { delivery } = await deliver(await tempFolder(), 'monolithicSparse');
     await expect(delivery.start!(signal)).rejects.toMatchObject({ kind: 'unsupported' });
+  });
+});
+
+describeWith(['qemu-img', 'qemu-io'], 'a machine that runs, with a vmrun (a fake one)', () => {
+  async function runningMachine() {
+    const state = await withVmrun();
+    const folder = await tempFolder();
+    const vmx = join(folder, "it's m.vmx");
+    const line = (key: string, value: string) => `${key} = "${value}"\n`;
+    writeFileSync(
+      vmx,
+      line('scsi0.present', 'TRUE') + line('scsi0:0.present', 'TRUE') + line('scsi0:0.fileName', 'a.vmdk'),
+    );
+    const disk = join(folder, 'a.vmdk');
+    await qemuImg('create', '-q', '-f', 'vmdk', disk, '1M');
+    await qemuIo('vmdk', disk, 'write -P 1 0 1M');
+    writeFileSync(join(state, 'running'), `${vmx}\n`);
+    const session = await connect(folder);
+    onTestFinished(() => session.close());
+    const firstByte = async (of: Machine) => {
+      const source = { machine: vmx, follow: false };
+      const image = await openMachineDisk(session, source, of, 'scsi0:0', {
+        ...{ signal, runId: 'test', spoolFolder: folder },
+      });
+      const byte = Buffer.alloc(1);
+      await image.read(byte, 0);
+      await image.close();
+      return byte[0];
+    };
+    const options = (runId: string) => ({ runId, signal, report: () => undefined });
+    const machine = await session.source!.inspect(vmx, signal);
+    return { state, folder, vmx, session, firstByte, options, machine };
+  }
+
+  it('is held by a snapshot, which is deleted in the end', async () => {
+    const { state, folder, vmx, session, firstByte, options, machine } = await runningMachine();
+    expect(machine.state).toBe('running');
+    const hold = await session.source!.hold!(machine, options('r1'));
+    expect(hold.findings.map((f) => f.rule)).toEqual(['vmware.not-quiesced']);
+    await qemuIo('vmdk', join(folder, 'a-000001.vmdk'), 'write -P 2 0 1M');
+    expect(await firstByte(hold.machine)).toBe(1);
+    await hold.verify!(signal);
+    expect(await hold.release()).toEqual([]);
+    expect(await hold.release()).toEqual([]);
+    expect(await firstByte(machine)).toBe(2);
+    expect((await session.source!.inspect(vmx, signal)).snapshots).toBeUndefined();
+    expect((await readFile(join(state, 'said'), 'utf8')).split('\n')).toContain(
+      `deleteSnapshot ${vmx} vmferry-r1`,
+    );
+    await expect(hold.verify!(signal)).rejects.toMatchObject({ kind: 'conflict' });
+  });
+
+  it('has what a dead run left deleted, and not what one that lives holds', async () => {
+    const { session, options, machine, vmx } = await runningMachine();
+    await run('vmrun', ['snapshot', vmx, 'vmferry-dead'], { env: process.env });
+    const hold = await session.source!.hold!(machine, options('r2'));
+    expect(hold.findings.map((f) => f.rule)).toEqual(['vmware.leftover-deleted', 'vmware.not-quiesced']);
+    const other = await connect(dirname(vmx));
+    await expect(other.source!.hold!(machine, options('r3'))).rejects.toMatchObject({ kind: 'conflict' });
+    await other.close();
+    expect(await hold.release()).toEqual([]);
+  });
+
+  it('is not held where there are no snapshots; nothing is left', async () => {
+    const { session, options, machine, state, vmx } = await runningMachine();
+    writeFileSync(join(state, 'no-snapshots'), '');
+    await expect(session.source!.hold!(machine, options('r4'))).rejects.toMatchObject({
+      kind: 'unsupported',
+      hint: 'shut it down first',
+    });
+    expect(await readFile(vmx, 'utf8')).toContain('"a.vmdk"');
   });
 });
