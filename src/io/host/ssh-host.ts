@@ -1,7 +1,9 @@
 /** A host behind SSH. */
+import { MiB } from '../../model/units.ts';
 import type { SshConnection } from '../ssh/connection.ts';
 import { agentFiles } from './agent/agent-files.ts';
 import { type Become, Lanes } from './agent/lanes.ts';
+import { behindMark, framed, mostNoise, noCommands, skipToMark } from './framed-output.ts';
 import type { Host } from './host.ts';
 import { sftpFiles } from './sftp-files.ts';
 import { SshLink } from './ssh-link.ts';
@@ -26,15 +28,23 @@ export function sshHost(connection: SshConnection): Host {
     describe: () =>
       opened.map((lanes) => lanes.describe()).find((words) => words !== 'no helper yet') ?? 'SFTP',
     async run(args, options = {}) {
-      const { signal, ...rest } = options;
+      const { signal, maximumBytes = 16 * MiB, ...rest } = options;
       const standing = await link.current(signal);
-      const result = await standing.exec(inC(args), signal === undefined ? rest : { ...rest, signal });
+      const { args: all, mark } = framed(inC(args));
+      const most = { ...rest, name: args[0]!, maximumBytes: maximumBytes + mostNoise };
+      const result = await standing.exec(all, signal === undefined ? most : { ...most, signal });
+      const stdout = behindMark(result.stdout, mark);
+      if (stdout === undefined) {
+        throw noCommands(connection.name, result.stdout.toString('utf8', 0, 1000), result.stderr);
+      }
       // What env(1) and the shell say of a command that isn't there.
       if (result.code === 127) throw noSuchCommand(args[0]!, connection.name);
-      return result;
+      return { ...result, stdout };
     },
     async spawn(args, { signal } = {}) {
-      return startOverSsh(await link.current(signal), inC(args), { name: args[0]!, signal });
+      const { args: all, mark } = framed(inC(args));
+      const running = await startOverSsh(await link.current(signal), all, { name: args[0]!, signal });
+      return skipToMark(running, mark, connection.name);
     },
     async close() {
       for (const lanes of opened) lanes.close();

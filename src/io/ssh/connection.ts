@@ -10,6 +10,8 @@ import { Sftp } from './sftp.ts';
 export interface ExecOptions {
   readonly signal?: AbortSignal;
   readonly input?: string | Uint8Array;
+  /** What it is called in messages. Default: its first word. */
+  readonly name?: string;
   /** More than this on one of its outputs ends the command. Default 16 MiB. */
   readonly maximumBytes?: number;
 }
@@ -190,7 +192,7 @@ export class SshConnection {
           if (error) return reject(this.#channelFailure('the command', error));
           channel = opened;
           if (options.signal?.aborted) return opened.close();
-          collect(opened, args[0]!, options, this.name, resolve, reject);
+          collect(opened, options.name ?? args[0]!, options, this.name, resolve, reject);
         });
       }, options.signal);
     } catch (error) {

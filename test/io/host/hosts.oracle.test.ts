@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { expect, it } from 'vitest';
 import type { Host } from '../../../src/io/host/host.ts';
 import { localHost } from '../../../src/io/host/local-host.ts';
 import { sshHost } from '../../../src/io/host/ssh-host.ts';
@@ -14,7 +15,11 @@ import { tempFolder } from '../../temp.ts';
 testHost('this computer', async () => localHost(), { extents: true });
 
 /** A computer behind SSH on which only these commands are found, and what its shell greets with. */
-async function behindSsh(commands?: readonly string[], greeting?: string): Promise<Host> {
+async function behindSsh(
+  commands?: readonly string[],
+  greeting?: string,
+  config: readonly string[] = [],
+): Promise<Host> {
   const home = await tempFolder();
   if (greeting !== undefined) await writeFile(join(home, '.bashrc'), greeting);
   const variables = [`HOME=${home}`];
@@ -22,7 +27,7 @@ async function behindSsh(commands?: readonly string[], greeting?: string): Promi
     for (const name of commands) await symlink(pathOf(name), join(home, name));
     variables.push(`PATH=${home}`);
   }
-  const server = await startSshd({ config: [`SetEnv ${variables.join(' ')}`] });
+  const server = await startSshd({ config: [...config, `SetEnv ${variables.join(' ')}`] });
   return sshHost(await connectTo(server));
 }
 
@@ -47,6 +52,20 @@ describeWith([...sshdTools, 'python3', 'bash'], 'behind SSH', () => {
   testHost('a computer that greets', () => behindSsh(undefined, noise), {
     extents: true,
     helper: 'python',
-    greets: true,
+  });
+});
+
+describeWith(sshdTools, 'behind SSH, a user without a shell', () => {
+  it('is told as that, with what is said there', async () => {
+    const host = await behindSsh(undefined, undefined, [
+      'ForceCommand echo This account is not available.; exit 1',
+    ]);
+    const expected = {
+      kind: 'unsupported',
+      message: 'no command can be run there: This account is not available.',
+      hint: expect.stringContaining('login shell'),
+    };
+    await expect(host.run(['id'])).rejects.toMatchObject(expected);
+    await expect(host.spawn(['cat'])).rejects.toMatchObject(expected);
   });
 });
