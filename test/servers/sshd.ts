@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
-import { userInfo } from 'node:os';
+import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { tempFolder } from '../temp.ts';
@@ -114,13 +114,17 @@ export interface TestUser {
 export function addUser(home: string): TestUser {
   const name = `vmferry-${randomBytes(4).toString('hex')}`;
   const password = `pw-${randomBytes(12).toString('hex')}`;
-  const added = spawnSync('useradd', ['-M', '-d', home, '-s', '/bin/sh', name]);
+  const added = alone('useradd', ['-M', '-d', home, '-s', '/bin/sh', name]);
   if (added.status !== 0) throw new Error(`useradd: ${added.stderr}`);
-  onTestFinished(() => void spawnSync('userdel', [name]));
-  const set = spawnSync('chpasswd', { input: `${name}:${password}\n` });
+  onTestFinished(() => void alone('userdel', [name]));
+  const set = alone('chpasswd', [], `${name}:${password}\n`);
   if (set.status !== 0) throw new Error(`chpasswd: ${set.stderr}`);
   return { name, password };
 }
+
+/** One at a time on this computer: several at once have left /etc/shadow empty. */
+const alone = (command: string, args: readonly string[], input = '') =>
+  spawnSync('flock', [join(tmpdir(), 'vmferry-users.lock'), command, ...args], { input });
 
 /** A port that nobody listens on at the moment. */
 export async function freePort(): Promise<number> {
