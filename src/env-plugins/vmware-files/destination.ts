@@ -223,7 +223,8 @@ function refusingLayouts(sink: ByteSink, name: string): ByteSink {
   return {
     ...sink,
     async write(bytes, offset, signal) {
-      const head = offset === 0 ? Buffer.from(bytes.subarray(0, 64 * 1024)).toString('latin1') : '';
+      // A descriptor of its own is at the start, an embedded one behind a header of 512 bytes.
+      const head = offset <= 512 ? Buffer.from(bytes.subarray(0, 64 * 1024)).toString('latin1') : '';
       const layout = /^createType="(streamOptimized|vmfs)"/m.exec(head)?.[1];
       if (layout !== undefined && /\.vmdk$/i.test(name)) {
         throw new AppError('unsupported', `VMware can't run a machine from a VMDK of the layout ${layout}`, {

@@ -99,6 +99,12 @@ describeWith(['qemu-img', 'vmdkinfo', 'virt-v2v'], 'a machine that is written fo
   );
 });
 
+describeWith(['qemu-img'], 'layouts that VMware does not run', () => {
+  it.each(['streamOptimized', 'vmfs'])('%s is refused', async (subformat) => {
+    await expect(deliver(await tempFolder(), subformat)).rejects.toMatchObject({ kind: 'unsupported' });
+  });
+});
+
 describeWith(['qemu-img', 'qemu-io'], 'a machine with snapshots', () => {
   it('its present state and each snapshot are read through the chain of its disks', async () => {
     const root = await tempFolder();
