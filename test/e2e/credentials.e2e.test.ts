@@ -57,7 +57,9 @@ async function addProfile(terminal: Terminal, name: string, host: Omit<Host, 'se
   await terminal.until('of which environment');
   await terminal.send('Enter');
   await terminal.until('Add: Disk files over SSH');
-  const values = [name, '127.0.0.1', String(host.port), host.user, host.password, '', '', host.folder];
+  const asItIs = ''; // key file, its passphrase, jump hosts, old algorithms
+  const values = [name, '127.0.0.1', String(host.port), host.user, host.password];
+  values.push(asItIs, asItIs, asItIs, asItIs, host.folder);
   for (const [i, value] of values.entries()) {
     if (i > 0) await terminal.send('Tab');
     await terminal.send('C-u');
