@@ -31,8 +31,11 @@ missing() {
 packages=$(missing | sort -u | tr '\n' ' ')
 # keytar's native part needs the library itself.
 ldconfig -p 2>/dev/null | grep -q libsecret-1.so.0 || packages="$packages libsecret-1-0"
-# Firmware is no command.
+# Firmware is no command, nor are what vcsim is built with and the second client of its API.
 [ -e /usr/share/OVMF/OVMF_CODE_4M.fd ] || packages="$packages ovmf"
+[ -d /usr/share/gocode/src/github.com/kr/pretty ] || packages="$packages golang-github-kr-pretty-dev"
+[ -d /usr/share/gocode/src/github.com/google/uuid ] || packages="$packages golang-github-google-uuid-dev"
+/usr/bin/python3 -W ignore -c 'import pyVmomi' 2>/dev/null || packages="$packages python3-pyvmomi"
 if [ -n "${packages// /}" ]; then
   root=
   [ "$(id -u)" = 0 ] || root='sudo -n'
@@ -45,6 +48,9 @@ if [ -n "${packages// /}" ]; then
   left=$(missing | sort -u | tr '\n' ' ')
   [ -z "${left// /}" ] || echo "Left out are the checks that need: $left"
 fi
+
+bash test/servers/vcsim-build.sh >/dev/null 2>/tmp/vmferry-vcsim.log ||
+  echo "Left out are the checks that need vcsim, see /tmp/vmferry-vcsim.log"
 
 npm run --silent build || { echo '0 passed, 1 failed'; exit 1; }
 fail=0

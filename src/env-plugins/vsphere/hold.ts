@@ -6,6 +6,7 @@
  * computer was left by a run that died, and is removed at the next hold.
  */
 import { hostname } from 'node:os';
+import { setTimeout as wait } from 'node:timers/promises';
 import { child, childrenOf } from '../../io/xml.ts';
 import { AppError, toAppError } from '../../model/errors.ts';
 import type { Finding } from '../../model/finding.ts';
@@ -48,9 +49,7 @@ export async function holdMachine(place: HoldPlace, given: Machine, options: Hol
     released ??= (async () => {
       held.delete(machine.id);
       try {
-        // Also when the server never told that it was made: it is looked for by its name.
-        for (const left of await ours(session, vm, undefined))
-          if (left.run === runId) await removeSnapshot(session, left.snapshot);
+        await persistently(() => removeOwn(session, vm, runId));
         return [];
       } catch (error) {
         return [`${machine.name}: the snapshot ${namePrefix}${runId} is left: ${toAppError(error).message}`];
@@ -123,6 +122,26 @@ async function removeSnapshot(session: VimSession, snapshot: Ref): Promise<void>
     { step },
   );
   await taskResult(session, started, { step });
+}
+
+/** Also when the server never told that it was made: it is looked for by its name. */
+async function removeOwn(session: VimSession, vm: Ref, runId: string): Promise<void> {
+  for (const { run, snapshot } of await ours(session, vm, undefined))
+    if (run === runId) await removeSnapshot(session, snapshot);
+}
+
+/** A link that is cut just now is no reason to leave it there. In milliseconds. */
+const pauses = [500, 2000, 5000];
+
+async function persistently(work: () => Promise<void>): Promise<void> {
+  for (const pause of [...pauses, undefined]) {
+    try {
+      return await work();
+    } catch (error) {
+      if (pause === undefined || toAppError(error).kind !== 'unreachable') throw error;
+      await wait(pause);
+    }
+  }
 }
 
 /** The disks as the snapshot has them. Independent ones are not among what it keeps. */

@@ -69,7 +69,9 @@ export async function openHttps(options: HttpsOptions): Promise<HttpsClient> {
     known: options.known,
     confirm: (question) => options.confirm(question),
   });
-  return new Client(options, new TrustedAgent(options, pinned, tls), timeoutMs);
+  const closing = new AbortController();
+  const agent = new TrustedAgent(options, pinned, { ...tls, signal: closing.signal });
+  return new Client(options, agent, timeoutMs, closing);
 }
 
 /** Hands out a connection only after its server was checked. */
@@ -95,20 +97,29 @@ class TrustedAgent extends Agent {
   }
 }
 
+type ReadAnswer = (answer: IncomingMessage) => Promise<Buffer>;
+
+/** The server closed a connection that it had answered on before, and took nothing of this request. */
+class GivenUp extends AppError {}
+
 class Client implements HttpsClient {
   readonly name: string;
   readonly #target: TlsTarget;
   readonly #agent: Agent;
   readonly #timeoutMs: number;
+  readonly #closing: AbortController;
 
-  constructor(target: TlsTarget, agent: Agent, timeoutMs: number) {
+  constructor(target: TlsTarget, agent: Agent, timeoutMs: number, closing: AbortController) {
     this.name = serverName(target);
     this.#target = target;
     this.#agent = agent;
     this.#timeoutMs = timeoutMs;
+    this.#closing = closing;
   }
 
   close(): void {
+    // Those that are being made are not the agent's yet.
+    this.#closing.abort();
     this.#agent.destroy();
   }
 
@@ -147,7 +158,18 @@ class Client implements HttpsClient {
     });
   }
 
-  #exchange(wanted: HttpsRequest, read: (answer: IncomingMessage) => Promise<Buffer>): Promise<HttpsAnswer> {
+  /** A connection that was kept may have been given up by the server meanwhile: then on a new one. */
+  async #exchange(wanted: HttpsRequest, read: ReadAnswer): Promise<HttpsAnswer> {
+    for (let left = mostConnections; ; left--) {
+      try {
+        return await this.#exchangeOnce(wanted, read);
+      } catch (error) {
+        if (!(error instanceof GivenUp) || left === 0) throw error;
+      }
+    }
+  }
+
+  #exchangeOnce(wanted: HttpsRequest, read: ReadAnswer): Promise<HttpsAnswer> {
     const { signal } = wanted;
     return new Promise<HttpsAnswer>((resolve, reject) => {
       if (signal?.aborted) return reject(cancelledBy(signal));
@@ -170,11 +192,16 @@ class Client implements HttpsClient {
       const fail = (error: unknown) => {
         clearTimeout(timer);
         unwatch();
-        reject(error instanceof AppError ? error : this.#lost(wanted, error));
+        const code = (error as { code?: string }).code ?? '';
+        const unanswered = sent.reusedSocket && !answered && (code === 'ECONNRESET' || code === 'EPIPE');
+        const lost = error instanceof AppError ? error : this.#lost(wanted, error);
+        reject(unanswered ? new GivenUp(lost.kind, lost.message, { where: this.name, cause: error }) : lost);
         sent.destroy();
       };
+      let answered = false;
       sent.on('error', fail);
       sent.on('response', (answer) => {
+        answered = true;
         answer.on('data', () => timer.refresh());
         const status = answer.statusCode ?? 0;
         if (status >= 300 && status < 400) return fail(this.#redirected(wanted, answer));

@@ -5,13 +5,14 @@ import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 import { openImage } from '../../../src/convert/open-image.ts';
 import type { Session } from '../../../src/env-plugins/plugin.ts';
 import type { Machine } from '../../../src/model/machine.ts';
 import { MiB } from '../../../src/model/units.ts';
 import { testSource } from '../../conformance/test-plugin.ts';
 import { describeWith } from '../../oracles/requires.ts';
+import { startProxy } from '../../servers/counting-proxy.ts';
 import { freePort } from '../../servers/sshd.ts';
 import { pyvmomiTools, startVcsim, type Vcsim, vcsimTools } from '../../servers/vcsim.ts';
 import { tempFolder } from '../../temp.ts';
@@ -145,6 +146,37 @@ describeWith(vcsimTools, 'vSphere', () => {
     expect(await hold.release()).toEqual([]);
     expect((await source.inspect(machine.id, never)).snapshots).toBeUndefined();
     await expect(hold.verify!(never)).rejects.toMatchObject({ kind: 'conflict' });
+  });
+
+  it('has its link cut again and again: the bytes are right, and no snapshot is left', async () => {
+    const server = await startVcsim({ running: true });
+    const bytes = await withDisk(server, 'DC0_H0_VM0');
+    const link = await startProxy(server.port);
+    onTestFinished(() => link.close());
+    const session = await connected({ ...server, port: link.port });
+    const source = session.source!;
+    const machine = await source.inspect('DC0_H0_VM0', never);
+    const hold = await source.hold!(machine, { runId: 'run-3', signal: never, report: () => undefined });
+    const { disks } = hold.machine;
+    let cuts = 0;
+    const cut = () => {
+      cuts += link.connections;
+      link.cut();
+    };
+    const image = await openImage(await source.open(hold.machine, disks[0]!.id, never), { follow: false });
+    const read = Buffer.alloc(image.size);
+    for (let at = 0; at < read.length; at += MiB) {
+      const part = image.read(read.subarray(at, at + MiB), at);
+      cut();
+      await part;
+    }
+    await image.close();
+    expect(read.equals(bytes)).toBe(true);
+    const released = hold.release();
+    cut();
+    expect(await released).toEqual([]);
+    expect(cuts).toBeGreaterThan(5);
+    expect((await source.inspect(machine.id, never)).snapshots).toBeUndefined();
   });
 
   it('leaves no snapshot when it is cancelled meanwhile', async () => {

@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { normalFingerprint } from '../../../src/io/https/certificate.ts';
@@ -113,6 +113,47 @@ describe('an HTTPS server that is hostile or gone', () => {
     const patient = await server.client();
     const answer = patient.send({ path: '/', step: 'reading', signal: controller.signal });
     controller.abort();
+    await expect(answer).rejects.toMatchObject({ kind: 'cancelled' });
+  });
+
+  it('closes a kept connection: asked again on a new one; a new one that is cut is an error', async () => {
+    const used = new Set<unknown>();
+    let cut = false;
+    const server = await startHttps((request, response) => {
+      if (cut || used.has(request.socket)) return void request.socket.destroy();
+      used.add(request.socket);
+      response.end('hello');
+    });
+    const client = await server.client();
+    for (let i = 0; i < 3; i++) {
+      const { body } = await client.send({ path: '/', method: 'POST', body: 'x', step: 'asking' });
+      expect(body.toString()).toBe('hello');
+    }
+    expect(used.size).toBe(3);
+    cut = true;
+    await expect(client.send({ path: '/', step: 'asking' })).rejects.toMatchObject({
+      kind: 'unreachable',
+      message: 'asking: the connection was cut',
+    });
+  });
+
+  it('is closed while it is being reached: what waits ends at once', async () => {
+    let silent = false;
+    const server = await startHttps((_, response) => response.end('hello'));
+    const relay = createServer((socket) => {
+      if (silent) return void socket.on('error', () => undefined).resume();
+      const far = connect(server.port, '127.0.0.1');
+      socket.pipe(far).pipe(socket);
+      for (const one of [socket, far]) one.on('error', () => undefined);
+    });
+    await new Promise<void>((resolve) => relay.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void relay.close());
+    const { port } = relay.address() as { port: number };
+    const client = await open({ host: '127.0.0.1', port, fingerprint: server.fingerprint });
+    silent = true;
+    const answer = client.send({ path: '/', step: 'asking' });
+    await new Promise((resolve) => setImmediate(resolve));
+    client.close();
     await expect(answer).rejects.toMatchObject({ kind: 'cancelled' });
   });
 
