@@ -30,13 +30,7 @@ export function fitNics(
 ): DomainNic[] {
   const usual = usualNetwork(settings, networks, findings);
   const unsaid = nics.filter(({ network }) => network === undefined).length;
-  const isOfLibvirt = (name: string) => targetOfNetwork(name).kind === 'network';
-  if (
-    unsaid > 0 &&
-    usual === userNetwork &&
-    settings.network === undefined &&
-    !networks.names.some(isOfLibvirt)
-  ) {
+  if (unsaid > 0 && networks.lacking === true && usual === userNetwork && settings.network === undefined) {
     findings.push({
       rule: 'network.none-chosen',
       severity: 'note',

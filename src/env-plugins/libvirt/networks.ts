@@ -18,6 +18,8 @@ export interface Networks {
   readonly names: readonly string[];
   /** Networks of libvirt that are defined and not running. */
   readonly inactive: readonly string[];
+  /** A whole host's libvirt has none of its own that is active; of a user's own that is usual. */
+  readonly lacking?: boolean;
 }
 
 const bridgePrefix = 'bridge:';
@@ -53,7 +55,8 @@ export function orderNetworks(
   const ofLibvirt = new Set(found.map(({ bridge }) => bridge));
   const bridges = hostBridges.filter((name) => !ofLibvirt.has(name)).map((name) => bridgePrefix + name);
   const names = session ? [userNetwork, ...own, ...bridges] : [...own, userNetwork, ...bridges];
-  return { names, inactive: found.filter((network) => !network.active).map(({ name }) => name) };
+  const inactive = found.filter((network) => !network.active).map(({ name }) => name);
+  return { names, inactive, ...(own.length === 0 && !session ? { lacking: true } : {}) };
 }
 
 export interface LibvirtNetwork {

@@ -114,10 +114,12 @@ describe('a machine fitted to a libvirt', () => {
   it('says so where libvirt has no network to join', () => {
     const findings: Finding[] = [];
     const names = ['user', 'bridge:docker0'];
-    expect(fitNics([{}], {}, { names, inactive: [] }, findings)[0]!.target).toEqual({ kind: 'user' });
+    expect(fitNics([{}], {}, { names, inactive: [], lacking: true }, findings)[0]!.target).toEqual({
+      kind: 'user',
+    });
     expect(findings).toMatchObject([{ rule: 'network.none-chosen', remedy: 'choose one of bridge:docker0' }]);
     findings.length = 0;
-    fitNics([{}], { network: 'user' }, { names, inactive: [] }, findings);
+    fitNics([{}], { network: 'user' }, { names, inactive: [], lacking: true }, findings);
     expect(findings).toEqual([]);
   });
 

@@ -10,6 +10,11 @@ it("has libvirt's own networks first, and bridges that happen to be there last",
     names: ['default', 'lan', 'user', 'bridge:br0', 'bridge:docker0'],
     inactive: ['asleep'],
   });
-  expect(orderNetworks([], ['docker0'], false).names).toEqual(['user', 'bridge:docker0']);
+  expect(orderNetworks([], ['docker0'], false)).toEqual({
+    names: ['user', 'bridge:docker0'],
+    inactive: [],
+    lacking: true,
+  });
+  expect(orderNetworks([], [], true)).toEqual({ names: ['user'], inactive: [] });
   expect(orderNetworks(found, ['br0'], true).names).toEqual(['user', 'default', 'lan', 'bridge:br0']);
 });
