@@ -139,6 +139,20 @@ describeWith(['qemu-img', 'qemu-io'], 'qcow2 backing files', () => {
     await disk.close();
   });
 
+  it('follows a backing file that is named by options', async () => {
+    const folder = await tempFolder();
+    const below = await scrambledImage('qcow2', join(folder, 'below.qcow2'), { size });
+    const image = join(folder, 'disk.qcow2');
+    const file = { driver: 'file', filename: below };
+    const name = `json:${JSON.stringify({ driver: 'qcow2', file })}`;
+    await qemuImg('create', '-q', '-f', 'qcow2', '-u', '-b', name, '-F', 'qcow2', image, String(size));
+    await qemuIo('qcow2', image, 'write -P 9 100k 300k');
+    const expected = await rawByQemu('qcow2', image, join(folder, 'disk.raw'));
+    await checkSample(qcow2Codec, { image, expected });
+    await qemuImg('rebase', '-u', '-b', name, '-F', 'raw', image);
+    await expect(openFile(qcow2Codec, image)).rejects.toMatchObject({ kind: 'corrupt' });
+  });
+
   it.each(['json:{"driver":"null-co"}', 'nbd://host/export', 'https://host/disk.raw'])(
     'refuses %s',
     async (name) => {

@@ -9,6 +9,7 @@ import type { ImageInfo, OpenContext, OpenImage } from '../codec.ts';
 import { ClusterMap, type Piece, push } from './cluster-map.ts';
 import { allOf, CompressedClusters } from './compressed.ts';
 import { type Header, readHeader } from './header.ts';
+import { type NamedFile, namedByJson } from './json-name.ts';
 import { formatOfDriver } from './layout.ts';
 import { decrypted, unlock } from './luks.ts';
 import { headerAt, readSnapshots, type Snapshot } from './snapshots.ts';
@@ -47,7 +48,7 @@ export async function openQcow2(source: ByteSource, context: OpenContext): Promi
 
 async function openDataFile(source: ByteSource, header: Header, context: OpenContext): Promise<ByteSource> {
   if (header.externalDataFile === undefined) return source;
-  return context.sibling(localName(header.externalDataFile, 'data file', source));
+  return context.sibling(localName(header.externalDataFile, 'data file', source).file);
 }
 
 async function openParent(
@@ -57,15 +58,23 @@ async function openParent(
 ): Promise<OpenImage | undefined> {
   if (header.backing === undefined) return undefined;
   const { name, format } = header.backing;
-  const below = format === undefined ? undefined : formatOfDriver(format);
-  return context.parent(localName(name, 'backing file', source), below);
+  const { file, driver = format } = localName(name, 'backing file', source);
+  if (format !== undefined && driver !== format) {
+    throw new AppError('corrupt', `the backing file is said to be ${format}, and in its name ${driver}`, {
+      where: source.name,
+      hint: 'say which it is with "qemu-img rebase -u -b <file> -F <format>"',
+    });
+  }
+  return context.parent(file, driver === undefined ? undefined : formatOfDriver(driver));
 }
 
-/** A name as qemu understands it: `scheme:rest` is no file, but `file:rest`. */
-function localName(name: string, what: string, source: ByteSource): string {
+/** A name as qemu understands it: `scheme:rest` is no file, but `file:rest`, and some of `json:{…}`. */
+function localName(name: string, what: string, source: ByteSource): NamedFile {
   const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):/.exec(name)?.[1];
-  if (scheme === undefined) return name;
-  if (scheme === 'file' && !name.startsWith('file://')) return name.slice('file:'.length);
+  if (scheme === undefined) return { file: name };
+  if (scheme === 'file' && !name.startsWith('file://')) return { file: name.slice('file:'.length) };
+  const named = scheme === 'json' ? namedByJson(name) : undefined;
+  if (named !== undefined) return named;
   throw new AppError('unsupported', `the ${what} is "${name}": only the name of a file is supported`, {
     where: source.name,
     hint: `put the ${what} beside the image and name it with "qemu-img rebase -u -b <file> -F <format>"`,
