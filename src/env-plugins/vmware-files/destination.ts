@@ -60,6 +60,7 @@ export function destinationRole(host: Host, home: string): DestinationRole {
       const all = [...files, `${base}.vmx`];
       return [
         ...(await checkHostFolder(host, folder, request, all, bytes)),
+        ...ownFolder(host, folder, request),
         ...(await whatIsThere(host, folder, base, request)),
         ...(await vmrunFindings(host, request)),
         ...fitMachine(request).findings,
@@ -112,6 +113,23 @@ function fileNameOf(name: string): string {
     out += character;
   }
   return out || 'machine';
+}
+
+/**
+ * None of the files that are read is ever replaced, and which belong to a disk (extents, deltas) only its chain tells.
+ * The same path on another host is refused as well: from here the two can't be told apart.
+ */
+function ownFolder(host: Host, folder: string, { force, machine }: DeliveryRequest): Finding[] {
+  const read = [machine.id, ...machine.disks.flatMap((disk) => disk.files)];
+  if (!force || !read.some((path) => posix.dirname(path) === folder)) return [];
+  return [
+    {
+      rule: 'vmware.folder-is-source',
+      severity: 'blocker',
+      message: `the machine that is converted lies in a folder of this path itself: ${folder} on ${host.name}`,
+      remedy: 'choose another name or folder',
+    },
+  ];
 }
 
 /** A machine of this name that is there already. */

@@ -42,8 +42,11 @@ export function writeVmx(plan: VmxPlan): string {
     ...plan.nics.flatMap(nicLines),
     ...others(plan),
   ];
-  return lines.map(([key, value]) => `${dictionaryLine(key, value)}\n`).join('');
+  return lines.map(([key, value]) => `${dictionaryLine(key, sayable(value))}\n`).join('');
 }
+
+/** A description may hold anything. */
+const sayable = (value: string | number): string => String(value).replaceAll('\0', '');
 
 /** Without these ports there is no room for PCI Express devices: e1000e, vmxnet3, pvscsi, NVMe. */
 const bridges = (): Line[] => [
@@ -130,7 +133,7 @@ function others({ machine, hardware, placed }: VmxPlan): Line[] {
     ['floppy0.present', no],
     ...((machine.devices?.consoles ?? []).includes('serial') ? serialPort : []),
     ...(boot !== undefined && boot !== placed.disks[0] ? ([['bios.hddOrder', boot.node]] as Line[]) : []),
-    ...(machine.uuid === undefined
+    ...(machine.uuid === undefined || !/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(machine.uuid)
       ? []
       : ([
           ['uuid.bios', uuidText(machine.uuid)],

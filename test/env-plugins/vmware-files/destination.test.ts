@@ -232,6 +232,27 @@ describe('a machine for VMware', () => {
     await session.close();
   });
 
+  it('replaces nothing in the folder of what it reads', async () => {
+    const folder = await tempFolder();
+    const own = join(folder, 'm');
+    const session = await connect();
+    const blockers = async (machine: Machine) =>
+      (await session.destination!.check(requestFor(folder, machine, { force: true }), ['m.vmdk'], 1))
+        .filter((f) => f.severity === 'blocker')
+        .map((f) => f.rule);
+    expect(await blockers({ ...small, id: join(own, 'other.vmx') })).toEqual(['vmware.folder-is-source']);
+    const inIt = { ...small, disks: [disk('a', { files: [join(own, 'm-000001.vmdk')] })] };
+    expect(await blockers(inIt)).toEqual(['vmware.folder-is-source']);
+    expect(await blockers({ ...small, id: '/elsewhere/m/m.vmx' })).toEqual([]);
+    await session.close();
+  });
+
+  it('leaves out what no .vmx can say', async () => {
+    const { dictionary } = await delivered({ ...small, description: 'a\0b', uuid: 'none' });
+    expect(dictionary.get('annotation')).toBe('ab');
+    expect(dictionary.get('uuid.bios')).toBeUndefined();
+  });
+
   it('takes no disk of a layout that VMware does not run', async () => {
     const session = await connect();
     const delivery = await session.destination!.begin(requestFor(await tempFolder(), small));
