@@ -20,6 +20,7 @@ oracles=(
   linux.uml=user-mode-linux busybox=busybox-static
   ploop=ploop uml_mkcow=uml-utilities uml_moo=uml-utilities
   setfattr=attr setfacl=acl setcap=libcap2-bin
+  go=golang-go dpkg-source=dpkg-dev
 )
 PATH=$PATH:/usr/sbin:/sbin
 export PATH

@@ -21,14 +21,22 @@ trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
 
 # An apt state of its own: the system's lists stay as they are.
 mkdir -p "$work"/state/lists/partial "$work"/archives/partial "$work"/parts
-codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
-apt-get indextargets --format '$(ORIGIN) $(REPO_URI) $(CODENAME) $(COMPONENT)' 'Created-By: Packages' | sort -u |
-  awk -v codename="$codename" '$1 == "Debian" && $3 == codename { print "deb-src", $2, $3, $4 }' >"$work/sources.list"
-[ -s "$work/sources.list" ] || { echo "vcsim can't be built: apt has no lists of Debian $codename" >&2; exit 1; }
-apt=(-o "Dir::Etc::SourceList=$work/sources.list" -o "Dir::Etc::SourceParts=$work/parts"
-  -o "Dir::State=$work/state" -o "Dir::Cache::archives=$work/archives"
+own=(-o "Dir::State=$work/state" -o "Dir::State::lists=$work/state/lists" -o "Dir::Cache::archives=$work/archives"
   -o "Dir::Cache::pkgcache=$work/pkgcache" -o "Dir::Cache::srcpkgcache=$work/srcpkgcache"
   -o APT::Sandbox::User= -o APT::Get::List-Cleanup=false)
+codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
+# Where the system's packages come from, as a line for their sources.
+sources() {
+  apt-get "$@" indextargets --format '$(ORIGIN) $(REPO_URI) $(CODENAME) $(COMPONENT)' 'Created-By: Packages' |
+    sort -u | awk -v codename="$codename" '$1 == "Debian" && $3 == codename { print "deb-src", $2, $3, $4 }'
+}
+sources >"$work/sources.list"
+if [ ! -s "$work/sources.list" ]; then
+  apt-get "${own[@]}" -qq update >&2
+  sources "${own[@]}" >"$work/sources.list"
+fi
+[ -s "$work/sources.list" ] || { echo "vcsim can't be built: apt knows no Debian $codename" >&2; exit 1; }
+apt=("${own[@]}" -o "Dir::Etc::SourceList=$work/sources.list" -o "Dir::Etc::SourceParts=$work/parts")
 apt-get "${apt[@]}" -qq update >&2
 (cd "$work" && apt-get "${apt[@]}" -qq source --download-only golang-github-vmware-govmomi >&2)
 
