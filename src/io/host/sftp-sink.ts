@@ -1,5 +1,6 @@
 /** A new file at the far end by SFTP: many writes in flight, gaps left as holes. */
 import { AppError } from '../../model/errors.ts';
+import { MiB } from '../../model/units.ts';
 import type { ByteSink } from '../byte-source.ts';
 import { throwIfAborted } from '../in-order.ts';
 import type { SshConnection } from '../ssh/connection.ts';
@@ -8,6 +9,8 @@ import type { Sftp } from '../ssh/sftp.ts';
 /** OpenSSH takes packets of 256 KiB; every server takes 32 KiB, and ssh2 cuts to what the server says. */
 const pieceBytes = 32 * 1024;
 const piecesInFlight = 64;
+/** With less than this free a failed write is taken for a full disk. */
+const nearlyFull = MiB;
 
 /** @throws AppError `conflict`, `auth`, `not-found`, `unreachable`. */
 export async function sftpSink(
@@ -27,6 +30,17 @@ export async function sftpSink(
   const release = () => {
     inFlight--;
     waiting.shift()?.();
+  };
+  /** Of a full disk SFTP says only that it failed. */
+  const why = async (error: unknown) => {
+    if (!(error instanceof AppError) || error.kind !== 'io') return error;
+    const free = await sftp.freeBytes(path);
+    if (free === undefined || free >= nearlyFull) return error;
+    return new AppError('no-space', 'no space left', {
+      where,
+      hint: 'free some space or choose another folder, then run it again',
+      cause: error,
+    });
   };
   const put = async (bytes: Uint8Array, offset: number, cancel: AbortSignal | undefined) => {
     while (inFlight >= piecesInFlight) await new Promise<void>((resolve) => waiting.push(resolve));
@@ -52,10 +66,10 @@ export async function sftpSink(
       }
       const ended = await Promise.allSettled(parts);
       const bad = ended.find((p): p is PromiseRejectedResult => p.status === 'rejected');
-      if (bad !== undefined) throw bad.reason;
+      if (bad !== undefined) throw await why(bad.reason);
     },
     async finish(size, modifiedAt) {
-      if (failed !== undefined) throw failed;
+      if (failed !== undefined) throw await why(failed);
       await sftp.truncate(handle, size, path);
       if (modifiedAt !== undefined) await sftp.setTime(handle, modifiedAt, path);
       await sftp.close(handle);

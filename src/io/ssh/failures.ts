@@ -76,7 +76,11 @@ export function handshakeFailure(
       cause: error,
     });
   }
-  return new AppError('unreachable', `${step}: ${printable(error.message)}`, { where, cause: error });
+  return new AppError('unreachable', `${step}: ${printable(error.message)}`, {
+    where,
+    hint: 'the log of sshd there says more; a server under load or a block list (fail2ban, MaxStartups) also breaks off',
+    cause: error,
+  });
 }
 
 function nothingShared(

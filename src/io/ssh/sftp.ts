@@ -93,6 +93,20 @@ export class Sftp {
     );
   }
 
+  /** Free for this user where `path` is; undefined where the server can't tell (OpenSSH's `statvfs`). */
+  async freeBytes(path: string): Promise<number | undefined> {
+    type Filesystem = { f_bavail: unknown; f_frsize: unknown } | undefined;
+    const told = await this.#ask<Filesystem>(path, undefined, (done) => {
+      try {
+        this.#sftp.ext_openssh_statvfs(path, done);
+      } catch {
+        done(undefined, undefined); // ssh2 throws where the server has no such extension
+      }
+    }).catch(() => undefined);
+    const bytes = Number(told?.f_bavail) * Number(told?.f_frsize);
+    return Number.isFinite(bytes) && bytes >= 0 ? bytes : undefined;
+  }
+
   makeFolder(path: string, signal?: AbortSignal): Promise<void> {
     return this.#ask<void>(path, signal, (done) => this.#sftp.mkdir(path, (error) => done(error, undefined)));
   }
