@@ -30,6 +30,9 @@ export interface HoldPlace {
   look(id: string, signal: AbortSignal): Promise<Machine>;
 }
 
+/** Runs of this process that hold a machine: a process of before may have had the same id, as in containers. */
+const ownRuns = new Set<string>();
+
 const runPattern = /^[\w.-]{1,80}$/;
 const namePrefix = 'vmferry-';
 
@@ -48,6 +51,7 @@ export async function holdMachine(place: HoldPlace, given: Machine, options: Hol
   const release = () => {
     released ??= (async () => {
       held.delete(machine.id);
+      ownRuns.delete(runId);
       try {
         await persistently(() => removeOwn(session, vm, runId));
         return [];
@@ -59,6 +63,7 @@ export async function holdMachine(place: HoldPlace, given: Machine, options: Hol
   };
   try {
     report(`${machine.name}: taking a snapshot`);
+    ownRuns.add(runId);
     const snapshot = await takeSnapshot(session, vm, runId, quiesce, signal);
     held.set(machine.id, await frozenFiles(session, snapshot, signal));
     const now = await place.look(machine.id, signal);
@@ -198,10 +203,10 @@ async function removeLeftovers(
       });
       continue;
     }
-    if (isAlive(Number(made[2]))) {
+    if (isAlive(Number(made[2]), run)) {
       throw new AppError('conflict', `run ${run} holds this machine`, {
         where: session.client.name,
-        hint: 'wait for its end, or cancel it',
+        hint: `wait for its end, or cancel it; if there is none, remove the snapshot ${namePrefix}${run} there`,
       });
     }
     report(`removing the snapshot that run ${run} left`);
@@ -217,7 +222,8 @@ async function removeLeftovers(
 }
 
 /** Another user's process may not be signalled, and is there. */
-function isAlive(pid: number): boolean {
+function isAlive(pid: number, run: string): boolean {
+  if (pid === process.pid) return ownRuns.has(run);
   try {
     process.kill(pid, 0);
     return true;

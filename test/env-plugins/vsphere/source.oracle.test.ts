@@ -266,6 +266,7 @@ describeWith([...vcsimTools, ...pyvmomiTools], 'vSphere beside pyVmomi', () => {
     const all = [
       snapshot("the operator's own", 'x'),
       snapshot('vmferry-dead', dead),
+      snapshot('vmferry-same-id', dead.replace('4194304', String(process.pid))),
       snapshot('vmferry-far', far),
     ];
     await python(server, all.join('\n'));
@@ -279,8 +280,13 @@ describeWith([...vcsimTools, ...pyvmomiTools], 'vSphere beside pyVmomi', () => {
     expect(hold.findings.map((f) => f.rule).sort()).toEqual([
       'vsphere.leftover-of-others',
       'vsphere.leftover-removed',
+      'vsphere.leftover-removed',
       'vsphere.not-quiesced',
     ]);
+    // While it is held, another session of the same process leaves it alone.
+    const other = await connected(server);
+    const second = other.source!.hold!(machine, { runId: 'x', signal: never, report: () => undefined });
+    await expect(second).rejects.toMatchObject({ kind: 'conflict' });
     expect(await hold.release()).toEqual([]);
     const left = [
       'out = []',
