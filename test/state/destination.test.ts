@@ -215,6 +215,17 @@ describe('a machine that runs', () => {
     expect(to.told).toContain('rollback');
   });
 
+  it('is not delivered when somebody let it go meanwhile', async () => {
+    const [from, to] = [{ ...memory([running]), holdBroken: true }, memory()];
+    const { choose, deliver, run } = await between(from, to);
+    await choose();
+    await deliver();
+    await expect(run()).rejects.toMatchObject({ kind: 'conflict', message: 'it was let go' });
+    expect(to.told).toContain('rollback');
+    expect(to.told.filter((text) => text.startsWith('commit'))).toEqual([]);
+    expect(from.told).toContain('release');
+  });
+
   it('is let go before the program ends, however long that takes', async () => {
     const from: Memory = memory([running]);
     let letGo: () => void = () => undefined;

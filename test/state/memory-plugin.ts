@@ -17,6 +17,8 @@ export interface Memory {
   holds: boolean;
   /** Of what a hold finds; default `warning`. */
   holdSeverity?: Severity;
+  /** Somebody else lets the machine go while it is read. */
+  holdBroken?: boolean;
   starts: 'well' | 'badly' | 'not';
   failWrite?: boolean;
   /** It is a folder of files, for any product. */
@@ -112,6 +114,9 @@ function session(store: Memory, say: (text: string) => void, close: () => Promis
               return {
                 machine,
                 findings: [{ rule: 'x', severity: store.holdSeverity ?? 'warning', message: 'not quiesced' }],
+                verify: async () => {
+                  if (store.holdBroken) throw new AppError('conflict', 'it was let go');
+                },
                 release: async () => {
                   await store.releasing;
                   say('release');
