@@ -25,6 +25,7 @@ const disk = z.object({
   name: text,
   format: text.optional(),
   packed: z.array(text).max(1000).optional(),
+  costly: z.boolean().optional(),
   virtualSizeBytes: count.optional(),
   allocatedSizeBytes: count.optional(),
   bus: bus.optional(),

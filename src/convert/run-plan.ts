@@ -363,7 +363,11 @@ async function provide(
         context.emit({ type: 'step', text: `writing ${name.wrapped(file.name)}` });
         const size = file.size === undefined || name.wrapper !== undefined ? {} : { size: file.size };
         const sink = await delivery.sink({ name: name.wrapped(file.name), ...size });
-        bytesWritten += await pourWrapped(file, sink, name, context.signal, seal);
+        const { signal, runId } = context;
+        // What is to be encrypted never lies in the clear where it goes to: that may be a medium that travels.
+        const inFolder = isFolder(plan) && name.wrapper !== 'age';
+        const spool = inFolder ? plan.destination.settings.folder! : tmpdir();
+        bytesWritten += await pourWrapped(file, sink, name, { signal, seal, spool, runId });
         context.emit({
           type: 'log',
           level: 'info',

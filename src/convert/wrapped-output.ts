@@ -1,8 +1,12 @@
 /** A disk written compressed, encrypted or both as a whole, as its name says: `disk.raw.gz`, `.zst`, `.xz`, `.age`. */
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { compressedRoom, zstdCompress } from '../codecs/compression.ts';
 import type { Session } from '../env-plugins/plugin.ts';
 import type { ByteSink } from '../io/byte-source.ts';
 import { type EncodedFile, pour } from '../io/encoded-file.ts';
+import { fileSink } from '../io/file-sink.ts';
+import { fileSource } from '../io/file-source.ts';
 import { agePacker, type Seal } from '../io/wrappers/age.ts';
 import { packedSink } from '../io/wrappers/packed-sink.ts';
 import { canPack, type PackedWrapper, packerFor } from '../io/wrappers/packers.ts';
@@ -10,6 +14,7 @@ import { splitWrapperName, type Wrapper } from '../io/wrappers/wrapper.ts';
 import { AppError, toAppError } from '../model/errors.ts';
 import type { Finding } from '../model/finding.ts';
 import type { Plan } from '../model/plan.ts';
+import { MiB } from '../model/units.ts';
 import { diskFileNames } from './make-plan.ts';
 
 export interface OutputName {
@@ -77,23 +82,27 @@ function sealGiven(seal: Seal | undefined): Seal {
   return seal;
 }
 
-/** What is compressed is written from its start to its end, into one file: not every layout can be. */
+/** What is compressed becomes one file. */
 export function wrapperFindings(name: string, files: readonly EncodedFile[]): Finding[] {
   const { wrapper } = outputName(name);
-  if (wrapper === undefined || (files.length === 1 && !files[0]!.late)) return [];
+  if (wrapper === undefined || files.length === 1) return [];
   return [
     {
       rule: 'disk.not-packable',
       severity: 'blocker',
-      message:
-        files.length > 1
-          ? `a disk of ${files.length} files can't be packed with ${wrapper}`
-          : `this format goes back to its beginning at the end, which ${wrapper} can't`,
+      message: `a disk of ${files.length} files can't be packed with ${wrapper}`,
       evidence: name,
-      remedy:
-        'choose raw, a VHD with subformat=fixed, or a VMDK with subformat=streamOptimized; or leave the packing out',
+      remedy: 'choose a layout of one file, or leave the packing out',
     },
   ];
+}
+
+export interface WrapOptions {
+  readonly signal: AbortSignal;
+  readonly seal?: Seal | undefined;
+  /** For a file that has to be whole before it is packed: `spool` is a folder here. */
+  readonly spool: string;
+  readonly runId: string;
 }
 
 /** `pour`, with the compression in front of the destination's sink. @returns the size of what was written there. */
@@ -101,8 +110,7 @@ export async function pourWrapped(
   file: EncodedFile,
   sink: ByteSink,
   { wrapper, compression }: OutputName,
-  signal: AbortSignal,
-  seal?: Seal,
+  { signal, seal, spool, runId }: WrapOptions,
 ): Promise<number> {
   if (wrapper === undefined) return pour(file, sink, signal);
   let written = 0;
@@ -118,8 +126,37 @@ export async function pourWrapped(
     wrapper === 'age' ? await agePacker(sealGiven(seal)) : await compressor(wrapper),
   );
   const sealed = compression === undefined ? outer : packedSink(outer, await compressor(compression));
-  await pour(file, sealed, signal);
+  if (file.late) await pourThroughFile(file, sealed, join(spool, `.vmferry-${runId}.spool`), signal);
+  else await pour(file, sealed, signal);
   return written;
+}
+
+/**
+ * What goes back to its beginning at the end is written to a file first, whose name is gone before it is read.
+ * @throws AppError `no-space` …
+ */
+async function pourThroughFile(file: EncodedFile, outer: ByteSink, path: string, signal: AbortSignal) {
+  const spool = await fileSink(path, { mode: 0o600 });
+  try {
+    await pour(file, spool, signal);
+  } catch (error) {
+    await spool.abort();
+    await rm(path, { force: true });
+    throw error;
+  }
+  const whole = await fileSource(path);
+  try {
+    await rm(path);
+    const buffer = Buffer.allocUnsafe(MiB);
+    for (let at = 0; at < whole.size; at += MiB) {
+      const bytes = buffer.subarray(0, Math.min(MiB, whole.size - at));
+      await whole.read(bytes, at, signal);
+      await outer.write(bytes, at, signal);
+    }
+    await outer.finish(whole.size);
+  } finally {
+    await whole.close();
+  }
 }
 
 const compressor = (wrapper: PackedWrapper) =>

@@ -25,6 +25,7 @@ const fullDisk: Required<MachineDisk> = {
   name: 'vda',
   format: 'raw',
   packed: ['gzip'],
+  costly: true,
   virtualSizeBytes: 1,
   allocatedSizeBytes: 1,
   bus: 'scsi',

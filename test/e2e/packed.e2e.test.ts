@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
-import { qemuImg } from '../oracles/qemu-img.ts';
+import { compareImages, qemuImg } from '../oracles/qemu-img.ts';
 import { describeWith } from '../oracles/requires.ts';
 import { oddDisk, place, program } from './program.ts';
 
@@ -226,11 +226,31 @@ describeWith(['qemu-img', 'age', 'age-keygen', ...packers.map(([tool]) => tool)]
     }
   });
 
-  it('what is written back to its beginning is refused, with a way out', async () => {
+  it('a format that goes back to its beginning is packed when it is whole', async () => {
     const { run: vmferry, path } = await place();
     await writeFile(path('disk.raw'), disk);
-    for (const name of ['x.qcow2.gz', 'x.vhdx.zst', 'x.raw.bz2']) {
-      const found = await vmferry(['convert', 'disk.raw', '--to', name, '-q']);
+    for (const [name, tool] of [
+      ['x.qcow2.gz', 'gzip'],
+      ['x.vhdx.zst', 'zstd'],
+      ['x.vdi.xz', 'xz'],
+    ] as const) {
+      const made = await vmferry(['convert', 'disk.raw', '--to', name, '-q']);
+      expect(made.code, made.stderr).toBe(0);
+      const inner = name.replace(/\.\w+$/, '');
+      await run('sh', ['-c', `${tool} -dc ${name} >${inner}`], { cwd: path('.') });
+      await compareImages(path('disk.raw'), 'raw', path(inner), inner.slice(2));
+    }
+    expect((await readdir(path('.'))).filter((name) => name.includes('spool'))).toEqual([]);
+  });
+
+  it('what can not be packed is refused, with a way out', async () => {
+    const { run: vmferry, path } = await place();
+    await writeFile(path('disk.raw'), disk);
+    for (const options of [
+      ['--to', 'x.raw.bz2'],
+      ['--to', 'x.vmdk.gz', '--set', 'subformat=twoGbMaxExtentFlat'],
+    ]) {
+      const found = await vmferry(['convert', 'disk.raw', ...options, '-q']);
       expect(found.code, found.stderr).not.toBe(0);
       expect(found.stderr).toMatch(/choose/);
     }
