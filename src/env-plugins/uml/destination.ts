@@ -67,7 +67,9 @@ const startFileName = (request: DeliveryRequest): string =>
 
 async function kernelFindings(host: Host, request: DeliveryRequest): Promise<Finding[]> {
   const kernel = kernelOf(request);
-  const found = await host.run(['sh', '-c', 'command -v "$1" || exit 1', 'sh', kernel], { signal: request.signal });
+  const found = await host.run(['sh', '-c', 'command -v "$1" || exit 1', 'sh', kernel], {
+    signal: request.signal,
+  });
   if (found.code === 0) return [];
   return [
     {
