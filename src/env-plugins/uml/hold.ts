@@ -9,6 +9,8 @@ import type { Hold, HoldOptions } from '../plugin.ts';
 
 /** How long a machine is given for its sync, ms; it does not tell when it is done. */
 const syncMs = 1500;
+/** Its console does not answer when its kernel hangs, or is gone, and the tool waits for ever. */
+const patienceMs = 15_000;
 
 export async function holdMachine(
   host: Host,
@@ -18,7 +20,7 @@ export async function holdMachine(
 ): Promise<Hold> {
   if (umid === undefined) throw cannot('it runs without a umid, so its console has no name');
   const console = async (...words: string[]) => {
-    const { code, stdout, stderr } = await host.run(['uml_mconsole', umid, ...words], { signal });
+    const { code, stdout, stderr } = await mconsole(host, umid, words, signal);
     const said = stdout.toString().trim() || stderr.trim();
     if ((code !== 0 || said.startsWith('ERR')) && !/not stopped/i.test(said)) throw cannot(said);
   };
@@ -40,12 +42,23 @@ export async function holdMachine(
     ],
     async release() {
       // The signal may be aborted: it must go on all the same.
-      const result = await host.run(['uml_mconsole', umid, 'go']).catch((error: Error) => error);
+      const result = await mconsole(host, umid, ['go']).catch((error: Error) => error);
       if (!(result instanceof Error) && result.code === 0) return [];
       const why = result instanceof Error ? result.message : result.stderr.trim();
       return [`${machine.name} still stands: ${why}; let it go on with "uml_mconsole ${umid} go"`];
     },
   };
+}
+
+async function mconsole(host: Host, umid: string, words: readonly string[], signal?: AbortSignal) {
+  const late = AbortSignal.timeout(patienceMs);
+  const either = signal === undefined ? late : AbortSignal.any([signal, late]);
+  try {
+    return await host.run(['uml_mconsole', umid, ...words], { signal: either });
+  } catch (error) {
+    if (!late.aborted || signal?.aborted) throw error;
+    throw cannot('its console does not answer');
+  }
 }
 
 const cannot = (why: string): AppError =>

@@ -36,7 +36,7 @@ const kernelArgs = ['mem=64M', 'root=/dev/ubda', 'rw', 'init=/sbin/init', 'con=n
 const running: { kill(signal: NodeJS.Signals): void }[] = [];
 const home = process.env.HOME;
 afterEach(() => {
-  for (const machine of running.splice(0)) {
+  for (const machine of running.splice(0).reverse()) {
     try {
       machine.kill('SIGKILL');
     } catch {
@@ -125,7 +125,9 @@ describeWith(['linux.uml', 'busybox', 'mke2fs', 'debugfs'], 'User Mode Linux as 
     const umid = `held${process.pid}`;
     process.env.HOME = folder; // where its console's socket is
     await boot(folder, ['ubd0=run.cow,root_fs', `umid=${umid}`], 'UP');
-    running.push({ kill: () => void execFileSync('uml_mconsole', [umid, 'halt'], { stdio: 'ignore' }) });
+    running.push({
+      kill: () => void execFileSync('uml_mconsole', [umid, 'halt'], { stdio: 'ignore', timeout: 5000 }),
+    });
     const session = await connect(folder);
     const machine = (await listed(session, folder)).find((m) => m.id === `umid:${umid}`);
     expect(machine).toMatchObject({ state: 'running', name: umid });
@@ -136,6 +138,24 @@ describeWith(['linux.uml', 'busybox', 'mke2fs', 'debugfs'], 'User Mode Linux as 
     expect(readFileSync(cow).equals(before)).toBe(true);
     expect(await hold.release()).toEqual([]);
     await expect.poll(() => readFileSync(cow).equals(before), { timeout: 10_000 }).toBe(false);
+    await session.close();
+  }, 60_000);
+
+  it('a machine whose console does not answer is not waited for', async () => {
+    const folder = await tempFolder();
+    writeFileSync(join(folder, 'uml_mconsole'), '#!/bin/sh\nexec sleep 600\n', { mode: 0o755 });
+    rootFilesystem(folder, '/bin/busybox echo UP >/dev/console\nwhile :; do /bin/busybox sleep 1; done');
+    await boot(folder, ['ubd0=quiet.cow,root_fs', `umid=quiet${process.pid}`], 'UP');
+    const session = await connect(folder);
+    const machine = (await listed(session, folder)).find((m) => m.state === 'running');
+    const path = process.env.PATH;
+    process.env.PATH = `${folder}:${path}`;
+    try {
+      const held = session.source!.hold!(machine!, { runId: 'r', signal, report: () => undefined });
+      await expect(held).rejects.toThrow(/console does not answer/);
+    } finally {
+      process.env.PATH = path;
+    }
     await session.close();
   }, 60_000);
 
@@ -187,7 +207,10 @@ describeWith(['linux.uml', 'busybox', 'mke2fs'], 'User Mode Linux as destination
       expect(await delivery.start!(signal)).toBe('running');
       const [process_] = (await listed(session, folder)).filter((m) => m.id === `umid:${request.name}`);
       expect(process_).toMatchObject({ state: 'running', memoryBytes: 64 * mib });
-      running.push({ kill: () => void execFileSync('uml_mconsole', [request.name, 'halt']) });
+      running.push({
+        kill: () =>
+          void execFileSync('uml_mconsole', [request.name, 'halt'], { stdio: 'ignore', timeout: 5000 }),
+      });
       await expect
         .poll(() => readFileSync(`${start}.log`, 'latin1'), { timeout: 20_000 })
         .toContain('UP-AND-RUNNING');
