@@ -82,7 +82,10 @@ describeWith(['age', 'age-keygen', 'qemu-img', 'zstd'], 'encrypted with age', ()
       [['x.raw', '--recipient', recipient], /would not be encrypted/],
       [['x.raw.age'], /--recipient age1/],
       [['x.raw.age', '--recipient', 'age1nobody'], /no recipient/],
-      [['x.qcow2.age', '--recipient', recipient], /choose raw/],
+      [
+        ['x.vmdk.age', '--set', 'subformat=twoGbMaxExtentFlat', '--recipient', recipient],
+        /choose a layout of one file/,
+      ],
       [['x.raw.lz4.age', '--recipient', recipient], /can be read but not written/],
     ] as const;
     for (const [to, message] of cases) {
