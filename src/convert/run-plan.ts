@@ -248,7 +248,8 @@ export async function requestOf(
 ): Promise<CheckedRequest> {
   const { source, destination, force, sync } = plan;
   const named = [source.machine, ...plan.machine.disks.flatMap((disk) => disk.files)];
-  const here = source.environment === 'local';
+  // Of another host only what has the same name for the same place can be known to be the same.
+  const here = (source.settings.host ?? '') === (destination.settings.host ?? '');
   const reading = here ? [...named, ...disks.flatMap(({ image }) => filesOf(image.info))] : [];
   const networks = await role.networks?.(signal);
   const { settings } = destination;

@@ -58,7 +58,13 @@ export async function checkHostFolder(
       findings.push({ rule: 'file.is-no-file', severity: 'blocker', message, remedy: hint });
       continue;
     }
-    if (request.force || found === undefined) continue;
+    if (found === undefined) continue;
+    if (await isBeingRead(host, path, request)) {
+      const { message, hint = '' } = beingRead(host, path);
+      findings.push({ rule: 'file.is-source', severity: 'blocker', message, remedy: hint });
+      continue;
+    }
+    if (request.force) continue;
     findings.push({
       rule: 'file.exists',
       severity: 'blocker',
@@ -68,6 +74,22 @@ export async function checkHostFolder(
   }
   return findings;
 }
+
+/** Links are followed on both sides. */
+async function isBeingRead(host: Host, path: string, request: DeliveryRequest): Promise<boolean> {
+  const real = (name: string) => host.files.realpath(name, request.signal).catch(() => undefined);
+  const target = await real(path);
+  if (target === undefined) return false;
+  for (const name of request.reading ?? []) {
+    if (posix.isAbsolute(name) && (await real(name)) === target) return true;
+  }
+  return false;
+}
+
+const beingRead = (host: Host, path: string): AppError =>
+  new AppError('conflict', `${path} on ${host.name} is a file that is to be converted`, {
+    hint: 'choose another name or folder',
+  });
 
 async function nearestExisting(host: Host, folder: string, signal: AbortSignal) {
   for (let path = folder; ; path = posix.dirname(path)) {
@@ -126,6 +148,7 @@ export async function hostDelivery(host: Host, folder: string, request: Delivery
       const final = posix.join(folder, name);
       const found = await files.stat(final, request.signal);
       if (found !== undefined) refuseExisting(host, found, request.force);
+      if (await isBeingRead(host, final, request)) throw beingRead(host, final);
       // Filesystems take 255 bytes.
       const known = Buffer.byteLength(name) <= 200 ? name : `file${parts.length}`;
       const temporary = posix.join(folder, `.${known}.vmferry-${request.runId}.part`);

@@ -106,7 +106,7 @@ export interface DeliveryRequest {
   readonly force: boolean;
   /** Flush to the medium before names become final. */
   readonly sync: boolean;
-  /** Files on this computer that the conversion reads: they are never replaced, not even by `force`. */
+  /** Files at the destination's own computer that the conversion reads: never replaced, not even by `force`. */
   readonly reading?: readonly string[];
   /** Names the temporary files, so that they are known for ours. */
   readonly runId: string;

@@ -65,6 +65,13 @@ describeWith(sshdTools, 'a folder over SSH', () => {
     expect(await readdir(join(folder, 'new'))).toEqual(['deep']);
     await deep.rollback();
     expect(await readdir(folder)).toEqual(['there.raw']);
+    const own = { ...request({ folder }), force: true, reading: [join(folder, 'there.raw')] };
+    expect(await session.destination!.check(own, ['there.raw'], 1)).toMatchObject([
+      { rule: 'file.is-source' },
+    ]);
+    const delivery = await session.destination!.begin(own);
+    await expect(delivery.sink({ name: 'there.raw' })).rejects.toMatchObject({ kind: 'conflict' });
+    await delivery.rollback();
     await expect(check('', 1)).rejects.toThrow(/folder is missing/);
   });
 });
