@@ -3,7 +3,7 @@ import { posix } from 'node:path';
 import { readBytes } from '../../io/byte-source.ts';
 import type { Host, HostFile } from '../../io/host/host.ts';
 import { throwIfAborted } from '../../io/in-order.ts';
-import { AppError } from '../../model/errors.ts';
+import { AppError, toAppError } from '../../model/errors.ts';
 import { parseUmlCommand, type UmlCommand } from './command-line.ts';
 import { commandLines } from './start-file.ts';
 
@@ -54,7 +54,13 @@ export async function* umlFiles(
       if (found !== undefined) yield found;
     }
   }
-  if (!readable && failure !== undefined) throw failure;
+  if (readable || failure === undefined) return;
+  const { kind, message, where } = toAppError(failure);
+  throw new AppError(kind, message, {
+    ...(where === undefined ? {} : { where }),
+    hint: 'name the folders with the start files and images in the setting "Folders"',
+    cause: failure,
+  });
 }
 
 /** Undefined for what is none of ours, or can't be read. */

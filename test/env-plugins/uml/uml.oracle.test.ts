@@ -159,6 +159,16 @@ describeWith(['linux.uml', 'busybox', 'mke2fs', 'debugfs'], 'User Mode Linux as 
     await session.close();
   }, 60_000);
 
+  it('says which setting is wrong when a folder is not there', async () => {
+    const session = await connect(join(await tempFolder(), 'nothing'));
+    const list = session.source!.list({ signal, found: () => undefined });
+    await expect(list).rejects.toMatchObject({
+      kind: 'not-found',
+      hint: expect.stringContaining('"Folders"'),
+    });
+    await session.close();
+  });
+
   it('lists a bare root filesystem, and not what is none', async () => {
     const folder = await tempFolder();
     rootFilesystem(folder, '');
