@@ -87,6 +87,7 @@ export function FoldersForm({ port, state, width, height, onClose }: ImageFormPr
   return (
     <Form
       title="Where to look"
+      first={fields.find((field) => field.kind === 'folders')?.key}
       fields={fields}
       width={width}
       height={height}

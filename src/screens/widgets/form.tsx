@@ -27,6 +27,8 @@ export interface FormProps {
   /** Lines above the fields. */
   readonly intro?: readonly string[];
   readonly submitLabel?: string;
+  /** Key of the field to begin with; the first one otherwise. */
+  readonly first?: string | undefined;
   onSubmit(values: Values): void;
   onCancel(): void;
 }
@@ -35,7 +37,16 @@ export interface FormProps {
 export function Form(props: FormProps) {
   const { title, fields, width, intro = [], submitLabel = 'save', onSubmit, onCancel } = props;
   const { glyphs, styles } = useTerminal();
-  const [state, setState] = useState(() => formOf(fields));
+  const [state, setState] = useState(() => {
+    const form = formOf(fields);
+    return {
+      ...form,
+      focus: Math.max(
+        0,
+        fields.findIndex((field) => field.key === props.first),
+      ),
+    };
+  });
   const latest = useRef(state);
   const act = (action: FormAction) => {
     latest.current = reduceForm(latest.current, action, fields);
