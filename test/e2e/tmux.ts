@@ -13,6 +13,8 @@ export interface Terminal {
   screen(): Promise<string>;
   /** Resolves to the screen once it holds the text; fails with the screen as it was. */
   until(text: string | RegExp, seconds?: number): Promise<string>;
+  /** Goes on by Tab, each time after the screen has answered, until it holds the text. */
+  tabTo(text: string): Promise<void>;
   resize(columns: number, rows: number): Promise<void>;
 }
 
@@ -37,9 +39,29 @@ export async function openTerminal(command: string, options: TerminalOptions): P
   await tmux('-u', 'new-session', '-d', ...size, '-c', options.cwd, ...settings, command);
 
   const screen = () => tmux('capture-pane', '-p');
+  const send = async (...keys: string[]) => void (await tmux('send-keys', ...keys));
+  /** A slow program has not drawn a key's effect yet; one that draws nothing at all has been waited for long enough. */
+  async function settled(before: string): Promise<void> {
+    for (let tries = 0; tries < 100 && (await screen()) === before; tries++) await pause();
+    for (let last = ''; ; ) {
+      const now = await screen();
+      if (now === last) return;
+      last = now;
+      await pause();
+    }
+  }
   return {
     screen,
-    send: async (...keys) => void (await tmux('send-keys', ...keys)),
+    send,
+    async tabTo(text) {
+      for (let steps = 0; steps < 60; steps++) {
+        const before = await screen();
+        if (before.includes(text)) return;
+        await send('Tab');
+        await settled(before);
+      }
+      throw new Error(`no field shows "${text}":\n${await screen()}`);
+    },
     type: async (text) => void (await tmux('send-keys', '-l', '--', text)),
     resize: async (columns, rows) =>
       void (await tmux('resize-window', '-x', String(columns), '-y', String(rows))),
@@ -49,8 +71,10 @@ export async function openTerminal(command: string, options: TerminalOptions): P
         const now = await screen();
         if (typeof text === 'string' ? now.includes(text) : text.test(now)) return now;
         if (Date.now() > end) throw new Error(`"${text}" did not appear:\n${now}`);
-        await new Promise((resolve) => setTimeout(resolve, 50));
+        await pause();
       }
     },
   };
 }
+
+const pause = () => new Promise((resolve) => setTimeout(resolve, 50));

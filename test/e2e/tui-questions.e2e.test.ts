@@ -58,9 +58,7 @@ describeWith(['tmux', 'qemu-img', sftpServer], 'a host that asks', () => {
     await terminal.type(String(server.port));
     await terminal.send('Tab');
     await terminal.type('me');
-    for (let at = 0; at < 20 && !(await terminal.screen()).includes('in which to look'); at++) {
-      await terminal.send('Tab');
-    }
+    await terminal.tabTo('in which to look');
     await terminal.send('C-u');
     await terminal.type(images);
     await terminal.send('Enter');
