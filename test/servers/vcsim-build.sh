@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Builds vcsim, the simulator of the vSphere API, from Debian's source package of govmomi (its binary package leaves
 # vcsim out), once, into a cache outside of the repository. Prints the path of the program.
+# What it lacks and a test needs is added to its package from vcsim-more/*.go; the cache goes by their content.
 # Needs Debian with deb-src reachable where deb is, and the packages golang-go, golang-github-kr-pretty-dev,
 # golang-github-google-uuid-dev and dpkg-dev.
 set -euo pipefail
 
 cache=${VMFERRY_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vmferry-test}
-program=$cache/vcsim
+more=$(cd "$(dirname "$0")" && pwd)/vcsim-more
+program=$cache/vcsim-$(find "$more" -name '*.go' -print0 | sort -z | xargs -0 cat "$0" | sha256sum | cut -c1-16)
 if [ "${1:-}" != --rebuild ] && [ -x "$program" ]; then
   echo "$program"
   exit 0
@@ -44,6 +46,9 @@ module=$work/go/src/github.com/vmware/govmomi
 mkdir -p "$(dirname "$module")"
 dpkg-source --no-check -x "$work"/*.dsc "$module" >&2
 cd "$module"
+for file in "$more"/*.go; do
+  [ ! -e "$file" ] || cp "$file" simulator/
+done
 GO111MODULE=off GOPATH=$work/go:/usr/share/gocode GOCACHE=$work/gocache GOFLAGS= \
   go build -o "$work/vcsim" ./vcsim >&2
 mv "$work/vcsim" "$program"
