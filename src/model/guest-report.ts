@@ -63,7 +63,94 @@ export interface MountEntry {
   readonly options: string;
 }
 
+/** Where a kernel has a driver, the earliest place at which it can be used. */
+export type DriverPlace = 'builtin' | 'initramfs' | 'module' | 'missing';
+
+export interface GuestKernel {
+  /** `6.1.0-18-amd64` */
+  readonly version: string;
+  /** Paths as the running system sees them. */
+  readonly image?: string;
+  readonly initramfs?: string;
+  /** `initramfs-tools`, `dracut`, `mkinitcpio`, `mkinitfs` … */
+  readonly initramfsMaker?: string;
+  /** The one that is started when nobody chooses. */
+  readonly isDefault: boolean;
+  /** Of the drivers that a destination may need (`guest/system/wanted-drivers.ts`). Absent: not known. */
+  readonly drivers?: Readonly<Record<string, DriverPlace>>;
+}
+
+export interface GuestBootloader {
+  readonly kind: 'grub2' | 'grub1' | 'systemd-boot' | 'extlinux' | 'lilo' | 'windows' | 'other';
+  /** Its configuration, as the running system sees it. */
+  readonly config?: string;
+  /** Entries are files of the Boot Loader Specification. */
+  readonly bls?: boolean;
+  /** Arguments of the default entry's kernel. */
+  readonly arguments?: string;
+}
+
+export interface GuestInterface {
+  /** As the guest calls it: `ens192`. */
+  readonly name: string;
+  readonly mac?: string;
+  readonly method: 'dhcp' | 'static' | 'manual' | 'unknown';
+  /** With prefix: `192.0.2.7/24`. */
+  readonly addresses: readonly string[];
+  readonly gateway?: string;
+  readonly dns?: readonly string[];
+  /** `netplan`, `ifcfg`, `interfaces`, `networkmanager`, `networkd`, `windows` … */
+  readonly system: string;
+  readonly file?: string;
+}
+
+/** A hypervisor's guest tools, or an agent. */
+export interface GuestTools {
+  /** `open-vm-tools`, `vmware-tools`, `virtualbox-additions`, `qemu-guest-agent`, `xe-guest-utilities`, `hyperv-daemons` … */
+  readonly id: string;
+  readonly version?: string;
+}
+
+export interface GuestMountSpace {
+  readonly mountPoint: string;
+  readonly kind: string;
+  readonly freeBytes?: number;
+  readonly freeInodes?: number;
+}
+
+export interface WindowsFacts {
+  readonly edition?: string;
+  readonly build?: number;
+  /** `10.0` */
+  readonly version?: string;
+  readonly fastStartup?: boolean;
+  readonly hibernated?: boolean;
+  readonly pendingUpdates?: boolean;
+  readonly hyperVRole?: boolean;
+  readonly autoLogon?: boolean;
+  readonly remoteDesktop?: boolean;
+  /** Names of the boot-start drivers that are installed, lower case: `viostor`, `pvscsi`, `storvsc`. */
+  readonly drivers: readonly string[];
+}
+
 export interface InstalledSystem extends GuestSystem {
+  /** os-release's ID: `debian`, `rhel`, `alpine`. */
+  readonly distribution?: string;
+  /** os-release's ID_LIKE. */
+  readonly like?: readonly string[];
+  readonly init?: 'systemd' | 'openrc' | 'sysvinit' | 'busybox' | 'runit' | 'other';
+  /** Kernels with what is known of them; `kernels` holds their versions. */
+  readonly bootKernels?: readonly GuestKernel[];
+  readonly bootloader?: GuestBootloader;
+  readonly interfaces?: readonly GuestInterface[];
+  readonly tools?: readonly GuestTools[];
+  readonly cloudInit?: { readonly enabled: boolean; readonly datasources?: readonly string[] };
+  readonly selinux?: 'enforcing' | 'permissive' | 'disabled';
+  readonly packages?: { readonly kind: 'dpkg' | 'rpm' | 'apk' | 'pacman'; readonly count: number };
+  /** Some services that destinations ask for: `sshd`, `growpart`, `acpid`. */
+  readonly services?: readonly string[];
+  readonly space?: readonly GuestMountSpace[];
+  readonly windows?: WindowsFacts;
   /** Number of the partition that the system was recognised on. */
   readonly rootPartition: number;
   /** `high`: its own files say so; `low`: concluded from kinds of partitions and volumes. */

@@ -1,0 +1,200 @@
+/** A disk that can be written to, and the copy-on-write overlay that makes one of any disk. */
+import { AppError } from '../model/errors.ts';
+import { checkRange } from './byte-source.ts';
+import { type Disk, overlay } from './disk.ts';
+import { ExtentList, wholeExtent } from './extents.ts';
+
+export interface WritableDisk extends Disk {
+  /** Several writes may be under way; those that overlap take effect in the order of the calls. */
+  write(bytes: Uint8Array, offset: number, signal?: AbortSignal): Promise<void>;
+  /** The range reads as zeros from now on. */
+  zero(offset: number, length: number, signal?: AbortSignal): Promise<void>;
+  /** Resolves when what was written before is in place. */
+  flush(): Promise<void>;
+}
+
+/** Where an overlay keeps what was written: at the same offsets as on the disk. */
+export interface OverlayStore {
+  /** Fills `target`; only what was written is asked for. */
+  read(target: Uint8Array, offset: number): Promise<void>;
+  write(bytes: Uint8Array, offset: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export const overlayBlock = 4096;
+const blocksPerChunk = 8192;
+
+/** Which blocks are known: memory goes with what was written, not with the disk's size. */
+class BlockSet {
+  readonly #chunks = new Map<number, Uint8Array>();
+  #count = 0;
+
+  get count(): number {
+    return this.#count;
+  }
+
+  has(block: number): boolean {
+    const chunk = this.#chunks.get(Math.floor(block / blocksPerChunk));
+    return chunk !== undefined && (chunk[(block % blocksPerChunk) >> 3]! & (1 << (block & 7))) !== 0;
+  }
+
+  set(block: number, on: boolean): void {
+    if (this.has(block) === on) return;
+    const key = Math.floor(block / blocksPerChunk);
+    const chunk = this.#chunks.get(key) ?? new Uint8Array(blocksPerChunk / 8);
+    this.#chunks.set(key, chunk);
+    chunk[(block % blocksPerChunk) >> 3]! ^= 1 << (block & 7);
+    this.#count += on ? 1 : -1;
+  }
+
+  /** The end, exclusive, of the run of blocks from `from` on that are all as `from` is; at most `to`. */
+  runEnd(from: number, to: number): number {
+    const on = this.has(from);
+    let at = from + 1;
+    while (at < to) {
+      const chunk = this.#chunks.get(Math.floor(at / blocksPerChunk));
+      if (chunk === undefined) {
+        if (on) return at;
+        at = (Math.floor(at / blocksPerChunk) + 1) * blocksPerChunk;
+        continue;
+      }
+      if (this.has(at) !== on) return at;
+      at++;
+    }
+    return Math.min(at, to);
+  }
+}
+
+export interface Overlay extends WritableDisk {
+  /** Bytes that were written, in whole blocks. */
+  readonly writtenBytes: number;
+}
+
+/**
+ * `below` with writes on top of it, which go to `store`; `below` is never written to. Closing it closes both.
+ * A block that is written in part is filled up from below. Zeroed blocks take no room in the store.
+ */
+export function copyOnWrite(below: Disk, store: OverlayStore): Overlay {
+  const written = new BlockSet();
+  const zeroed = new BlockSet();
+  let last: Promise<unknown> = Promise.resolve();
+  /** One at a time: a block is read, changed and written back. */
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const mine = last.then(work, work);
+    last = mine.catch(() => undefined);
+    return mine;
+  };
+  const blockRange = (offset: number, length: number) =>
+    [Math.floor(offset / overlayBlock), Math.ceil((offset + length) / overlayBlock)] as const;
+
+  const top: Disk = {
+    size: below.size,
+    sectorSize: below.sectorSize,
+    read: (target, offset) => store.read(target, offset),
+    async extents(from, to) {
+      const out = new ExtentList(from);
+      const [first, end] = blockRange(from, to - from);
+      for (let block = first; block < end; ) {
+        const next = Math.min(written.runEnd(block, end), zeroed.runEnd(block, end));
+        const kind = written.has(block) ? 'data' : zeroed.has(block) ? 'zero' : 'hole';
+        out.push(kind, Math.min(next * overlayBlock, to) - out.end);
+        block = next;
+      }
+      return out.list.length === 0 ? wholeExtent('hole', from, to) : out.list;
+    },
+    close: () => store.close(),
+  };
+  const both = overlay(top, below);
+
+  async function put(bytes: Uint8Array, offset: number, signal?: AbortSignal): Promise<void> {
+    const [first, end] = blockRange(offset, bytes.length);
+    const start = first * overlayBlock;
+    const stop = Math.min(end * overlayBlock, below.size);
+    let whole = bytes;
+    if (start !== offset || stop !== offset + bytes.length) {
+      whole = Buffer.allocUnsafe(stop - start);
+      const tail = Math.max(start, stop - overlayBlock);
+      await both.read(whole.subarray(0, Math.min(overlayBlock, stop - start)), start, signal);
+      if (tail > start) await both.read(whole.subarray(tail - start), tail, signal);
+      whole.set(bytes, offset - start);
+    }
+    await store.write(whole, start);
+    for (let block = first; block < end; block++) {
+      written.set(block, true);
+      zeroed.set(block, false);
+    }
+  }
+
+  async function clear(offset: number, length: number, signal?: AbortSignal): Promise<void> {
+    const first = Math.ceil(offset / overlayBlock);
+    const atEnd = offset + length === below.size;
+    const end = atEnd ? Math.ceil(below.size / overlayBlock) : Math.floor((offset + length) / overlayBlock);
+    if (first >= end) return put(new Uint8Array(length), offset, signal);
+    const head = first * overlayBlock - offset;
+    if (head > 0) await put(new Uint8Array(head), offset, signal);
+    const tail = offset + length - end * overlayBlock;
+    if (tail > 0) await put(new Uint8Array(tail), end * overlayBlock, signal);
+    for (let block = first; block < end; block++) {
+      written.set(block, false);
+      zeroed.set(block, true);
+    }
+  }
+
+  return {
+    ...both,
+    get writtenBytes() {
+      return written.count * overlayBlock;
+    },
+    write: async (bytes, offset, signal) => {
+      checkRange({ name: 'disk', size: below.size }, offset, bytes.length);
+      if (bytes.length > 0) await inTurn(() => put(bytes, offset, signal));
+    },
+    zero: async (offset, length, signal) => {
+      checkRange({ name: 'disk', size: below.size }, offset, length);
+      if (length > 0) await inTurn(() => clear(offset, length, signal));
+    },
+    flush: async () => void (await last),
+  };
+}
+
+/** An overlay's store in memory, for what is known to be small. @throws AppError `no-space` past `maxBytes`. */
+export function memoryStore(maxBytes: number): OverlayStore {
+  const blocks = new Map<number, Buffer>();
+  const each = (
+    length: number,
+    offset: number,
+    work: (block: number, from: number, at: number, n: number) => void,
+  ) => {
+    for (let at = 0; at < length; ) {
+      const block = Math.floor((offset + at) / overlayBlock);
+      const from = offset + at - block * overlayBlock;
+      const n = Math.min(length - at, overlayBlock - from);
+      work(block, from, at, n);
+      at += n;
+    }
+  };
+  return {
+    async read(target, offset) {
+      each(target.length, offset, (block, from, at, n) => {
+        const held = blocks.get(block);
+        if (held === undefined) target.fill(0, at, at + n);
+        else target.set(held.subarray(from, from + n), at);
+      });
+    },
+    async write(bytes, offset) {
+      each(bytes.length, offset, (block, from, at, n) => {
+        let held = blocks.get(block);
+        if (held === undefined) {
+          if ((blocks.size + 1) * overlayBlock > maxBytes)
+            throw new AppError('no-space', `the changes take more than ${maxBytes} bytes of memory`);
+          held = Buffer.alloc(overlayBlock);
+          blocks.set(block, held);
+        }
+        held.set(bytes.subarray(at, at + n), from);
+      });
+    },
+    async close() {
+      blocks.clear();
+    },
+  };
+}
