@@ -33,7 +33,10 @@ const longestChain = 256;
  */
 export async function openImage(disk: OpenDisk, options: OpenImageOptions): Promise<OpenImage> {
   const format = options.format ?? disk.format;
-  return openLayer(disk, format, options, []);
+  const image = await openLayer(disk, format, options, []);
+  const { findings = [] } = disk;
+  if (findings.length === 0) return image;
+  return { ...image, info: { ...image.info, findings: [...image.info.findings, ...findings] } };
 }
 
 async function openLayer(

@@ -36,6 +36,8 @@ export interface OpenDisk {
   readonly outside?: boolean;
   /** The bytes are compressed with gzip as a whole and must be unpacked before a codec can read them. */
   readonly gzip?: boolean;
+  /** What the user should know of how it is read. They become the opened image's. */
+  readonly findings?: readonly Finding[];
   /**
    * A file named inside the image (an extent, a parent); `name` as the image writes it.
    * @throws AppError `not-found`, `unsupported`.

@@ -107,12 +107,13 @@ function guardedHold(hold: Hold, who: string, inside: Inside): Hold {
 }
 
 function guardedDisk(disk: OpenDisk, who: string, inside: Inside): OpenDisk {
-  const { format, outside, gzip, neighbours } = object<OpenDisk>(disk, 'a disk', who);
+  const { format, outside, gzip, findings, neighbours } = object<OpenDisk>(disk, 'a disk', who);
   return {
     source: guardedBytes(object<ByteSource>(disk.source, 'a source of bytes', who), who, inside),
     ...(format === undefined ? {} : { format }),
     ...(outside === true ? { outside } : {}),
     ...(gzip === true ? { gzip } : {}),
+    ...(findings === undefined ? {} : { findings: checkedFindings(findings, who) }),
     sibling: async (name) => guardedDisk(await inside(() => disk.sibling(name)), who, inside),
     ...(neighbours === undefined
       ? {}

@@ -12,7 +12,8 @@ export async function connect(
   context: PluginContext,
   certificates: string,
 ): Promise<Session> {
-  const { host, port, user, fingerprint, legacy, quiesce } = serverSettings(settings);
+  const server = serverSettings(settings);
+  const { host, port, user, fingerprint, legacy } = server;
   context.report(`connecting to ${host}`);
   const client = await openHttps({
     host,
@@ -27,7 +28,14 @@ export async function connect(
     context.report(`logging in to ${host}`);
     const login = { user, password: () => context.secret('password') };
     const session = await VimSession.open(client, login, context.signal);
-    return { source: sourceRole(session, { quiesce }), close: () => session.close() };
+    const source = sourceRole({ session, server, settings, plugin: context, certificates });
+    return {
+      source,
+      async close() {
+        await source.close();
+        await session.close();
+      },
+    };
   } catch (error) {
     client.close();
     throw error;

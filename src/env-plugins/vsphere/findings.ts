@@ -62,7 +62,7 @@ export function findingsOf(object: Properties, hardware: Hardware, places: Place
 }
 
 /** Datastores of objects: a disk's bytes are in no file that could be fetched. */
-const withoutFiles = new Set(['vsan', 'vsand', 'vvol', 'pmem']);
+export const withoutFiles = new Set(['vsan', 'vsand', 'vvol', 'pmem']);
 
 function diskFindings(disk: DiskDevice, places: Places): Finding[] {
   const found: Finding[] = [];

@@ -20,8 +20,14 @@ import type { VimSession } from './session.ts';
 import { type Ref, refIn, refOf, text } from './soap.ts';
 import { taskResult } from './tasks.ts';
 
-/** For each machine that is held, the file that each of its disks is read from. */
-export type HeldDisks = Map<string, ReadonlyMap<string, string>>;
+export interface HeldMachine {
+  readonly snapshot: Ref;
+  /** The file that each of its disks is read from. */
+  readonly files: ReadonlyMap<string, string>;
+}
+
+/** Machines that are held, by their ids. */
+export type HeldDisks = Map<string, HeldMachine>;
 
 export interface HoldPlace {
   readonly session: VimSession;
@@ -65,7 +71,7 @@ export async function holdMachine(place: HoldPlace, given: Machine, options: Hol
     report(`${machine.name}: taking a snapshot`);
     ownRuns.add(runId);
     const snapshot = await takeSnapshot(session, vm, runId, quiesce, signal);
-    held.set(machine.id, await frozenFiles(session, snapshot, signal));
+    held.set(machine.id, { snapshot, files: await frozenFiles(session, snapshot, signal) });
     const now = await place.look(machine.id, signal);
     return {
       machine: now,

@@ -1,6 +1,7 @@
 /** The form of a server of VMware's API, and what its fields mean. */
 import { AppError } from '../../model/errors.ts';
 import type { Field, Settings } from '../plugin.ts';
+import { type WayId, wayIds } from './ways/way.ts';
 
 export const fields: readonly Field[] = [
   {
@@ -35,6 +36,15 @@ export const fields: readonly Field[] = [
     default: 'no',
   },
   {
+    key: 'way',
+    label: 'Way',
+    help: 'how disks are read; auto: the fastest that is offered',
+    kind: 'choice',
+    required: false,
+    default: 'auto',
+    choices: ['auto', ...wayIds],
+  },
+  {
     key: 'quiesce',
     label: 'Quiesce',
     help: 'of a running machine: have VMware Tools bring its filesystems to rest before the snapshot',
@@ -51,6 +61,7 @@ export interface ServerSettings {
   readonly fingerprint: string | undefined;
   readonly legacy: boolean;
   readonly quiesce: boolean;
+  readonly way: WayId | 'auto';
 }
 
 /** @throws AppError `usage`. */
@@ -75,5 +86,15 @@ export function serverSettings(settings: Settings): ServerSettings {
     fingerprint: fingerprint === '' ? undefined : fingerprint,
     legacy: settings.legacy === 'yes',
     quiesce: settings.quiesce === 'yes',
+    way: wayOf(settings.way),
   };
+}
+
+function wayOf(text = ''): WayId | 'auto' {
+  const id = text.trim() || 'auto';
+  const way = (['auto', ...wayIds] as const).find((known) => known === id);
+  if (way !== undefined) return way;
+  throw new AppError('usage', `"${id}" is no way to read a disk`, {
+    hint: `there are: auto, ${wayIds.join(', ')}`,
+  });
 }

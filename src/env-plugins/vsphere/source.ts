@@ -3,26 +3,38 @@ import { AppError } from '../../model/errors.ts';
 import type { Machine } from '../../model/machine.ts';
 import type { SourceRole } from '../plugin.ts';
 import { parseDatastorePath } from './datastore-path.ts';
-import { type FilePlace, openDatastoreFile } from './disk-file.ts';
+import type { DiskDevice } from './devices.ts';
+import type { FilePlace } from './disk-file.ts';
 import { ObjectGone } from './faults.ts';
-import { type HeldDisks, holdMachine } from './hold.ts';
+import { type HeldDisks, type HeldMachine, holdMachine } from './hold.ts';
 import { diskId, machinePaths, type ReadMachine, readMachine } from './machine.ts';
 import { datacenterPath, decodedName, inventoryPath, type Places, readPlaces, valueText } from './places.ts';
 import { chunked, ofObject, type Properties, viewed } from './properties.ts';
 import type { VimSession } from './session.ts';
 import { type Ref, refOf } from './soap.ts';
+import { allWays } from './ways/all.ts';
+import { openByWay } from './ways/choose.ts';
+import { type WayContext, type WaySubject, wayIds } from './ways/way.ts';
 
 const machineType = 'VirtualMachine';
 
-export interface SourceSettings {
-  readonly quiesce: boolean;
+interface Looked extends ReadMachine {
+  readonly places: Places;
+  /** Where it is registered. */
+  readonly host: Ref | undefined;
 }
 
-export function sourceRole(session: VimSession, { quiesce }: SourceSettings): SourceRole {
+/** `close` lets go what its disks had in common. */
+export type ClosableSource = SourceRole & { close(): Promise<void> };
+
+export function sourceRole(context: WayContext): ClosableSource {
+  const { session, server, plugin } = context;
   const held: HeldDisks = new Map();
   const paths = machinePaths(session.version);
+  const made = allWays.map((make) => make(context));
+  const ways = wayIds.flatMap((id) => made.filter((way) => way.id === id));
 
-  async function look(id: string, signal: AbortSignal): Promise<ReadMachine & { places: Places }> {
+  async function look(id: string, signal: AbortSignal): Promise<Looked> {
     const places = await readPlaces(session, signal);
     const step = 'reading the machine';
     const object = await ofObject(session, { type: machineType, id }, paths, step, signal).catch((error) => {
@@ -31,7 +43,8 @@ export function sourceRole(session: VimSession, { quiesce }: SourceSettings): So
     });
     const found =
       object ?? (await ofObject(session, await named(session, id, places, signal), paths, step, signal));
-    return { ...readMachine(found, places), places };
+    const host = found.values.get('runtime.host');
+    return { ...readMachine(found, places), places, host: host === undefined ? undefined : refOf(host) };
   }
 
   return {
@@ -51,22 +64,48 @@ export function sourceRole(session: VimSession, { quiesce }: SourceSettings): So
         throw new AppError('not-found', `there is no disk "${id}"`, { where: now.machine.name });
       }
       if (frozen === undefined) checkAtRest(now.machine);
-      const file = frozen === undefined ? disk.file : frozen.get(id);
-      if (file === undefined) {
-        throw new AppError('unsupported', `${disk.label} has no file that stands still`, {
-          where: now.machine.name,
-          hint: 'shut the machine down first, or leave the disk out',
-        });
-      }
-      const home = parseDatastorePath(file);
-      return { ...(await openDatastoreFile(filePlace(session, now, home), home, signal)), format: 'vmdk' };
+      const chosen = await openByWay(ways, server.way, subjectOf(session, now, disk, frozen), signal);
+      plugin.report(`${now.machine.name}, ${disk.label}: ${chosen.finding.message}`);
+      return { ...chosen.disk, findings: [...(chosen.disk.findings ?? []), chosen.finding] };
     },
     hold: (machine, options) =>
       holdMachine(
-        { session, held, quiesce, look: async (id, signal) => (await look(id, signal)).machine },
+        {
+          session,
+          held,
+          quiesce: server.quiesce,
+          look: async (id, signal) => (await look(id, signal)).machine,
+        },
         machine,
         options,
       ),
+    async close() {
+      await Promise.all(ways.map((way) => way.close?.()));
+    },
+  };
+}
+
+function subjectOf(
+  session: VimSession,
+  now: Looked,
+  disk: DiskDevice,
+  held: HeldMachine | undefined,
+): WaySubject {
+  const { machine, places, host } = now;
+  const id = diskId(disk);
+  const name = held === undefined ? disk.file : held.files.get(id);
+  const file = name === undefined ? undefined : parseDatastorePath(name);
+  const hostName = host === undefined ? undefined : places.get(host.id)?.name;
+  return {
+    machine,
+    vm: { type: machineType, id: machine.id },
+    snapshot: held?.snapshot,
+    disk,
+    diskId: id,
+    file,
+    place: file === undefined ? undefined : filePlace(session, now, file),
+    datastoreKind: disk.datastore === undefined ? undefined : places.get(disk.datastore)?.kind,
+    host: host === undefined || hostName === undefined ? undefined : { ref: host, name: hostName },
   };
 }
 
@@ -80,7 +119,7 @@ function checkAtRest({ state, name }: Machine): void {
 
 function filePlace(
   session: VimSession,
-  { datastores, files, places }: ReadMachine & { places: Places },
+  { datastores, files, places }: Looked,
   home: FilePlace['home'],
 ): FilePlace {
   return {

@@ -2,6 +2,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { viewed } from '../../../src/env-plugins/vsphere/properties.ts';
 import { VimSession } from '../../../src/env-plugins/vsphere/session.ts';
+import { serverSettings } from '../../../src/env-plugins/vsphere/settings.ts';
 import { sourceRole } from '../../../src/env-plugins/vsphere/source.ts';
 import { startHttps } from '../../io/https/server.ts';
 
@@ -183,7 +184,19 @@ describe('a list', () => {
       },
     });
     const found: string[] = [];
-    const source = sourceRole(await server.open(), { quiesce: false });
+    const settings = { host: '127.0.0.1', user: 'x' };
+    const source = sourceRole({
+      session: await server.open(),
+      server: serverSettings(settings),
+      settings,
+      plugin: {
+        signal: never,
+        secret: async () => 'x',
+        report: () => undefined,
+        confirm: async () => false,
+      },
+      certificates: '',
+    });
     await source.list({ signal: never, found: (machine) => found.push(machine.name) });
     expect(found).toEqual(['b']);
   });
