@@ -5,6 +5,8 @@ import { AppError } from '../../model/errors.ts';
 export interface ServerCertificate {
   /** SHA-256 over the certificate, `AA:BB:…`. */
   readonly fingerprint: string;
+  /** SHA-1 over it: what vSphere calls its thumbprint. */
+  readonly thumbprint: string;
   readonly subject: string;
   readonly issuer: string;
   readonly validFrom: string;
@@ -14,6 +16,7 @@ export interface ServerCertificate {
 export function describePeer(peer: PeerCertificate): ServerCertificate {
   return {
     fingerprint: peer.fingerprint256,
+    thumbprint: peer.fingerprint,
     subject: nameOf(peer.subject),
     issuer: nameOf(peer.issuer),
     validFrom: peer.valid_from,
@@ -47,6 +50,10 @@ export function normalFingerprint(text: string): string {
   return hex.match(/../g)!.join(':');
 }
 
+/** `AA:BB:…`, however it is written. */
+export const normalThumbprint = (text: string): string =>
+  (text.replace(/[^0-9A-Fa-f]/g, '').match(/../g) ?? []).join(':').toUpperCase();
+
 export function certificateQuestion(server: string, shown: ServerCertificate, why: string): string {
   return (
     `The certificate of ${server} can't be checked (${plain(why)}). It is for ${shown.subject}, issued by ` +
@@ -74,3 +81,13 @@ export function certificateChanged(server: string, shown: ServerCertificate, pin
     },
   );
 }
+
+export const certificateOther = (server: string, { fingerprint }: ServerCertificate): AppError =>
+  new AppError(
+    'auth',
+    `certificate: the host shows ${fingerprint}, which is not the one that vCenter knows it by`,
+    {
+      where: server,
+      hint: 'somebody may be in between, or it got a new one: reconnect the host in vCenter',
+    },
+  );

@@ -12,9 +12,12 @@ import { secureContext } from './authorities.ts';
 import { connectTrusted, serverName, type TlsOptions, type TlsTarget } from './connect.ts';
 import type { KnownCertificates } from './known-certificates.ts';
 import { settleTrust } from './trust.ts';
+import { type Upload, uploadBy } from './upload.ts';
 
 export interface HttpsOptions extends TlsTarget {
   readonly fingerprint?: string | undefined;
+  /** SHA-1 of its certificate, as a server that is trusted tells it: that one will do. */
+  readonly thumbprint?: string | undefined;
   /** TLS before 1.2 and weak keys as well. */
   readonly legacy?: boolean;
   readonly known: KnownCertificates;
@@ -52,6 +55,8 @@ export interface HttpsClient {
   send(request: HttpsRequest): Promise<HttpsAnswer>;
   /** Puts the body into `target`, which it has to fill exactly; any other status than 206 is the caller's to judge. */
   fill(request: HttpsRequest, target: Uint8Array): Promise<HttpsAnswer>;
+  /** A body of unknown length, sent as it is made; `timeoutMs` is for the answer to the whole. */
+  upload(request: Omit<HttpsRequest, 'body' | 'maximumBytes'>): Upload;
   close(): void;
 }
 
@@ -66,6 +71,7 @@ export async function openHttps(options: HttpsOptions): Promise<HttpsClient> {
     ...tls,
     signal: options.signal,
     fingerprint: options.fingerprint,
+    thumbprint: options.thumbprint,
     known: options.known,
     confirm: (question) => options.confirm(question),
   });
@@ -80,11 +86,16 @@ class TrustedAgent extends Agent {
   readonly #pinned: string | undefined;
   readonly #tls: TlsOptions;
 
-  constructor(target: TlsTarget, pinned: string | undefined, tls: TlsOptions) {
-    super({ keepAlive: true, maxSockets: mostConnections, scheduling: 'lifo' });
+  constructor(target: TlsTarget, pinned: string | undefined, tls: TlsOptions, keepAlive = true) {
+    super({ keepAlive, maxSockets: mostConnections, scheduling: 'lifo' });
     this.#target = target;
     this.#pinned = pinned;
     this.#tls = tls;
+  }
+
+  /** Keeps no connection, and so hands out none that the server may have given up. */
+  fresh(): Agent {
+    return new TrustedAgent(this.#target, this.#pinned, this.#tls, false);
   }
 
   override createConnection(_options: object, done?: (error: Error | null, socket: Duplex) => void): Duplex {
@@ -105,11 +116,11 @@ class GivenUp extends AppError {}
 class Client implements HttpsClient {
   readonly name: string;
   readonly #target: TlsTarget;
-  readonly #agent: Agent;
+  readonly #agent: TrustedAgent;
   readonly #timeoutMs: number;
   readonly #closing: AbortController;
 
-  constructor(target: TlsTarget, agent: Agent, timeoutMs: number, closing: AbortController) {
+  constructor(target: TlsTarget, agent: TrustedAgent, timeoutMs: number, closing: AbortController) {
     this.name = serverName(target);
     this.#target = target;
     this.#agent = agent;
@@ -155,6 +166,24 @@ class Client implements HttpsClient {
         throw this.#error('unreachable', wanted, `${at} bytes came instead of ${target.length}`);
       }
       return Buffer.alloc(0);
+    });
+  }
+
+  upload(wanted: HttpsRequest): Upload {
+    const sent = request({
+      host: this.#target.host,
+      port: this.#target.port,
+      method: wanted.method ?? 'PUT',
+      path: wanted.path,
+      headers: wanted.headers ?? {},
+      agent: this.#agent.fresh(), // what was sent can't be sent again
+    });
+    return uploadBy(sent, {
+      signal: wanted.signal,
+      silenceMs: this.#timeoutMs,
+      answerMs: wanted.timeoutMs ?? this.#timeoutMs,
+      lost: (error) => this.#lost(wanted, error),
+      silent: (ms) => this.#error('unreachable', wanted, `no answer for ${ms / 1000} s`),
     });
   }
 

@@ -1,11 +1,19 @@
 /** Who the server is: vouched for by an authority, the one of a given fingerprint, or accepted by the user now. */
-import { certificateQuestion, certificateRefused, normalFingerprint } from './certificate.ts';
+import {
+  certificateOther,
+  certificateQuestion,
+  certificateRefused,
+  normalFingerprint,
+  normalThumbprint,
+} from './certificate.ts';
 import { handshake, serverName, type TlsOptions, type TlsTarget } from './connect.ts';
 import type { KnownCertificates } from './known-certificates.ts';
 
 export interface TrustOptions extends TlsOptions {
   /** The only certificate that will do, however it is written. */
   readonly fingerprint?: string | undefined;
+  /** SHA-1 of the only one that will do: what a server that is trusted says of another. */
+  readonly thumbprint?: string | undefined;
   readonly known: KnownCertificates;
   confirm(question: string): Promise<boolean>;
 }
@@ -21,6 +29,10 @@ export async function settleTrust(target: TlsTarget, options: TrustOptions): Pro
   const { socket, shown } = await handshake(target, options);
   socket.destroy();
   const { certificate, doubt } = shown;
+  if (options.thumbprint) {
+    if (certificate.thumbprint === normalThumbprint(options.thumbprint)) return certificate.fingerprint;
+    throw certificateOther(server, certificate);
+  }
   // One that was remembered gives way to an authority's word: a server that got a proper certificate is no alarm.
   if (given === undefined && doubt === undefined) return undefined;
   // Every connection is checked against it again, the first that carries anything too.
