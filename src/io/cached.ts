@@ -9,6 +9,9 @@ export interface CacheOptions {
   readonly blocks?: number;
 }
 
+/** A read of this many blocks is content: it goes past the cache, as one. */
+const pastBlocks = 4;
+
 /**
  * The same disk, read in whole aligned blocks, each kept for the next time. For metadata, not for copying: the
  * disk must not change meanwhile. Closing it closes the disk.
@@ -39,6 +42,7 @@ export function cached(disk: Disk, options: CacheOptions = {}): Disk {
     sectorSize: disk.sectorSize,
     async read(target, offset, signal) {
       checkRange({ name: 'disk', size: disk.size }, offset, target.length);
+      if (target.length >= pastBlocks * blockBytes) return disk.read(target, offset, signal);
       for (let done = 0; done < target.length; ) {
         const at = offset + done;
         const index = Math.floor(at / blockBytes);

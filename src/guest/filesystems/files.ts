@@ -1,67 +1,74 @@
-/** Files inside a volume, read by path. What every filesystem reader offers, and the walk along a path. */
+/** Files inside a volume, read by path: what every filesystem reader offers. */
 import { AppError } from '../../model/errors.ts';
+import type { VolumeState } from '../../model/guest-report.ts';
 
 export type FileKind = 'file' | 'folder' | 'link' | 'other';
 
 export interface FileStat {
   readonly kind: FileKind;
+  /** Bytes; of a link the length of its target. */
   readonly size: number;
+  /** Permission bits with set-user-ID and the like (0o7777); absent where the filesystem has none. */
+  readonly mode?: number;
+  readonly uid?: number;
+  readonly gid?: number;
+  /** Seconds since 1970. */
+  readonly modifiedAt?: number;
 }
 
-export interface Files {
-  /** Links are followed, inside this volume only. Undefined when there is nothing at this path. */
-  stat(path: string): Promise<FileStat | undefined>;
-  /** The file's first `maxBytes` bytes; undefined when there is no file at this path. */
-  read(path: string, maxBytes: number): Promise<Buffer | undefined>;
-  /** Names in a folder without `.` and `..`; empty when there is no folder at this path. */
-  list(path: string): Promise<string[]>;
+export interface FolderEntry {
+  readonly name: string;
+  /** Where the folder itself tells it, so that nothing more is read. */
+  readonly kind?: FileKind;
 }
 
-/** How one filesystem finds its way; `N` is whatever it calls a node. */
-export interface Nodes<N> {
-  readonly root: N;
-  kind(node: N): FileKind;
-  child(folder: N, name: string): Promise<N | undefined>;
-  target(link: N): Promise<string>;
+/** A file found once, to be read in pieces. */
+export interface OpenFile {
+  readonly stat: FileStat;
+  /** The bytes from `offset` on; fewer at the end of the file. `length` must be bounded by the caller. */
+  readAt(offset: number, length: number): Promise<Buffer>;
 }
-
-/** As the Linux kernel counts them. */
-const maxLinks = 40;
-/** Folders entered for one path, links included: a link to a long path to a link must come to an end. */
-const maxSteps = 1000;
 
 /**
- * The node at `path` below the root; links are followed, `..` of the root is the root.
- * @throws AppError `corrupt` when links go in circles.
+ * Paths are parted by `/`. Names are as in `names.ts`: lossless, and never `.`, `..`, empty, or with a `/` or NUL.
+ * They may hold any other control character: make them plain before they are shown.
+ * Links are followed inside this volume only; `lstat`, `readlink` and `entries` are for who joins several.
  */
-export async function walk<N>(nodes: Nodes<N>, path: string): Promise<N | undefined> {
-  const trail: N[] = [nodes.root];
-  let ahead = path.split('/').reverse();
-  let links = 0;
-  for (let steps = 0; ahead.length > 0; steps++) {
-    if (steps > maxSteps)
-      throw new AppError('corrupt', `the path ${path} goes through more than ${maxSteps} folders`);
-    const name = ahead.pop()!;
-    const here = trail.at(-1)!;
-    if (name === '' || name === '.') continue;
-    if (nodes.kind(here) !== 'folder') return undefined;
-    if (name === '..') {
-      if (trail.length > 1) trail.pop();
-      continue;
-    }
-    const node = await nodes.child(here, name);
-    if (node === undefined) return undefined;
-    if (nodes.kind(node) !== 'link') {
-      trail.push(node);
-      continue;
-    }
-    if (++links > maxLinks)
-      throw new AppError('corrupt', `more than ${maxLinks} links on the way to ${path}`);
-    const target = await nodes.target(node);
-    if (target.startsWith('/')) trail.length = 1;
-    ahead = [...ahead, ...target.split('/').reverse()];
-  }
-  return trail.at(-1);
+export interface Files {
+  /** Undefined when there is nothing at this path. */
+  stat(path: string): Promise<FileStat | undefined>;
+  /** As `stat`, of the link itself when the path ends in one. */
+  lstat(path: string): Promise<FileStat | undefined>;
+  /** Where the link at the end of this path leads, as it is written; undefined when there is none. */
+  readlink(path: string): Promise<string | undefined>;
+  /** The file's first `maxBytes` bytes; undefined when there is no file at this path. */
+  read(path: string, maxBytes: number): Promise<Buffer | undefined>;
+  /** Undefined when there is no file at this path. */
+  open(path: string): Promise<OpenFile | undefined>;
+  /** Names in a folder without `.` and `..`; empty when there is no folder at this path. */
+  list(path: string): Promise<string[]>;
+  /** As `list`, with the kinds. */
+  entries(path: string): Promise<FolderEntry[]>;
+}
+
+/** What the filesystem says of itself. */
+export interface VolumeFacts {
+  readonly label?: string;
+  readonly uuid?: string;
+  readonly blockBytes: number;
+  readonly sizeBytes: number;
+  readonly freeBytes?: number;
+  /** Absent where inodes are made as needed. */
+  readonly inodes?: number;
+  readonly freeInodes?: number;
+  /** `dirty`: its journal or log holds changes, or it was not unmounted. */
+  readonly state: VolumeState;
+  /** What a person should know of how it was read: a journal replayed, files that can't be decoded. */
+  readonly notes: readonly string[];
+}
+
+export interface VolumeFiles extends Files {
+  readonly facts: VolumeFacts;
 }
 
 /** Counts work down, so that a hostile volume with endless folders comes to an end. */
@@ -80,5 +87,10 @@ export class Budget {
   spend(amount = 1): void {
     this.#left -= amount;
     if (this.#left < 0) throw new AppError('corrupt', `gave up after ${this.#total} ${this.#what}`);
+  }
+
+  /** To be called at the start of each thing asked for; `more` for one that is large. */
+  refill(more = 0): void {
+    this.#left = this.#total + more;
   }
 }

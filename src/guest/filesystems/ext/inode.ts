@@ -1,10 +1,6 @@
-/**
- * Inodes and where their bytes are: a tree of extents (ext4), blocks of block numbers (ext2/3), or inside the
- * inode itself. Linux Documentation/filesystems/ext4/{inodes,ifork,inlinedata,attributes}.rst.
- */
+/** Inodes, and data inside them. Linux Documentation/filesystems/ext4/{inodes,inlinedata,attributes}.rst. */
 import { AppError } from '../../../model/errors.ts';
-import type { FileKind } from '../files.ts';
-import type { ExtVolume } from './volume.ts';
+import type { FileKind, FileStat } from '../files.ts';
 
 export interface Inode {
   readonly number: number;
@@ -20,6 +16,7 @@ export interface Inode {
 const flagEncrypted = 0x800;
 const flagExtents = 0x80000;
 const flagInline = 0x10000000;
+const flagCasefold = 0x40000000;
 const attributeMagic = 0xea020000;
 /** Attribute names of kind `system.`. */
 const systemIndex = 7;
@@ -43,7 +40,26 @@ export function checkPlain(inode: Inode): void {
   }
 }
 
+/** Owners have two halves; the time got two bits of epoch in inodes of more than 128 bytes. */
+export function statOf(inode: Inode): FileStat {
+  const { bytes, kind, size } = inode;
+  const large = bytes.length >= 140 && bytes.readUInt16LE(128) >= 12;
+  const epoch = large ? (bytes.readUInt32LE(136) & 3) * 2 ** 32 : 0;
+  return {
+    kind,
+    size,
+    mode: bytes.readUInt16LE(0) & 0o7777,
+    uid: bytes.readUInt16LE(2) + bytes.readUInt16LE(120) * 65536,
+    gid: bytes.readUInt16LE(24) + bytes.readUInt16LE(122) * 65536,
+    modifiedAt: bytes.readInt32LE(16) + epoch,
+  };
+}
+
 export const isInline = (inode: Inode): boolean => (inode.flags & flagInline) !== 0;
+
+export const usesExtents = (inode: Inode): boolean => (inode.flags & flagExtents) !== 0;
+
+export const isCasefolded = (inode: Inode): boolean => (inode.flags & flagCasefold) !== 0;
 
 /** A link's target of less than 60 bytes lies where the block numbers would be. */
 export const isFastLink = (inode: Inode): boolean =>
@@ -82,74 +98,4 @@ function inlineAttribute(inode: Inode): Buffer {
     at += 16 + ((nameLength + 3) & ~3);
   }
   return nothing;
-}
-
-/** The volume's block that holds the inode's block `index`; undefined for a hole. */
-export async function blockOf(volume: ExtVolume, inode: Inode, index: number): Promise<number | undefined> {
-  volume.budget.spend();
-  const found =
-    (inode.flags & flagExtents) !== 0
-      ? await byExtents(volume, inode, index)
-      : await byPointers(volume, inode, index);
-  if (found === undefined || found === 0) return undefined;
-  if (found >= volume.geometry.blocksCount) {
-    throw new AppError(
-      'corrupt',
-      `ext inode ${inode.number}: block ${found} of ${volume.geometry.blocksCount}`,
-    );
-  }
-  return found;
-}
-
-/** The 12-byte header and entries of each node: 0xF30A, entries, room, depth. Depth falls by one on each step. */
-async function byExtents(volume: ExtVolume, inode: Inode, index: number): Promise<number | undefined> {
-  let node = inode.block;
-  for (let expectedDepth = -1; ; ) {
-    const entries = node.readUInt16LE(2);
-    const depth = node.readUInt16LE(6);
-    const wrong = expectedDepth < 0 ? depth > 5 : depth !== expectedDepth;
-    if (node.readUInt16LE(0) !== 0xf30a || wrong || 12 + entries * 12 > node.length) {
-      throw new AppError('corrupt', `ext inode ${inode.number}: broken node of the extent tree`);
-    }
-    // Entries are in ascending order of their first block: the last that is not past `index`.
-    let at = -1;
-    for (let i = 0; i < entries && node.readUInt32LE(12 + i * 12) <= index; i++) at = 12 + i * 12;
-    if (at < 0) return undefined;
-    if (depth === 0) return leafBlock(node, at, index);
-    const child = node.readUInt32LE(at + 4) + node.readUInt16LE(at + 8) * 2 ** 32;
-    node = await volume.block(child);
-    expectedDepth = depth - 1;
-  }
-}
-
-function leafBlock(node: Buffer, at: number, index: number): number | undefined {
-  const length = node.readUInt16LE(at + 4);
-  // A length above 2^15 marks an extent that was allocated and never written: zeros.
-  const written = length <= 0x8000;
-  const inside = index - node.readUInt32LE(at);
-  if (!written || inside >= length) return undefined;
-  return node.readUInt32LE(at + 8) + node.readUInt16LE(at + 6) * 2 ** 32 + inside;
-}
-
-/** 12 direct block numbers, then one each of single, double and triple indirection. */
-async function byPointers(volume: ExtVolume, inode: Inode, index: number): Promise<number | undefined> {
-  if (index < 12) return inode.block.readUInt32LE(index * 4);
-  const perBlock = volume.geometry.blockBytes / 4;
-  let rest = index - 12;
-  for (let level = 1; level <= 3; level++) {
-    const span = perBlock ** level;
-    if (rest >= span) {
-      rest -= span;
-      continue;
-    }
-    let pointer = inode.block.readUInt32LE((11 + level) * 4);
-    for (let below = span / perBlock; pointer !== 0; below /= perBlock) {
-      const block = await volume.block(pointer);
-      pointer = block.readUInt32LE(Math.floor(rest / below) * 4);
-      rest %= below;
-      if (below === 1) return pointer;
-    }
-    return undefined;
-  }
-  throw new AppError('corrupt', `ext inode ${inode.number}: block ${index} is past what an inode can hold`);
 }

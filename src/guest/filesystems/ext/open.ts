@@ -1,110 +1,119 @@
 /**
- * Read-only ext2/3/4, as far as small files need it: linear and hashed folders (a hashed one is a linear one
- * with its index hidden in empty entries), links, extents, indirect blocks, inline data.
- * The journal is not replayed: a volume that needs it may show older content.
+ * Read-only ext2/3/4: linear and hashed folders (a hashed one is a linear one with its index hidden in empty
+ * entries), links, extents, indirect blocks, inline data. A journal that holds changes is read through (journal.ts).
  */
 import { AppError } from '../../../model/errors.ts';
 import type { Looking } from '../../looking.ts';
-import { type Files, type Nodes, walk } from '../files.ts';
-import { blockOf, checkPlain, type Inode, inlineData, isFastLink, isInline } from './inode.ts';
-import { checkReadable, findSuperblock, geometryOf } from './superblock.ts';
+import { fixedText, given, uuidAt } from '../../text.ts';
+import type { FileKind, VolumeFacts, VolumeFiles } from '../files.ts';
+import { nameOf } from '../names.ts';
+import { type Entry, filesOf, type Reader } from '../reader.ts';
+import { readRuns } from '../runs.ts';
+import { runsOf } from './blocks.ts';
+import { checkPlain, type Inode, inlineData, isCasefolded, isFastLink, isInline, statOf } from './inode.ts';
+import { checkReadable, findSuperblock, geometryOf, incompat, type Superblock } from './superblock.ts';
 import { type ExtVolume, extVolume } from './volume.ts';
 
 const rootInode = 2;
 const maxLinkBytes = 4096;
-/** A folder of this size holds some hundred thousand names; none that is read here comes near. */
-const maxFolderBytes = 16 * 2 ** 20;
-const maxNames = 20_000;
+/** Past this no folder is one: it would hold tens of millions of names. */
+const maxFolderBytes = 2 ** 30;
 
 /** @throws AppError `corrupt`, `unsupported` (unknown features). */
-export async function openExt(looking: Looking): Promise<Files> {
+export async function openExt(looking: Looking): Promise<VolumeFiles> {
   const found = await findSuperblock(looking);
   if (found === undefined) throw new AppError('corrupt', 'no ext superblock at 1024');
   checkReadable(found.sb, found.bytes);
   const volume = extVolume(looking, found.sb, geometryOf(found.sb));
-  const nodes: Nodes<Inode> = {
+  const reader: Reader<Inode> = {
     root: await volume.inode(rootInode),
-    kind: (inode) => inode.kind,
-    async child(folder, name) {
-      for await (const entry of entriesOf(volume, folder)) {
-        if (entry.name === name) return volume.inode(entry.inode);
-      }
-      return undefined;
-    },
-    target: async (link) => (await linkTarget(volume, link)).toString('utf8'),
+    facts: factsOf(found.sb, found.bytes),
+    budget: volume.budget,
+    key: (inode) => inode.number,
+    stat: statOf,
+    entries: (folder) => entriesOf(volume, folder, (found.sb.featureIncompat & incompat.filetype) !== 0),
+    fold: (folder) => (isCasefolded(folder) ? casefold : undefined),
+    readInto: (file, target, offset) => readInto(volume, file, target, offset),
+    target: async (link) => nameOf(await linkTarget(volume, link)),
   };
+  return filesOf(reader);
+}
+
+function factsOf(sb: Superblock, bytes: Buffer): VolumeFacts {
+  const { blockBytes, blocksCount, freeBlocks } = geometryOf(sb);
+  // state: bit 0 cleanly unmounted, bit 1 errors seen.
+  const clean = (sb.state & 3) === 1 && (sb.featureIncompat & incompat.recover) === 0;
   return {
-    async stat(path) {
-      const inode = await walk(nodes, path);
-      return inode && { kind: inode.kind, size: inode.size };
-    },
-    async read(path, maxBytes) {
-      const inode = await walk(nodes, path);
-      return inode?.kind === 'file' ? content(volume, inode, maxBytes) : undefined;
-    },
-    async list(path) {
-      const folder = await walk(nodes, path);
-      if (folder?.kind !== 'folder') return [];
-      const names: string[] = [];
-      for await (const { name } of entriesOf(volume, folder)) {
-        if (name === '.' || name === '..') continue;
-        if (names.push(name) >= maxNames) break;
-      }
-      return names;
-    },
+    ...given('label', fixedText(bytes, 120, 16)),
+    ...given('uuid', uuidAt(bytes, 104)),
+    blockBytes,
+    sizeBytes: blocksCount * blockBytes,
+    ...(freeBlocks <= blocksCount ? { freeBytes: freeBlocks * blockBytes } : {}),
+    inodes: sb.inodesCount,
+    freeInodes: Math.min(sb.freeInodesCount, sb.inodesCount),
+    state: clean ? 'clean' : 'dirty',
+    notes: [],
   };
 }
 
-/** The inode's first bytes. */
-async function content(volume: ExtVolume, inode: Inode, maxBytes: number): Promise<Buffer> {
-  checkPlain(inode);
-  if (isInline(inode)) return inlineData(inode).subarray(0, maxBytes);
-  const { blockBytes } = volume.geometry;
-  const out = Buffer.alloc(Math.min(inode.size, maxBytes));
-  for (let at = 0; at < out.length; at += blockBytes) {
-    const block = await blockOf(volume, inode, at / blockBytes);
-    if (block !== undefined) (await volume.block(block)).copy(out, at);
-  }
-  return out;
+/** Unicode's case folding as the kernel does it (utf8-12.1), but for a handful of letters. */
+const casefold = (name: string): string => name.normalize('NFD').toLowerCase();
+
+async function readInto(volume: ExtVolume, file: Inode, target: Buffer, offset: number): Promise<void> {
+  checkPlain(file);
+  if (isInline(file)) inlineData(file).copy(target, 0, offset);
+  else await readRuns(volume.looking, target, runsOf(volume, file, offset, offset + target.length));
 }
 
 async function linkTarget(volume: ExtVolume, link: Inode): Promise<Buffer> {
   if (isFastLink(link)) return link.block.subarray(0, link.size);
   if (link.size > maxLinkBytes)
     throw new AppError('corrupt', `ext inode ${link.number}: a link of ${link.size} bytes`);
-  return content(volume, link, maxLinkBytes);
+  const target = Buffer.alloc(link.size);
+  await readInto(volume, link, target, 0);
+  return target;
 }
 
-interface FolderEntry {
-  readonly inode: number;
-  readonly name: string;
-}
-
-async function* entriesOf(volume: ExtVolume, folder: Inode): AsyncGenerator<FolderEntry> {
+async function* entriesOf(
+  volume: ExtVolume,
+  folder: Inode,
+  withKinds: boolean,
+): AsyncGenerator<Entry<Inode>> {
   checkPlain(folder);
+  const decode = (bytes: Buffer) => entriesIn(volume, folder, bytes, withKinds);
   if (isInline(folder)) {
     // Four bytes of the parent's number, entries up to 60, and more of them in the attribute.
     const data = inlineData(folder);
-    yield* entriesIn(folder, data.subarray(4, 60));
-    yield* entriesIn(folder, data.subarray(60));
+    yield* decode(data.subarray(4, 60));
+    yield* decode(data.subarray(60));
     return;
   }
   if (folder.size > maxFolderBytes) {
     throw new AppError('corrupt', `ext inode ${folder.number}: a folder of ${folder.size} bytes`);
   }
   const { blockBytes } = volume.geometry;
-  for (let index = 0; index * blockBytes < folder.size; index++) {
-    const block = await blockOf(volume, folder, index);
-    if (block !== undefined) yield* entriesIn(folder, await volume.block(block));
+  for await (const run of runsOf(volume, folder, 0, folder.size)) {
+    if (run.at === undefined) continue;
+    for (let inside = 0; inside < run.length; inside += blockBytes) {
+      yield* decode(await volume.block((run.at + inside) / blockBytes));
+    }
   }
 }
 
+const kinds: Readonly<Record<number, FileKind>> = { 1: 'file', 2: 'folder', 7: 'link' };
+
 /** Inode, length of the entry, length of the name, kind, name; inode 0 is an unused entry. */
-function* entriesIn(folder: Inode, bytes: Buffer): Generator<FolderEntry> {
+function* entriesIn(
+  volume: ExtVolume,
+  folder: Inode,
+  bytes: Buffer,
+  withKinds: boolean,
+): Generator<Entry<Inode>> {
   for (let at = 0; at + 8 <= bytes.length; ) {
     const inode = bytes.readUInt32LE(at);
     const entryBytes = lengthOf(bytes.readUInt16LE(at + 4));
     const nameBytes = bytes[at + 6]!;
+    const kind = withKinds ? bytes[at + 7]! : 0;
     if (entryBytes < 8 + nameBytes || entryBytes % 4 !== 0 || at + entryBytes > bytes.length) {
       throw new AppError(
         'corrupt',
@@ -112,7 +121,11 @@ function* entriesIn(folder: Inode, bytes: Buffer): Generator<FolderEntry> {
       );
     }
     if (inode !== 0 && nameBytes > 0)
-      yield { inode, name: bytes.toString('utf8', at + 8, at + 8 + nameBytes) };
+      yield {
+        name: nameOf(bytes.subarray(at + 8, at + 8 + nameBytes)),
+        ...(kind === 0 ? {} : { kind: kinds[kind] ?? 'other' }),
+        node: () => volume.inode(inode),
+      };
     at += entryBytes;
   }
 }

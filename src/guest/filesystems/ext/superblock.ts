@@ -8,6 +8,7 @@ export const superblock = struct('ext superblock', 1024, 'le', {
   inodesCount: [0, u32],
   blocksCountLo: [4, u32],
   freeBlocksCountLo: [12, u32],
+  freeInodesCount: [16, u32],
   firstDataBlock: [20, u32],
   logBlockSize: [24, u32],
   blocksPerGroup: [32, u32],

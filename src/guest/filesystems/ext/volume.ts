@@ -6,10 +6,11 @@ import { Budget } from '../files.ts';
 import { decodeInode, type Inode } from './inode.ts';
 import { compat, type Geometry, incompat, roCompat, type Superblock } from './superblock.ts';
 
-/** Steps taken in one volume: far more than its small files need, little enough to come to an end soon. */
+/** Steps for one thing asked for: far more than a path needs, little enough to come to an end soon. */
 const stepBudget = 50_000;
 
 export interface ExtVolume {
+  readonly looking: Looking;
   readonly geometry: Geometry;
   readonly budget: Budget;
   /** @throws AppError `corrupt` outside the volume. */
@@ -25,6 +26,7 @@ export function extVolume(looking: Looking, sb: Superblock, geometry: Geometry):
     return readBytes(looking.disk, offset, length, looking.signal);
   };
   return {
+    looking,
     geometry,
     budget,
     async block(number) {

@@ -7,6 +7,8 @@ export interface FatEntry {
   readonly isFolder: boolean;
   readonly cluster: number;
   readonly size: number;
+  /** Local time of the guest, taken as UTC: seconds since 1970. */
+  readonly modifiedAt: number;
 }
 
 const entryBytes = 32;
@@ -37,9 +39,18 @@ export function decodeEntries(bytes: Buffer): FatEntry[] {
       isFolder: (attributes & attrFolder) !== 0,
       cluster: bytes.readUInt16LE(at + 26) + (bytes.readUInt16LE(at + 20) & 0x0fff) * 65536,
       size: bytes.readUInt32LE(at + 28),
+      modifiedAt: timeAt(bytes, at),
     });
   }
   return found;
+}
+
+/** Years from 1980, two-second steps ("FAT Directory Structure", DIR_WrtDate). */
+function timeAt(bytes: Buffer, at: number): number {
+  const time = bytes.readUInt16LE(at + 22);
+  const date = bytes.readUInt16LE(at + 24);
+  const day = Date.UTC(1980 + (date >> 9), ((date >> 5) & 15) - 1, date & 31);
+  return day / 1000 + (time >> 11) * 3600 + ((time >> 5) & 63) * 60 + (time & 31) * 2;
 }
 
 /** The label kept in the root folder, which tools change and the boot sector's does not follow. */

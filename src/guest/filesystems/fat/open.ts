@@ -1,108 +1,109 @@
-/** Read-only FAT12, FAT16 and FAT32, as far as small files need it. */
-import { readBytes } from '../../../io/byte-source.ts';
+/** Read-only FAT12, FAT16 and FAT32. */
 import { AppError } from '../../../model/errors.ts';
 import { bytesAt, type Looking } from '../../looking.ts';
-import { Budget, type Files, type Nodes, walk } from '../files.ts';
-import { decodeEntries, type FatEntry } from './folder.ts';
-import { type FatGeometry, fatGeometry } from './layout.ts';
+import { given, plainText, serialAt } from '../../text.ts';
+import { Budget, type VolumeFacts, type VolumeFiles } from '../files.ts';
+import { filesOf, type Reader } from '../reader.ts';
+import { type Run, readRuns } from '../runs.ts';
+import { clusterChain, fatEntry, freeClusters } from './chain.ts';
+import { decodeEntries, type FatEntry, labelIn } from './folder.ts';
+import { extendedBoot, type FatGeometry, fatGeometry } from './layout.ts';
+
+export { fatEntry };
 
 /** The specification's limit: 65536 entries of 32 bytes. */
 const maxFolderBytes = 2 ** 21;
 const clusterBudget = 50_000;
 
 /** @throws AppError `corrupt`. */
-export async function openFat(looking: Looking): Promise<Files> {
-  const geometry = fatGeometry(await bytesAt(looking, 0, 512));
+export async function openFat(looking: Looking): Promise<VolumeFiles> {
+  const sector = await bytesAt(looking, 0, 512);
+  const geometry = fatGeometry(sector);
   if (geometry === undefined) throw new AppError('corrupt', 'no FAT boot sector');
-  const chain = clusterChain(looking, geometry);
-  const nodes: Nodes<FatEntry> = {
-    root: { name: '', shortName: '', isFolder: true, cluster: 0, size: 0 },
-    kind: (entry) => (entry.isFolder ? 'folder' : 'file'),
-    async child(folder, name) {
-      const wanted = name.toLowerCase();
-      const entries = decodeEntries(await folderBytes(looking, geometry, chain, folder.cluster));
-      return entries.find((e) => e.name.toLowerCase() === wanted || e.shortName.toLowerCase() === wanted);
+  const budget = new Budget(clusterBudget, 'clusters of a FAT volume');
+  const reader: Reader<FatEntry> = {
+    root: { name: '', shortName: '', isFolder: true, cluster: 0, size: 0, modifiedAt: 0 },
+    facts: await factsOf(looking, geometry, sector),
+    budget,
+    key: (folder) => folder.cluster,
+    stat: ({ isFolder, size, modifiedAt }) => ({ kind: isFolder ? 'folder' : 'file', size, modifiedAt }),
+    async *entries(folder) {
+      for (const entry of decodeEntries(await folderBytes(looking, geometry, budget, folder.cluster))) {
+        const kind = entry.isFolder ? 'folder' : 'file';
+        yield { name: entry.name, alias: entry.shortName, kind, node: async () => entry };
+      }
+    },
+    fold: () => (name) => name.toLowerCase(),
+    readInto: (file, target, offset) => {
+      budget.refill(Math.ceil((offset + target.length) / 512));
+      return readRuns(looking, target, fileRuns(looking, geometry, budget, file, offset));
     },
     async target() {
       throw new AppError('bug', 'FAT has no links');
     },
   };
+  return filesOf(reader);
+}
+
+async function factsOf(looking: Looking, geometry: FatGeometry, sector: Buffer): Promise<VolumeFacts> {
+  const at = geometry.bits === 32 ? 64 : 36;
+  const extended = extendedBoot.decode(sector, at);
+  const known = extended.bootSignature === 0x29;
+  const label = labelIn(await rootFolder(looking, geometry)) ?? (known ? extended.label : '');
+  const free = await freeClusters(looking, geometry, sector);
+  // The second entry has a bit that is cleared while mounted; FAT12 has no room for it.
+  const mark = geometry.bits === 12 ? 1 : await fatEntry(looking, geometry, 1);
+  const cleanBits = { 12: 1, 16: 0x8000, 32: 0x08000000 }[geometry.bits];
   return {
-    async stat(path) {
-      const entry = await walk(nodes, path);
-      return entry && { kind: nodes.kind(entry), size: entry.size };
-    },
-    async read(path, maxBytes) {
-      const entry = await walk(nodes, path);
-      if (entry === undefined || entry.isFolder) return undefined;
-      const wanted = Math.min(entry.size, maxBytes);
-      const bytes = await chain(entry.cluster, wanted);
-      if (bytes.length < wanted) {
-        throw new AppError(
-          'corrupt',
-          `FAT file of ${entry.size} bytes: its chain ends after ${bytes.length}`,
-        );
-      }
-      return bytes.subarray(0, wanted);
-    },
-    async list(path) {
-      const folder = await walk(nodes, path);
-      if (!folder?.isFolder) return [];
-      return decodeEntries(await folderBytes(looking, geometry, chain, folder.cluster)).map((e) => e.name);
-    },
+    ...given('label', plainText(label === 'NO NAME' ? '' : label)),
+    ...(known ? { uuid: serialAt(sector, at + 3, 4) } : {}),
+    blockBytes: geometry.clusterBytes,
+    sizeBytes: geometry.totalBytes,
+    ...(free === undefined ? {} : { freeBytes: free * geometry.clusterBytes }),
+    state: (mark & cleanBits) === 0 ? 'dirty' : 'clean',
+    notes: [],
   };
 }
 
-type Chain = (cluster: number, maxBytes: number) => Promise<Buffer>;
-
 /** The root folder, which is what cluster 0 means. Also for reading the label. */
 export function rootFolder(looking: Looking, geometry: FatGeometry): Promise<Buffer> {
-  return folderBytes(looking, geometry, clusterChain(looking, geometry), 0);
+  return folderBytes(looking, geometry, new Budget(clusterBudget, 'clusters of a FAT volume'), 0);
 }
 
 async function folderBytes(
   looking: Looking,
   geometry: FatGeometry,
-  chain: Chain,
+  budget: Budget,
   cluster: number,
 ): Promise<Buffer> {
-  if (cluster !== 0) return chain(cluster, maxFolderBytes);
-  if (geometry.bits === 32) return chain(geometry.rootCluster, maxFolderBytes);
-  return bytesAt(looking, geometry.rootAt, Math.min(geometry.rootBytes, maxFolderBytes));
+  if (cluster === 0 && geometry.bits !== 32)
+    return bytesAt(looking, geometry.rootAt, Math.min(geometry.rootBytes, maxFolderBytes));
+  const runs: Run[] = [];
+  let length = 0;
+  const first = cluster || geometry.rootCluster;
+  for await (const run of clusterChain(looking, geometry, budget, first)) {
+    runs.push(run);
+    length += run.length;
+    if (length >= maxFolderBytes) break;
+  }
+  const bytes = Buffer.alloc(length);
+  await readRuns(looking, bytes, runs);
+  return bytes;
 }
 
-/** Reads chains; a chain that comes to no end runs into `maxBytes` or the budget. */
-function clusterChain(looking: Looking, geometry: FatGeometry): Chain {
-  const budget = new Budget(clusterBudget, 'clusters of a FAT volume');
-  const { clusterBytes, clusters, dataAt } = geometry;
-  return async (first, maxBytes) => {
-    const parts: Buffer[] = [];
-    let cluster = first;
-    for (let length = 0; length < maxBytes; length += clusterBytes) {
-      if (cluster === 0 && parts.length === 0) break; // an empty file has no cluster
-      if (isEnd(geometry, cluster)) break;
-      if (cluster < 2 || cluster > clusters + 1) {
-        throw new AppError('corrupt', `FAT cluster ${cluster} of ${clusters}`);
-      }
-      budget.spend();
-      parts.push(
-        await readBytes(looking.disk, dataAt + (cluster - 2) * clusterBytes, clusterBytes, looking.signal),
-      );
-      cluster = await fatEntry(looking, geometry, cluster);
-    }
-    return Buffer.concat(parts);
-  };
-}
-
-const isEnd = ({ bits }: FatGeometry, cluster: number): boolean =>
-  cluster >= (bits === 12 ? 0xff8 : bits === 16 ? 0xfff8 : 0x0ffffff8);
-
-/** The table's entry of a cluster; 12-bit entries share a byte with their neighbour. */
-export async function fatEntry(looking: Looking, geometry: FatGeometry, cluster: number): Promise<number> {
-  const { bits, fatAt } = geometry;
-  const at = fatAt + Math.floor((cluster * bits) / 8);
-  if (bits === 32) return (await bytesAt(looking, at, 4)).readUInt32LE(0) & 0x0fffffff;
-  const two = (await bytesAt(looking, at, 2)).readUInt16LE(0);
-  if (bits === 16) return two;
-  return cluster % 2 === 0 ? two & 0xfff : two >> 4;
+/** The file's bytes from `offset` on. @throws AppError `corrupt` when the chain ends before the file does. */
+async function* fileRuns(
+  looking: Looking,
+  geometry: FatGeometry,
+  budget: Budget,
+  file: FatEntry,
+  offset: number,
+): AsyncGenerator<Run> {
+  let start = 0;
+  for await (const { at, length } of clusterChain(looking, geometry, budget, file.cluster)) {
+    const skip = Math.max(0, Math.min(length, offset - start));
+    start += length;
+    if (skip < length) yield { at: at! + skip, length: length - skip };
+  }
+  throw new AppError('corrupt', `FAT file of ${file.size} bytes: its chain ends after ${start}`);
 }

@@ -1,0 +1,24 @@
+/** The reader for a volume, by the kind that `recognise` gives it. Each is loaded when it is needed. */
+import { AppError } from '../../model/errors.ts';
+import type { Looking } from '../looking.ts';
+import type { VolumeFiles } from './files.ts';
+
+const readers: Readonly<Record<string, (looking: Looking) => Promise<VolumeFiles>>> = {
+  ext: async (looking) => (await import('./ext/open.ts')).openExt(looking),
+  fat: async (looking) => (await import('./fat/open.ts')).openFat(looking),
+};
+
+/** `ext4` and `fat16` are kinds of one filesystem. */
+const familyOf = (kind: string): string => (kind === 'vfat' ? 'fat' : kind.replace(/^(ext|fat)\d+$/, '$1'));
+
+/** Whether `openFiles` has a reader for this kind of volume. */
+export const canOpenFiles = (kind: string): boolean => Object.hasOwn(readers, familyOf(kind));
+
+/**
+ * `looking.disk` is the volume alone, seen through `cached`.
+ * @throws AppError `unsupported` (no reader, unknown features), `corrupt`.
+ */
+export async function openFiles(looking: Looking, kind: string): Promise<VolumeFiles> {
+  if (!canOpenFiles(kind)) throw new AppError('unsupported', `files on ${kind} can't be read here`);
+  return readers[familyOf(kind)]!(looking);
+}
