@@ -17,10 +17,10 @@ import { isTrue, numberIn, refIn, refOf } from './soap.ts';
 import { compareVersions } from './versions.ts';
 
 /** A path that the server's version does not know would fail the whole call: each has its first version. */
-const paths: readonly (readonly [path: string, since: string])[] = [
+const paths: readonly (readonly [path: string, since: string, before?: string])[] = [
   ['name', '2.5'],
   ['parent', '2.5'],
-  ['parentVApp', '4.0'],
+  ['parentVApp', '4.1'],
   ['runtime.powerState', '2.5'],
   ['runtime.connectionState', '2.5'],
   ['runtime.host', '2.5'],
@@ -37,13 +37,17 @@ const paths: readonly (readonly [path: string, since: string])[] = [
   ['guest.hostName', '2.5'],
   ['guest.guestFullName', '2.5'],
   ['guest.toolsRunningStatus', '4.0'],
+  ['layout', '2.5', '4.0'],
   ['layoutEx', '4.0'],
   ['snapshot', '2.5'],
   ['datastore', '2.5'],
 ];
 
 export const machinePaths = (version: string): string[] =>
-  paths.filter(([, since]) => compareVersions(version, since) >= 0).map(([path]) => path);
+  paths
+    .filter(([, since]) => compareVersions(version, since) >= 0)
+    .filter(([, , before]) => before === undefined || compareVersions(version, before) < 0)
+    .map(([path]) => path);
 
 export interface ReadMachine {
   readonly machine: Machine;
@@ -59,7 +63,7 @@ export function readMachine(object: Properties, places: Places): ReadMachine {
   const of = (path: string) => valueText(values.get(path));
   const config = values.get('config.hardware');
   const hardware = readHardware(config === undefined ? [] : childrenOf(config, 'device'), places);
-  const layout = readLayout(values.get('layoutEx'));
+  const layout = readLayout(values.get('layoutEx') ?? values.get('layout'));
   const order = bootOrder(values.get('config.bootOptions'));
   const name = decodedName(of('name') ?? ref.id);
   const system = systemOf(values);
@@ -180,6 +184,8 @@ function readLayout(layout: XmlElement | undefined): Layout {
   for (const disk of layout === undefined ? [] : childrenOf(layout, 'disk')) {
     const keys = childrenOf(disk, 'chain').flatMap((unit) => childrenOf(unit, 'fileKey'));
     const own = keys.map((key) => names.get(Number(key.text.trim()))).filter((n) => n !== undefined);
+    // Before API 4.0 there are names alone.
+    for (const { text } of childrenOf(disk, 'diskFile')) files.set(text.trim(), 0);
     disks.set(numberIn(disk, 'key') ?? -1, own);
   }
   return { files, disks };

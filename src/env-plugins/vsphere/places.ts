@@ -1,6 +1,6 @@
 /** The inventory around the machines: folders, datacenters, clusters, hosts, networks, datastores, by their ids. */
 import { textOf, type XmlElement } from '../../io/xml.ts';
-import { type Properties, viewed } from './properties.ts';
+import { type Properties, type PropertySet, viewed } from './properties.ts';
 import type { VimSession } from './session.ts';
 import { type Ref, refOf } from './soap.ts';
 
@@ -18,21 +18,41 @@ export interface Place {
 
 export type Places = ReadonlyMap<string, Place>;
 
-const types = ['Folder', 'Datacenter', 'ComputeResource', 'HostSystem', 'Network', 'VirtualApp'];
+const sets: readonly PropertySet[] = [
+  ...['Folder', 'Datacenter', 'ComputeResource', 'HostSystem', 'Network', 'VirtualApp'].map((type) => ({
+    type,
+    paths: ['name', 'parent'],
+  })),
+  { type: 'Datastore', paths: ['name', 'parent', 'summary.url', 'summary.type'] },
+];
+
+/** Before API 4.0 there is no vApp, and datastores and networks have no parent: their datacenter names them. */
+const setsBefore40: readonly PropertySet[] = [
+  ...['Folder', 'ComputeResource', 'HostSystem'].map((type) => ({ type, paths: ['name', 'parent'] })),
+  { type: 'Datacenter', paths: ['name', 'parent', 'datastore', 'network'] },
+  { type: 'Network', paths: ['name'] },
+  { type: 'Datastore', paths: ['summary.name', 'summary.url', 'summary.type'] },
+];
 
 export async function readPlaces(session: VimSession, signal: AbortSignal | undefined): Promise<Places> {
-  const sets = [
-    ...types.map((type) => ({ type, paths: ['name', 'parent'] })),
-    { type: 'Datastore', paths: ['name', 'parent', 'summary.url', 'summary.type'] },
-  ];
-  const found = await viewed(session, sets, 'reading the inventory', signal);
+  const asked = session.atLeast('4.0') ? sets : setsBefore40;
+  const found = await viewed(session, asked, 'reading the inventory', signal);
+  const members = new Map(
+    found.flatMap(({ ref, values }) =>
+      ['datastore', 'network'].flatMap((path) =>
+        refsIn(values.get(path)).map(({ id }) => [id, ref.id] as const),
+      ),
+    ),
+  );
   // Paths in the inventory do not name the root.
   const root = session.service('rootFolder').id;
-  return new Map(found.flatMap((o) => (o.ref.id === root ? [] : [[o.ref.id, placeOf(o)] as const])));
+  return new Map(
+    found.flatMap((o) => (o.ref.id === root ? [] : [[o.ref.id, placeOf(o, members.get(o.ref.id))] as const])),
+  );
 }
 
-function placeOf({ ref, values }: Properties): Place {
-  const rawName = valueText(values.get('name')) ?? ref.id;
+function placeOf({ ref, values }: Properties, memberOf: string | undefined): Place {
+  const rawName = valueText(values.get('name') ?? values.get('summary.name')) ?? ref.id;
   const parent = values.get('parent');
   const url = valueText(values.get('summary.url'));
   const kind = valueText(values.get('summary.type'));
@@ -40,7 +60,7 @@ function placeOf({ ref, values }: Properties): Place {
     type: ref.type,
     name: decodedName(rawName),
     rawName,
-    parent: parent === undefined ? undefined : refOf(parent).id,
+    parent: parent === undefined ? memberOf : refOf(parent).id,
     ...(url === undefined ? {} : { url }),
     ...(kind === undefined ? {} : { kind }),
   };

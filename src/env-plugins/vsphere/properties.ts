@@ -6,6 +6,7 @@ import { AppError } from '../../model/errors.ts';
 import { ObjectGone, SessionEnded } from './faults.ts';
 import type { VimSession } from './session.ts';
 import { element, type Ref, refOf, refTo, text, typed, typeOf, type Xml } from './soap.ts';
+import { wholeInventory } from './traversal.ts';
 
 export interface PropertySet {
   readonly type: string;
@@ -31,16 +32,23 @@ interface Query {
 const chunkSize = 100;
 /** Calls under way at once. */
 const chunksAhead = 3;
+/** Views are of 2.5, optional there, and hold no datastores and networks before 4.0. */
+const viewsSince = '4.0';
 /** No installation has as many objects; a server that goes on for ever is stopped. */
 const mostObjects = 1_000_000;
 
-/** All objects of these types below the root folder, with their properties. */
+/** All objects of these types below the root folder, with their properties; before API 4.0 also the root itself. */
 export function viewed(
   session: VimSession,
   sets: readonly PropertySet[],
   step: string,
   signal: AbortSignal | undefined,
 ): Promise<Properties[]> {
+  if (!session.atLeast(viewsSince)) {
+    const root = refTo('obj', session.service('rootFolder'));
+    const objects = [element('objectSet', root, text('skip', false), ...wholeInventory)];
+    return session.unit(() => collect(session, { sets, objects, step, signal }), signal);
+  }
   return session.unit(async () => {
     const root = session.service('rootFolder');
     const types = sets.map(({ type }) => text('type', type));

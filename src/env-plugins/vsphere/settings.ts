@@ -11,7 +11,13 @@ export const fields: readonly Field[] = [
     kind: 'text',
     required: true,
   },
-  { key: 'port', label: 'Port', help: 'empty: 443', kind: 'number', required: false },
+  {
+    key: 'port',
+    label: 'Port',
+    help: 'empty: 443; VMware Server 2 has 8333',
+    kind: 'number',
+    required: false,
+  },
   {
     key: 'user',
     label: 'User',
