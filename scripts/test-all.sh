@@ -19,6 +19,8 @@ oracles=(
   sudo=sudo visudo=sudo ps=procps
   linux.uml=user-mode-linux busybox=busybox-static
   ploop=ploop uml_mkcow=uml-utilities uml_moo=uml-utilities
+  hivexregedit=libwin-hivex-perl hivexsh=libhivex-bin cpio=cpio lsinitramfs=initramfs-tools-core rpm=rpm sqlite3=sqlite3
+  lzop=lzop
   setfattr=attr setfacl=acl setcap=libcap2-bin
   go=golang-go dpkg-source=dpkg-dev
 )
