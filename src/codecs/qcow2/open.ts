@@ -3,6 +3,7 @@ import { type ByteSource, checkRange, readBytes } from '../../io/byte-source.ts'
 import { type Disk, overlay } from '../../io/disk.ts';
 import { ExtentList } from '../../io/extents.ts';
 import { throwIfAborted } from '../../io/in-order.ts';
+import { decrypted } from '../../io/luks/decrypted.ts';
 import { AppError } from '../../model/errors.ts';
 import type { Finding } from '../../model/finding.ts';
 import type { ImageInfo, OpenContext, OpenImage } from '../codec.ts';
@@ -11,7 +12,7 @@ import { allOf, CompressedClusters } from './compressed.ts';
 import { type Header, readHeader } from './header.ts';
 import { type NamedFile, namedByJson } from './json-name.ts';
 import { formatOfDriver } from './layout.ts';
-import { decrypted, unlock } from './luks.ts';
+import { unlock } from './luks.ts';
 import { headerAt, readSnapshots, type Snapshot } from './snapshots.ts';
 
 export async function openQcow2(source: ByteSource, context: OpenContext): Promise<OpenImage> {

@@ -1,13 +1,15 @@
 /**
- * The LUKS header inside an encrypted image, version 1: "LUKS1 On-Disk Format Specification", 1.2.3. All numbers
+ * The LUKS header, version 1: "LUKS1 On-Disk Format Specification", 1.2.3. All numbers
  * are big-endian.
  *
  *   header | eight key slots: how each passphrase leads to the master key | key material of the slots
  */
-import { type ByteSource, readBytes } from '../../io/byte-source.ts';
+
 import { AppError } from '../../model/errors.ts';
 import { MiB } from '../../model/units.ts';
+import { type ByteSource, readBytes } from '../byte-source.ts';
 import { type CipherSpec, cipherSpec } from './sector-cipher.ts';
+import { knownHash } from './stripes.ts';
 
 const headerBytes = 592;
 const slotsAt = 208;
@@ -27,6 +29,9 @@ export interface KeySlot {
   readonly stripes: number;
 }
 
+/** What a header and its key slots are read from. */
+export type LuksSource = Pick<ByteSource, 'name' | 'size' | 'read'>;
+
 export interface LuksHeader {
   readonly cipher: CipherSpec;
   /** As node:crypto names it. */
@@ -36,11 +41,13 @@ export interface LuksHeader {
   readonly digestSalt: Buffer;
   readonly digestIterations: number;
   readonly slots: readonly KeySlot[];
+  /** Where the encrypted bytes begin, from the start of the header. An image in qcow2 knows that by itself. */
+  readonly payloadOffset: number;
 }
 
 /** `place` is where the header lies in `source`, as the image tells. @throws AppError `corrupt`, `unsupported`. */
 export async function readLuksHeader(
-  source: ByteSource,
+  source: LuksSource,
   place: { readonly offset: number; readonly bytes: number },
   signal: AbortSignal | undefined,
 ): Promise<LuksHeader> {
@@ -56,20 +63,15 @@ export async function readLuksHeader(
   const text = (at: number) => bytes.toString('latin1', at, at + 32).split('\0', 1)[0]!;
   const keyBytes = bytes.readUInt32BE(108);
   return {
-    cipher: cipherSpec(text(8), text(40), keyBytes, where),
+    cipher: cipherSpec(`${text(8)}-${text(40)}`, keyBytes, where),
     hash: knownHash(text(72), where),
     keyBytes,
     digest: bytes.subarray(112, 132),
     digestSalt: bytes.subarray(132, 164),
     digestIterations: iterationsAt(bytes, 164, corrupt),
     slots: readSlots(bytes, keyBytes, source, place.offset, corrupt),
+    payloadOffset: bytes.readUInt32BE(104) * sectorBytes,
   };
-}
-
-function knownHash(name: string, where: string): string {
-  if (['sha1', 'sha224', 'sha256', 'sha384', 'sha512', 'ripemd160'].includes(name)) return name;
-  const shown = name.replace(/[^ -~]/g, '?');
-  throw new AppError('unsupported', `LUKS with the hash "${shown}"; sha1 to sha512 are supported`, { where });
 }
 
 type Refusal = (message: string) => AppError;
@@ -83,7 +85,7 @@ function iterationsAt(bytes: Buffer, at: number, corrupt: Refusal): number {
 function readSlots(
   bytes: Buffer,
   keyBytes: number,
-  source: ByteSource,
+  source: LuksSource,
   base: number,
   corrupt: Refusal,
 ): KeySlot[] {

@@ -1,12 +1,13 @@
 /**
- * Decrypts sectors of 512 bytes, each with a start value made from its number. Node's ciphers take one such value
+ * Decrypts sectors, each with a start value made from its number. Node's ciphers take one such value
  * per call, which is slow for sectors: here AES runs over all blocks at once (ECB), and what XTS (IEEE 1619) and CBC
  * add to it, an exclusive-or before or after, is done apart.
  */
 import { createCipheriv, createDecipheriv, createHash } from 'node:crypto';
 import { AppError } from '../../model/errors.ts';
 
-const sectorBytes = 512;
+/** What sectors are numbered by, also where they are larger: dm-crypt does so for LUKS2. */
+const numberedBytes = 512;
 const blockBytes = 16;
 
 export interface CipherSpec {
@@ -15,13 +16,13 @@ export interface CipherSpec {
   readonly start: 'plain' | 'plain64' | 'essiv';
 }
 
-/** By dm-crypt's names, as in a LUKS header. @throws AppError `unsupported`. */
-export function cipherSpec(name: string, mode: string, keyBytes: number, where: string): CipherSpec {
+/** By dm-crypt's name, such as `aes-xts-plain64`. @throws AppError `unsupported`. */
+export function cipherSpec(name: string, keyBytes: number, where: string): CipherSpec {
   // qemu writes the hash that it was given behind a start value that needs none: `plain64:sha256`.
-  const match = /^(xts|cbc)-(?:(plain|plain64)(?::\w+)?|(essiv):sha256)$/.exec(mode);
+  const match = /^aes-(xts|cbc)-(?:(plain|plain64)(?::\w+)?|(essiv):sha256)$/.exec(name);
   const lengths = match?.[1] === 'xts' ? [32, 48, 64] : [16, 24, 32];
-  if (name !== 'aes' || match === null || !lengths.includes(keyBytes)) {
-    const shown = `${name}-${mode}`.replace(/[^ -~]/g, '?');
+  if (match === null || !lengths.includes(keyBytes)) {
+    const shown = name.slice(0, 80).replace(/[^ -~]/g, '?');
     throw new AppError('unsupported', `encrypted by ${shown} with a key of ${keyBytes * 8} bits`, {
       where,
       hint: 'AES in the modes XTS and CBC is supported; qemu-img convert with the key writes a plain copy',
@@ -30,20 +31,29 @@ export function cipherSpec(name: string, mode: string, keyBytes: number, where: 
   return { mode: match[1] as CipherSpec['mode'], start: (match[2] ?? match[3]) as CipherSpec['start'] };
 }
 
-/** Decrypts `bytes`, whole sectors of which the first has the number `sector`, in place. */
+/** Decrypts `bytes`, whole sectors, in place. `sector` numbers the first in units of 512 bytes. */
 export type SectorCipher = (bytes: Uint8Array, sector: number) => void;
 
-export function sectorCipher({ mode, start }: CipherSpec, key: Buffer): SectorCipher {
+export function sectorCipher(
+  { mode, start }: CipherSpec,
+  key: Buffer,
+  sectorBytes = numberedBytes,
+): SectorCipher {
   const half = key.length / 2;
   const dataKey = mode === 'xts' ? key.subarray(0, half) : key;
   // XTS encrypts the start value with its second key.
   const tweakKey = mode === 'xts' ? key.subarray(half) : undefined;
   const essivKey = start === 'essiv' ? createHash('sha256').update(key).digest() : undefined;
   return (bytes, sector) => {
-    let starts = startValues(bytes.length / sectorBytes, sector, start === 'plain');
+    let starts = startValues(
+      bytes.length / sectorBytes,
+      sector,
+      sectorBytes / numberedBytes,
+      start === 'plain',
+    );
     if (essivKey !== undefined) starts = encryptBlocks(essivKey, starts);
     if (tweakKey !== undefined) starts = encryptBlocks(tweakKey, starts);
-    const mask = mode === 'xts' ? tweaks(starts) : chained(starts, bytes);
+    const mask = mode === 'xts' ? tweaks(starts, sectorBytes) : chained(starts, bytes, sectorBytes);
     if (mode === 'xts') xor(bytes, mask);
     const decipher = createDecipheriv(ecb(dataKey), dataKey, null).setAutoPadding(false);
     const plain = decipher.update(bytes);
@@ -59,10 +69,10 @@ function encryptBlocks(key: Buffer, blocks: Buffer): Buffer {
 }
 
 /** A block for each sector: its number, little-endian, in 64 bits, or in 32 where it is `short`. */
-function startValues(count: number, first: number, short: boolean): Buffer {
+function startValues(count: number, first: number, step: number, short: boolean): Buffer {
   const out = Buffer.alloc(count * blockBytes);
   for (let i = 0; i < count; i++) {
-    const number = first + i;
+    const number = first + i * step;
     out.writeUInt32LE(number % 2 ** 32, i * blockBytes);
     if (!short) out.writeUInt32LE(Math.floor(number / 2 ** 32), i * blockBytes + 4);
   }
@@ -70,7 +80,7 @@ function startValues(count: number, first: number, short: boolean): Buffer {
 }
 
 /** IEEE 1619, 5.2: the tweak of each block is that of the one before, times x in GF(2^128). */
-function tweaks(starts: Buffer): Buffer {
+function tweaks(starts: Buffer, sectorBytes: number): Buffer {
   const out = Buffer.allocUnsafe((starts.length / blockBytes) * sectorBytes);
   for (let s = 0, at = 0; s < starts.length; s += blockBytes) {
     let a = starts.readUInt32LE(s);
@@ -93,7 +103,7 @@ function tweaks(starts: Buffer): Buffer {
 }
 
 /** CBC: each block is mixed with the encrypted one before it, a sector's first with the start value. */
-function chained(starts: Buffer, bytes: Uint8Array): Buffer {
+function chained(starts: Buffer, bytes: Uint8Array, sectorBytes: number): Buffer {
   const out = Buffer.allocUnsafe(bytes.length);
   out.set(bytes.subarray(0, bytes.length - blockBytes), blockBytes);
   for (let at = 0, s = 0; at < out.length; at += sectorBytes, s += blockBytes) {
