@@ -17,7 +17,7 @@ import { diskId, snapshotTrees } from './machine.ts';
 import { textAt } from './places.ts';
 import { ofObject } from './properties.ts';
 import type { VimSession } from './session.ts';
-import { type Ref, refIn, refOf, text } from './soap.ts';
+import { isTrue, type Ref, refIn, refOf, text } from './soap.ts';
 import { taskResult } from './tasks.ts';
 
 export interface HeldMachine {
@@ -53,6 +53,7 @@ export async function holdMachine(place: HoldPlace, given: Machine, options: Hol
   if (machine.state !== 'running') return { machine, findings: [], release: async () => [] };
   const vm: Ref = { type: 'VirtualMachine', id: machine.id };
   const findings = await removeLeftovers(session, vm, options);
+  if (!session.atLeast('4.0')) await refuseToReplace(session, vm, machine.name, signal);
   let released: Promise<string[]> | undefined;
   const release = () => {
     released ??= (async () => {
@@ -83,6 +84,17 @@ export async function holdMachine(place: HoldPlace, given: Machine, options: Hol
     for (const line of await release()) report(line);
     throw error;
   }
+}
+
+/** VMware Server 2 keeps one snapshot of a machine: another one takes its place. @throws AppError `unsupported`. */
+async function refuseToReplace(session: VimSession, vm: Ref, where: string, signal: AbortSignal) {
+  const several = 'capability.multipleSnapshotsSupported';
+  const { values } = await ofObject(session, vm, [several, 'snapshot'], 'reading the snapshots', signal);
+  if (isTrue(values.get(several)) || snapshotTrees(values.get('snapshot')).length === 0) return;
+  throw new AppError('unsupported', 'it has a snapshot, and this server keeps one snapshot only', {
+    where,
+    hint: 'shut the machine down first, or remove its snapshot there',
+  });
 }
 
 /** Not cancelled half-way: whether it is there must be known before it is undone. */

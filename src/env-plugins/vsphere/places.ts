@@ -27,7 +27,7 @@ const sets: readonly PropertySet[] = [
 ];
 
 /** Before API 4.0 there is no vApp, and datastores and networks have no parent: their datacenter names them. */
-const setsBefore40: readonly PropertySet[] = [
+export const setsBefore40: readonly PropertySet[] = [
   ...['Folder', 'ComputeResource', 'HostSystem'].map((type) => ({ type, paths: ['name', 'parent'] })),
   { type: 'Datacenter', paths: ['name', 'parent', 'datastore', 'network'] },
   { type: 'Network', paths: ['name'] },
