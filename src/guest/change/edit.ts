@@ -1,0 +1,39 @@
+/** One edit of a guest. Paths are absolute, as the running guest sees them, with no link on the way to the last name. */
+
+export type Edit =
+  /** A file as a whole; `before` where there was one. Its mode and owner stay, or are as given, or 0644 of root. */
+  | {
+      readonly kind: 'write';
+      readonly path: string;
+      readonly content: Buffer;
+      readonly before?: Buffer;
+      readonly mode?: number;
+      readonly uid?: number;
+      readonly gid?: number;
+    }
+  /** Bytes put behind a file that is too large to be held: an initramfs. */
+  | { readonly kind: 'append'; readonly path: string; readonly content: Buffer; readonly size: number }
+  | { readonly kind: 'copy'; readonly path: string; readonly from: string; readonly size: number }
+  | { readonly kind: 'remove'; readonly path: string; readonly before?: Buffer }
+  | { readonly kind: 'link'; readonly path: string; readonly target: string; readonly before?: string }
+  | { readonly kind: 'folder'; readonly path: string; readonly mode?: number }
+  | RegistryEdit;
+
+export interface RegistryEdit {
+  readonly kind: 'registry';
+  readonly hive: 'SYSTEM' | 'SOFTWARE';
+  /** Below the hive's root, parted by `\`; made where it is missing. */
+  readonly key: string;
+  /** Absent: the key alone is made, or removed. */
+  readonly name?: string;
+  /** Absent: the value, or the whole key, is removed. */
+  readonly value?: RegistryValue;
+  /** For people: what was there. */
+  readonly before?: string;
+}
+
+export type RegistryValue =
+  | { readonly type: 'sz' | 'expand-sz'; readonly data: string }
+  | { readonly type: 'multi-sz'; readonly data: readonly string[] }
+  | { readonly type: 'dword'; readonly data: number }
+  | { readonly type: 'binary'; readonly data: Buffer };
