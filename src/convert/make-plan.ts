@@ -4,9 +4,10 @@ import { splitWrapperName } from '../io/wrappers/wrapper.ts';
 import { AppError } from '../model/errors.ts';
 import type { Firmware, Machine, MachineDisk } from '../model/machine.ts';
 import { type Options, resolveOptions } from '../model/options.ts';
-import type { Container, MachineEdit, Plan, PlanSource } from '../model/plan.ts';
+import type { Container, MachineEdit, Plan, PlanSource, Warm } from '../model/plan.ts';
 import { refuseBacking } from './backing.ts';
 import { type Product, productById } from './products.ts';
+import { refuseWarm } from './warm-when.ts';
 
 /** An environment that takes the machine, and what it said of itself when it was connected. */
 export interface PlanTarget {
@@ -17,6 +18,7 @@ export interface PlanTarget {
   /** See `DestinationRole`. */
   readonly product?: string;
   readonly formats?: readonly string[];
+  readonly options?: Readonly<Record<string, Options>>;
 }
 
 export interface PlanRequest {
@@ -41,6 +43,7 @@ export interface PlanRequest {
   readonly sync: boolean;
   /** Only where there is a target. */
   readonly start?: boolean;
+  readonly warm?: Warm;
 }
 
 /** @throws AppError `usage` for an impossible choice. */
@@ -50,7 +53,8 @@ export function makePlan(request: PlanRequest): Plan {
   const anyProduct = target?.product === undefined;
   const container = anyProduct ? (request.container ?? product.containers[0]!) : 'disks';
   const format = chooseFormat(request, product, container);
-  const forced: Options = container === 'disks' ? {} : { subformat: 'streamOptimized' };
+  const forced: Options =
+    container === 'disks' ? (target?.options?.[format] ?? {}) : { subformat: 'streamOptimized' };
   const specs = codecById(format).encoder?.options;
   if (specs === undefined) {
     throw new AppError('usage', `${format} can be read but not written`, { hint: 'choose another format' });
@@ -73,8 +77,10 @@ export function makePlan(request: PlanRequest): Plan {
     force: request.force,
     sync: request.sync,
     ...(target !== undefined && request.start === true ? { start: true } : {}),
+    ...(request.warm === undefined ? {} : { warm: request.warm }),
   };
   refuseBacking(plan);
+  refuseWarm(plan);
   // Whoever names a recipient takes it for granted that nobody else can read it.
   if (recipients.length > 0 && diskFileNames(plan).some((name) => splitWrapperName(name).wrapper !== 'age')) {
     throw new AppError('usage', 'a recipient is named, and the image would not be encrypted', {

@@ -90,9 +90,10 @@ export async function runPlan(given: Plan, context: RunContext): Promise<Outcome
     const backing = await openBacking(plan, context.connect, signal);
     if (backing !== undefined) reading.keep(backing);
     const { nvram, findings } = await readNvram(sourceOf(source), plan, signal);
+    const images = disks.map(({ disk, image }) => ({ id: disk.id, image }));
     const request = {
       ...withBacking(
-        await requestOf(plan, disks, destinationOf(destination), context.runId, signal),
+        await requestOf(plan, images, destinationOf(destination), context.runId, signal),
         backing,
       ),
       ...(nvram === undefined ? {} : { nvram }),
@@ -241,7 +242,7 @@ export interface ExtractedDisk {
  */
 export async function requestOf(
   plan: Plan,
-  disks: readonly { readonly image: OpenImage }[],
+  images: readonly { readonly id: string; readonly image: OpenImage }[],
   role: DestinationRole,
   runId: string,
   signal: AbortSignal,
@@ -250,14 +251,27 @@ export async function requestOf(
   const named = [source.machine, ...plan.machine.disks.flatMap((disk) => disk.files)];
   // Of another host only what has the same name for the same place can be known to be the same.
   const here = (source.settings.host ?? '') === (destination.settings.host ?? '');
-  const reading = here ? [...named, ...disks.flatMap(({ image }) => filesOf(image.info))] : [];
+  const reading = here ? [...named, ...images.flatMap(({ image }) => filesOf(image.info))] : [];
   const networks = await role.networks?.(signal);
   const { settings } = destination;
-  const machine = withNetworks(plan.machine, networks, settings.network);
+  const machine = withSizes(withNetworks(plan.machine, networks, settings.network), images);
   return {
     ...{ name: machine.name, machine, settings, force, sync, reading, runId, signal },
     ...(networks === undefined ? {} : { networks }),
   };
+}
+
+/** As the open images tell them; of one that could not be opened, what its environment said. */
+function withSizes(
+  machine: Machine,
+  images: readonly { readonly id: string; readonly image: OpenImage }[],
+): Machine {
+  const sizes = new Map(images.map(({ id, image }) => [id, image.size]));
+  const disks = machine.disks.map((disk) => {
+    const virtualSizeBytes = sizes.get(disk.id);
+    return virtualSizeBytes === undefined ? disk : { ...disk, virtualSizeBytes };
+  });
+  return { ...machine, disks };
 }
 
 function withNetworks(

@@ -3,6 +3,8 @@ import type { ByteSink, ByteSource } from '../io/byte-source.ts';
 import type { Field } from '../model/field.ts';
 import type { Finding } from '../model/finding.ts';
 import type { Machine, PowerState } from '../model/machine.ts';
+import type { Options } from '../model/options.ts';
+import type { ByteWindow } from '../model/window.ts';
 
 export type { Field };
 
@@ -79,6 +81,45 @@ export interface Hold {
   release(): Promise<string[]>;
 }
 
+/** Where the disks stood at a pass: by the disk's id, in the environment's own words. Plain data, fit for a file. */
+export type Marks = Readonly<Record<string, string>>;
+
+/** Ranges in ascending order that do not overlap; or why nobody knows, and all of the disk has to be compared. */
+export type Changed = { readonly ranges: readonly ByteWindow[] } | { readonly unknown: string };
+
+/** A point in time of a machine that is copied while it runs. */
+export interface TrackedPass extends Hold {
+  /** The machine is off: nothing changes after this. */
+  readonly final: boolean;
+  /** Of those disks that can be asked for what changed after this. */
+  readonly marks: Marks;
+  /**
+   * What of the disk may be different from how it was at `since`; without `since`, what is not known to be zeros.
+   * `size` is the disk's, in bytes.
+   */
+  changed(
+    disk: { readonly id: string; readonly size: number },
+    since: Marks | undefined,
+    signal: AbortSignal,
+  ): Promise<Changed>;
+}
+
+/** A machine that is copied in passes: all of it, then what changed, and once more when it is off. */
+export interface Tracking {
+  readonly findings: readonly Finding[];
+  /** One at a time: the pass before has been released. @throws AppError as `SourceRole.hold`. */
+  pass(options: HoldOptions): Promise<TrackedPass>;
+  /** Asks the system inside to shut down, and does not wait for that. @throws AppError `unsupported`. */
+  shutDown(signal: AbortSignal): Promise<void>;
+  /** Undoes what `track` did to the machine; as `Hold.release`. */
+  close(): Promise<string[]>;
+}
+
+export interface TrackOptions extends HoldOptions {
+  /** The user's word: what the machine needs for it and has not may be turned on. Else that is asked for. */
+  readonly turnOn: boolean;
+}
+
 export interface SourceRole {
   list(options: ListOptions): Promise<void>;
   /** Everything known of one machine. @throws AppError `not-found`. */
@@ -95,6 +136,8 @@ export interface SourceRole {
    * @throws AppError `unsupported` when this machine can't be held; the hint says what to do (shut it down).
    */
   hold?(machine: Machine, options: HoldOptions): Promise<Hold>;
+  /** Called instead of `hold` for a machine that is to be copied while it runs. Absent where nothing tells what changed. */
+  track?(machine: Machine, options: TrackOptions): Promise<Tracking>;
   /** The firmware's variables of a UEFI machine; undefined where it has none. */
   nvram?(machine: Machine, signal: AbortSignal): Promise<Uint8Array | undefined>;
 }
@@ -121,6 +164,11 @@ export interface DeliveryRequest {
 export interface Delivery {
   /** @throws AppError `conflict`, `auth`, `no-space`. */
   sink(file: { readonly name: string; readonly size?: number }): Promise<ByteSink>;
+  /**
+   * Takes a file of this computer, whole already, as the one of this name: it is moved, not copied, and belongs to the
+   * delivery then. False where it can't be moved there; nothing has happened then. Absent where nothing can.
+   */
+  adopt?(file: { readonly name: string; readonly path: string }): Promise<boolean>;
   /** Resolves to where the machine is now: paths. */
   commit(): Promise<string[]>;
   /** Leaves nothing behind. Safe to be called at any time, also twice; never throws. */
@@ -140,6 +188,8 @@ export interface DestinationRole {
   readonly product?: string;
   /** Ids of the formats that a disk may have there, the default first. Absent: any. */
   readonly formats?: readonly string[];
+  /** For a format, options that can be nothing else there; those left to the user are not among them. */
+  readonly options?: Readonly<Record<string, Options>>;
   /**
    * The form for one delivery, with what this host offers at the moment as choices (pools, networks). Its values
    * come in `request.settings`, beside those of the connection.

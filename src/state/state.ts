@@ -103,6 +103,7 @@ export interface DestinationOffer {
   readonly settings: Readonly<Record<string, string>>;
   readonly product?: string;
   readonly formats?: readonly string[];
+  readonly options?: Readonly<Record<string, Options>>;
   /** The form of a delivery. */
   readonly fields: readonly Field[];
   readonly networks?: readonly string[];

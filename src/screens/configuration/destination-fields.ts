@@ -1,5 +1,11 @@
 /** Where to, in what form: the fields that hold for all chosen machines. Pure. */
-import { matteringOptions, type OptionSpec, optionText, parseOption } from '../../model/options.ts';
+import {
+  matteringOptions,
+  type OptionSpec,
+  type Options,
+  optionText,
+  parseOption,
+} from '../../model/options.ts';
 import type { Container } from '../../model/plan.ts';
 import { formatBytes } from '../../model/units.ts';
 import type { DraftChange, FormatInfo, ProductInfo, State } from '../../state/state.ts';
@@ -199,18 +205,22 @@ function optionFields(state: State, format: FormatInfo): ConfigField[] {
   const to = state.planned.plans[0]?.destination;
   const planned = to?.product === productOf(state)?.id && to?.format === format.id ? to.options : {};
   const given = { ...planned, ...options };
-  const forced = containerOf(state) === 'disks' ? given : { ...given, subformat: 'streamOptimized' };
-  return matteringOptions(format.options, forced).map((spec): ConfigField => {
-    const value = options[spec.key] ?? planned[spec.key] ?? spec.default;
-    const locked = spec.key === 'subformat' && containerOf(state) !== 'disks';
+  const { destination } = state;
+  const packaged = containerOf(state) !== 'disks';
+  const own = destination.status === 'connected' ? destination.options?.[format.id] : undefined;
+  const forced: Options = packaged ? { subformat: 'streamOptimized' } : (own ?? {});
+  const taker = packaged ? 'an OVA or OVF' : destination.status === 'connected' ? destination.label : '';
+  return matteringOptions(format.options, { ...given, ...forced }).map((spec): ConfigField => {
+    const only = forced[spec.key];
+    const value = only ?? options[spec.key] ?? planned[spec.key] ?? spec.default;
     const common = {
       ...base,
       key: `option:${spec.key}`,
       label: spec.label,
       help: spec.help,
-      shown: locked ? 'streamOptimized' : optionText(spec, value),
+      shown: optionText(spec, value),
       changed: options[spec.key] !== undefined,
-      ...(locked ? { reason: 'an OVA or OVF holds streamOptimized VMDK, nothing else' } : {}),
+      ...(only === undefined ? {} : { reason: `${taker} takes ${optionText(spec, only)}, nothing else` }),
       apply: (text: string) =>
         tryApply(() => draft({ options: { ...options, [spec.key]: parseOption(spec, text) } })),
     };

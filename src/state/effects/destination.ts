@@ -70,11 +70,12 @@ async function closeFormer({ live }: EffectContext): Promise<void> {
 /** What it says of itself, with what it offers at the moment. @throws AppError `usage` for no destination. */
 async function offerOf(session: Session, signal: AbortSignal) {
   const role = destinationOf(session);
-  const { product, formats } = role;
+  const { product, formats, options } = role;
   const networks = await role.networks?.(signal);
   return {
     ...(product === undefined ? {} : { product }),
     ...(formats === undefined ? {} : { formats }),
+    ...(options === undefined ? {} : { options }),
     fields: (await role.fields?.(signal)) ?? [],
     ...(networks === undefined ? {} : { networks }),
   };

@@ -149,13 +149,14 @@ function targetOf({ destination, draft }: State): PlanTarget | undefined {
       failed ? { hint: `${destination.failure.message}; try again, or choose another one` } : {},
     );
   }
-  const { environment, profile, settings, product, formats, fields } = destination;
+  const { environment, profile, settings, product, formats, options, fields } = destination;
   return {
     environment,
     ...(profile === undefined ? {} : { profile }),
     settings: { ...settings, ...defaultsOf(fields), ...draft.delivery },
     ...(product === undefined ? {} : { product }),
     ...(formats === undefined ? {} : { formats }),
+    ...(options === undefined ? {} : { options }),
   };
 }
 
