@@ -7,6 +7,7 @@ import { formatBytes } from '../model/units.ts';
 import { hardwareInWords } from './check-plan.ts';
 import { diskFileNames, isFolder, packageFileName } from './make-plan.ts';
 import { productById } from './products.ts';
+import { warmInWords } from './warm-when.ts';
 import { isSealed } from './wrapped-output.ts';
 
 /**
@@ -50,6 +51,7 @@ export function describePlan(
   if (destination.backing !== undefined) lines.push(`only what differs from ${destination.backing}`);
   if (plan.force) lines.push(`replacing ${isFolder(plan) ? 'files' : 'what is there'} of the same name`);
   if (plan.sync) lines.push('flushed to the medium at the end');
+  if (plan.warm !== undefined) lines.push(warmInWords(plan.warm));
   if (plan.start) lines.push('started when it is there');
   return lines;
 }

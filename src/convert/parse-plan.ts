@@ -132,6 +132,16 @@ const schema = z.object({
   force: z.boolean(),
   sync: z.boolean(),
   start: z.boolean().optional(),
+  warm: z
+    .object({
+      shutDown: z.boolean(),
+      turnOn: z.boolean(),
+      passes: count.max(10_000).optional(),
+      belowBytes: count.optional(),
+      intervalSeconds: count.max(1_000_000).optional(),
+      folder: text.min(1).optional(),
+    })
+    .optional(),
 });
 
 /** @throws AppError `usage` naming the first field that is wrong. */

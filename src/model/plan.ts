@@ -49,6 +49,22 @@ export interface PlanDestination {
   readonly backing?: string;
 }
 
+/** Copied while it runs: all of it, then what changed, pass by pass, and the last changes when it is off. */
+export interface Warm {
+  /** The user's word: the system inside is asked to shut down for the last pass. Else it is waited for. */
+  readonly shutDown: boolean;
+  /** The user's word: tracking of changes may be turned on at the source. */
+  readonly turnOn: boolean;
+  /** So many passes after the first one are enough. */
+  readonly passes?: number;
+  /** A pass that carried less is small enough. */
+  readonly belowBytes?: number;
+  /** Between two passes while the end is waited for. */
+  readonly intervalSeconds?: number;
+  /** Where the copies grow; else the destination's folder, or that for temporary files. */
+  readonly folder?: string;
+}
+
 export interface Plan {
   readonly version: 1;
   readonly source: PlanSource;
@@ -61,6 +77,8 @@ export interface Plan {
   readonly sync: boolean;
   /** Start it when it is there. */
   readonly start?: boolean;
+  /** Absent: read once, as it is or as it is held. */
+  readonly warm?: Warm;
 }
 
 /** What the user has changed of one machine; absent means as it is. */

@@ -2,6 +2,7 @@
 import { AppError } from '../../model/errors.ts';
 import type { Machine } from '../../model/machine.ts';
 import type { SourceRole } from '../plugin.ts';
+import { type TrackPlace, trackMachine } from './changes.ts';
 import { parseDatastorePath } from './datastore-path.ts';
 import type { DiskDevice } from './devices.ts';
 import type { FilePlace } from './disk-file.ts';
@@ -47,6 +48,14 @@ export function sourceRole(context: WayContext): ClosableSource {
     return { ...readMachine(found, places), places, host: host === undefined ? undefined : refOf(host) };
   }
 
+  const place: TrackPlace = {
+    session,
+    held,
+    quiesce: server.quiesce,
+    look: async (id, signal) => (await look(id, signal)).machine,
+    confirm: (question) => plugin.confirm(question),
+  };
+
   return {
     async list({ signal, found }) {
       const [places, all] = await Promise.all([readPlaces(session, signal), names(session, signal)]);
@@ -68,17 +77,8 @@ export function sourceRole(context: WayContext): ClosableSource {
       plugin.report(`${now.machine.name}, ${disk.label}: ${chosen.finding.message}`);
       return { ...chosen.disk, findings: [...(chosen.disk.findings ?? []), chosen.finding] };
     },
-    hold: (machine, options) =>
-      holdMachine(
-        {
-          session,
-          held,
-          quiesce: server.quiesce,
-          look: async (id, signal) => (await look(id, signal)).machine,
-        },
-        machine,
-        options,
-      ),
+    hold: (machine, options) => holdMachine(place, machine, options),
+    track: (machine, options) => trackMachine(place, machine, options),
     async close() {
       await Promise.all(ways.map((way) => way.close?.()));
     },
