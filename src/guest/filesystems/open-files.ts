@@ -6,6 +6,7 @@ import type { VolumeFiles } from './files.ts';
 const readers: Readonly<Record<string, (looking: Looking) => Promise<VolumeFiles>>> = {
   ext: async (looking) => (await import('./ext/open.ts')).openExt(looking),
   fat: async (looking) => (await import('./fat/open.ts')).openFat(looking),
+  xfs: async (looking) => (await import('./xfs/open.ts')).openXfs(looking),
 };
 
 /** `ext4` and `fat16` are kinds of one filesystem. */
