@@ -2,9 +2,10 @@
 import type { Finding } from '../../model/finding.ts';
 import { formatBytes } from '../../model/units.ts';
 import type { DeliveryRequest } from '../plugin.ts';
-import { fitDisks } from './fit-disks.ts';
+import { fitDisks } from '../vmware-hardware/fit-disks.ts';
+import { needs } from '../vmware-hardware/needs.ts';
 import { fitNics } from './fit-nics.ts';
-import { defaultHardware, limitsOf, needs } from './hardware.ts';
+import { defaultHardware, limitsOf } from './hardware.ts';
 import type { VmxPlan } from './write-vmx.ts';
 
 /** The first bytes of VMware's own NVRAM files. */

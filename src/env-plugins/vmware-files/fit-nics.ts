@@ -1,7 +1,7 @@
 /** Which card each NIC gets, its address, and how it is joined. Pure. */
 import type { Finding } from '../../model/finding.ts';
 import type { GuestSystem, Nic } from '../../model/machine.ts';
-import { needs } from './hardware.ts';
+import { needs } from '../vmware-hardware/needs.ts';
 
 export interface PlacedNic {
   readonly model: string;

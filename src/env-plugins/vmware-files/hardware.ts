@@ -20,19 +20,6 @@ export const hardwareVersions: ReadonlyMap<string, string> = new Map([
 /** Old enough for most installations, new enough for all that a machine can have but a TPM. */
 export const defaultHardware = '16';
 
-/** The least hardware version for each. */
-export const needs = {
-  pcie: 7,
-  lsisas1068: 7,
-  pvscsi: 7,
-  vmxnet3: 7,
-  e1000e: 8,
-  uefi: 8,
-  sata: 10,
-  secureBoot: 14,
-  nvme: 14,
-};
-
 export interface Limits {
   readonly processors: number;
   readonly memoryBytes: number;

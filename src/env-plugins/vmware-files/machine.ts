@@ -2,9 +2,9 @@
 import { posix } from 'node:path';
 import type { Finding } from '../../model/finding.ts';
 import type { Devices, Firmware, Machine, MachineDisk, PowerState } from '../../model/machine.ts';
+import { readGuestOs } from '../vmware-hardware/guest-os.ts';
 import { type Dictionary, isTrue, wholeNumber } from './dictionary.ts';
 import { type Drive, type Drives, readDrives } from './drives.ts';
-import { readGuestOs } from './guest-os.ts';
 import { leftBehind, vmxFindings } from './machine-findings.ts';
 import { readNics } from './nics.ts';
 import type { VmwareSnapshot } from './snapshots.ts';

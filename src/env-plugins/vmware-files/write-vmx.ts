@@ -1,10 +1,10 @@
 /** The text of a .vmx: what Workstation itself writes, without what it makes anew at the first start. Pure. */
 import type { Machine } from '../../model/machine.ts';
+import type { PlacedDisks } from '../vmware-hardware/fit-disks.ts';
+import { writeGuestOs } from '../vmware-hardware/guest-os.ts';
+import { needs } from '../vmware-hardware/needs.ts';
 import { dictionaryLine } from './dictionary.ts';
-import type { PlacedDisks } from './fit-disks.ts';
 import type { PlacedNic } from './fit-nics.ts';
-import { writeGuestOs } from './guest-os.ts';
-import { needs } from './hardware.ts';
 
 export interface VmxPlan {
   readonly name: string;

@@ -1,7 +1,7 @@
 /** Where each disk is attached: its own bus and place where the product has them, else the nearest. Pure. */
 import type { Finding } from '../../model/finding.ts';
 import type { GuestSystem, MachineDisk } from '../../model/machine.ts';
-import { needs } from './hardware.ts';
+import { needs } from './needs.ts';
 
 export interface PlacedDisk {
   /** `scsi0:0`. */
@@ -24,6 +24,8 @@ const places: Readonly<Record<Bus, { controllers: number; units: number }>> = {
   nvme: { controllers: 4, units: 15 },
 };
 const scsiModels = ['lsilogic', 'lsisas1068', 'pvscsi', 'buslogic'];
+/** As the API and OVF call it. */
+const alsoCalled: Readonly<Record<string, string>> = { lsilogicsas: 'lsisas1068', virtualscsi: 'pvscsi' };
 /** The controller's own place on its bus. */
 const scsiOwnUnit = 7;
 
@@ -79,7 +81,8 @@ function busFor(
       if (hardware >= needs.nvme) return { bus: 'nvme', model: '' };
       return changed(`hardware version ${hardware} has no NVMe`, `SCSI (${usual})`);
     case 'scsi': {
-      const model = disk.controllerModel?.toLowerCase() ?? usual;
+      const named = disk.controllerModel?.toLowerCase() ?? usual;
+      const model = alsoCalled[named] ?? named;
       const least = { pvscsi: needs.pvscsi, lsisas1068: needs.lsisas1068 }[model] ?? 0;
       if (scsiModels.includes(model) && hardware >= least) return { bus: 'scsi', model };
       return changed(`there is no SCSI controller "${model}"`, `SCSI (${usual})`);
