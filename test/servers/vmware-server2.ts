@@ -66,7 +66,7 @@ export async function startVmwareServer2(options: Server2Options = {}): Promise<
     const call = child(parseXml(body, 'request'), 'Body')!.children[0]!;
     calls.push(call.local);
     try {
-      if (!versions.test(request.headers.soapaction ?? '') || call.uri !== 'urn:vim25')
+      if (!versions.test(String(request.headers.soapaction)) || call.uri !== 'urn:vim25')
         throw new Fault('InvalidRequest');
       const open = ['RetrieveServiceContent', 'Login', 'CurrentTime'].includes(call.local);
       if (!open && !signedIn(request)) throw new Fault('NotAuthenticated');

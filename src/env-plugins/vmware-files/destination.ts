@@ -12,6 +12,7 @@ import { fitMachine, isVmwareNvram } from './fit-machine.ts';
 import { defaultHardware, hardwareVersions } from './hardware.ts';
 import { runningMachines } from './running.ts';
 import { readSnapshots } from './snapshots.ts';
+import type { Vmrest } from './vmrest.ts';
 import { writeVmx } from './write-vmx.ts';
 
 const usualFolder = '~/vmware';
@@ -48,7 +49,7 @@ const fieldsOf = (networks: readonly string[]): Field[] => [
   },
 ];
 
-export function destinationRole(host: Host, home: string): DestinationRole {
+export function destinationRole(host: Host, home: string, vmrest?: Vmrest): DestinationRole {
   return {
     product: 'vmware',
     formats: ['vmdk'],
@@ -61,14 +62,14 @@ export function destinationRole(host: Host, home: string): DestinationRole {
       return [
         ...(await checkHostFolder(host, folder, request, all, bytes)),
         ...ownFolder(host, folder, request),
-        ...(await whatIsThere(host, folder, base, request)),
-        ...(await vmrunFindings(host, request)),
+        ...(await whatIsThere(host, vmrest, folder, base, request)),
+        ...(vmrest === undefined ? await vmrunFindings(host, request) : []),
         ...fitMachine(request).findings,
       ];
     },
     async begin(request) {
       refuseHardware(request);
-      return delivery(host, request, placeOf(request, home));
+      return delivery(host, vmrest, request, placeOf(request, home));
     },
   };
 }
@@ -135,13 +136,17 @@ function ownFolder(host: Host, folder: string, { force, machine }: DeliveryReque
 /** A machine of this name that is there already. */
 async function whatIsThere(
   host: Host,
+  vmrest: Vmrest | undefined,
   folder: string,
   base: string,
   { signal }: DeliveryRequest,
 ): Promise<Finding[]> {
   const vmx = posix.join(folder, `${base}.vmx`);
   if ((await host.files.stat(vmx, signal)) === undefined) return [];
-  if ((await runningMachines(host, signal)).has(vmx) || (await host.files.stat(`${vmx}.lck`, signal))) {
+  if (
+    (await runningMachines(host, vmrest, signal)).has(vmx) ||
+    (await host.files.stat(`${vmx}.lck`, signal))
+  ) {
     return [
       {
         rule: 'vmware.target-locked',
@@ -177,12 +182,18 @@ async function vmrunFindings(host: Host, { signal }: DeliveryRequest): Promise<F
       rule: 'vmware.no-vmrun',
       severity: 'note',
       message: `there is no vmrun on ${host.name}: the machine can't be started from here`,
-      remedy: 'open its .vmx in VMware; vmrun comes with Workstation and Fusion, and with VIX for Player',
+      remedy:
+        'open its .vmx in VMware, or give the address of vmrest; vmrun comes with Workstation and Fusion, and with VIX for Player',
     },
   ];
 }
 
-async function delivery(host: Host, request: DeliveryRequest, { folder, base }: Place): Promise<Delivery> {
+async function delivery(
+  host: Host,
+  vmrest: Vmrest | undefined,
+  request: DeliveryRequest,
+  { folder, base }: Place,
+): Promise<Delivery> {
   const inner = await hostDelivery(host, folder, request);
   const disks: string[] = [];
   const vmx = posix.join(folder, `${base}.vmx`);
@@ -205,7 +216,8 @@ async function delivery(host: Host, request: DeliveryRequest, { folder, base }: 
       );
       return inner.commit();
     },
-    start: (signal) => start(host, vmx, signal),
+    start: (signal) =>
+      vmrest === undefined ? start(host, vmx, signal) : vmrest.start(request.name, vmx, signal),
   };
 }
 
@@ -281,5 +293,5 @@ async function start(host: Host, vmx: string, signal: AbortSignal) {
     const why = stdout.toString().trim() || stderr.trim();
     throw new AppError('io', `vmrun start: ${why.slice(0, 500)}`, { where: `${host.name}:${vmx}` });
   }
-  return (await runningMachines(host, signal)).has(vmx) ? 'running' : 'unknown';
+  return (await runningMachines(host, undefined, signal)).has(vmx) ? 'running' : 'unknown';
 }

@@ -2,6 +2,7 @@
 import type { EnvironmentPlugin, Settings } from '../plugin.ts';
 import { sudoFields } from '../ssh-host/fields.ts';
 import { hostFields, openHost } from '../ssh-host/open-host.ts';
+import { vmrestFields } from './vmrest-fields.ts';
 
 /** Where the products put machines when nobody says otherwise. */
 const usualFolders = [
@@ -30,18 +31,21 @@ export function vmwareFilesPlugin(): EnvironmentPlugin {
         kind: 'folders',
         required: false,
       },
+      ...vmrestFields,
     ],
     async connect(settings, context) {
       const host = await openHost(settings, context);
       try {
         const home = await host.files.home(context.signal);
-        const [{ sourceRole }, { destinationRole }] = await Promise.all([
+        const [{ sourceRole }, { destinationRole }, { openVmrest }] = await Promise.all([
           import('./source.ts'),
           import('./destination.ts'),
+          import('./vmrest.ts'),
         ]);
+        const vmrest = await openVmrest(host, settings, context);
         return {
-          source: sourceRole(host, { home, ...foldersOf(settings, home) }),
-          destination: destinationRole(host, home),
+          source: sourceRole(host, { home, vmrest, ...foldersOf(settings, home) }),
+          destination: destinationRole(host, home, vmrest),
           close: () => host.close(),
         };
       } catch (error) {

@@ -1,13 +1,19 @@
-/** Which machines run on a host: what `vmrun` says where it is installed, and the processes of any VMware product. */
+/** Which machines run on a host: by `vmrun` and `vmrest` where they are, and by the processes of any VMware product. */
 import type { Host } from '../../io/host/host.ts';
 import { mayBePassedOver } from './find-vmx.ts';
+import type { Vmrest } from './vmrest.ts';
 
 export interface RunningMachines {
   has(path: string): boolean;
 }
 
-export async function runningMachines(host: Host, signal: AbortSignal): Promise<RunningMachines> {
+export async function runningMachines(
+  host: Host,
+  vmrest: Vmrest | undefined,
+  signal: AbortSignal,
+): Promise<RunningMachines> {
   const told = new Set(listedByVmrun(await said(host, ['vmrun', 'list'], signal)));
+  for (const path of (await vmrest?.running(signal)) ?? []) told.add(path);
   // vmrun tells those of its own user only; Server and Player have none.
   const processes = (await said(host, ['ps', '-A', '-o', 'args='], signal))
     .split('\n')

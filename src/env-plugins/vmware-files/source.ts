@@ -13,22 +13,24 @@ import { isMachineFile, listedMachines, machineFiles, mayBePassedOver, wholeFile
 import { type HeldDisks, holdMachine } from './hold.ts';
 import { readMachine } from './read-machine.ts';
 import { runningMachines } from './running.ts';
+import type { Vmrest } from './vmrest.ts';
 
 export interface SourcePlaces {
   readonly home: string;
   readonly folders: readonly string[];
   /** They were given by name, and are no guess. */
   readonly asked: boolean;
+  readonly vmrest?: Vmrest | undefined;
 }
 
 /** VMware's own have up to some hundred KiB. */
 const largestNvram = 4 * MiB;
 const nothingRuns = { has: () => false };
 
-export function sourceRole(host: Host, { home, folders, asked }: SourcePlaces): SourceRole {
+export function sourceRole(host: Host, { home, folders, asked, vmrest }: SourcePlaces): SourceRole {
   const read = async (id: string, signal: AbortSignal, withState: boolean) => {
     const place = await placeOf(host, id, home, signal);
-    const running = withState ? await runningMachines(host, signal) : nothingRuns;
+    const running = withState ? await runningMachines(host, vmrest, signal) : nothingRuns;
     return {
       ...(await readMachine(host, idOf(place), place, running, signal)),
       folder: posix.dirname(place.path),
@@ -38,7 +40,7 @@ export function sourceRole(host: Host, { home, folders, asked }: SourcePlaces): 
   return {
     async list({ signal, found }) {
       throwIfAborted(signal);
-      const running = await runningMachines(host, signal);
+      const running = await runningMachines(host, vmrest, signal);
       const seen = new Set<string>();
       const tell = async (path: string) => {
         const real = await host.files.realpath(path, signal).catch((error) => {
@@ -54,6 +56,7 @@ export function sourceRole(host: Host, { home, folders, asked }: SourcePlaces): 
         }
       };
       for await (const path of machineFiles(host, folders, asked, signal)) await tell(path);
+      for (const { path } of (await vmrest?.machines(signal)) ?? []) await tell(path);
       if (asked) return;
       for (const path of await listedMachines(host, home, signal)) await tell(path);
     },
