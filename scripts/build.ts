@@ -31,6 +31,8 @@ await build({
     '@bokuweb/zstd-wasm',
     'lzma-native',
     'conf',
+    // Loaded in a thread of its own.
+    'hash-wasm',
   ],
   define: { 'process.env.NODE_ENV': '"production"' },
   // Ink's developer tools, which are not installed.

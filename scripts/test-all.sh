@@ -15,7 +15,7 @@ oracles=(
   age=age age-keygen=age script=bsdutils
   gdbus=libglib2.0-bin fusermount=fuse3 debugfs=e2fsprogs python3=python3
   libvirtd=libvirt-daemon virsh=libvirt-clients unshare=util-linux virt-xml-validate=libvirt-clients setpriv=util-linux
-  grub-mkimage=grub-common
+  grub-mkimage=grub-common cryptsetup=cryptsetup-bin
   sudo=sudo visudo=sudo ps=procps
   linux.uml=user-mode-linux busybox=busybox-static
   ploop=ploop uml_mkcow=uml-utilities uml_moo=uml-utilities
