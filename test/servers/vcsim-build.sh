@@ -49,6 +49,10 @@ cd "$module"
 for file in "$more"/*.go; do
   [ ! -e "$file" ] || cp "$file" simulator/
 done
+# Go lets nobody replace a method: those that vcsim-more/ writes better are put out of its way.
+sed -i 's/) AcquireGenericServiceTicket(/) formerAcquireGenericServiceTicket(/' simulator/session_manager.go
+sed -i 's/^func (p \*ResourcePool) ImportVApp(/func (p *ResourcePool) formerImportVApp(/' simulator/resource_pool.go
+sed -i -E 's/\) (HttpNfcLease(Complete|Abort))\(/) former\1(/' simulator/http_nfc_lease.go
 GO111MODULE=off GOPATH=$work/go:/usr/share/gocode GOCACHE=$work/gocache GOFLAGS= \
   go build -o "$work/vcsim" ./vcsim >&2
 mv "$work/vcsim" "$program"

@@ -38,6 +38,8 @@ export interface Vcsim {
   readonly password: string;
   /** Uploads a file; `path` is relative to the datastore. */
   put(path: string, bytes: Uint8Array): Promise<void>;
+  /** What it printed so far; with `-trace` in `args`, every call and its answer. */
+  output(): string;
   stop(): Promise<void>;
 }
 
@@ -48,6 +50,8 @@ export interface VcsimOptions {
   readonly machines?: number;
   readonly running?: boolean;
   readonly args?: readonly string[];
+  /** A server of its own beside the vCenter plays its hosts, see `vcsim-more/export.go`. */
+  readonly host?: boolean;
 }
 
 export async function startVcsim(options: VcsimOptions = {}): Promise<Vcsim> {
@@ -61,7 +65,8 @@ export async function startVcsim(options: VcsimOptions = {}): Promise<Vcsim> {
     ...['-username', user, '-password', password],
     ...(options.args ?? []),
   ];
-  const server = spawn(program!, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const env = { ...process.env, ...(options.host ? { VCSIM_HOST: '1' } : {}) };
+  const server = spawn(program!, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
   const stop = async () => {
     if (server.exitCode !== null || server.signalCode !== null) return;
     const ended = once(server, 'exit');
@@ -69,12 +74,15 @@ export async function startVcsim(options: VcsimOptions = {}): Promise<Vcsim> {
     await ended;
   };
   onTestFinished(stop);
+  let said = '';
+  let listening = false;
   const port = await new Promise<number>((resolve, reject) => {
-    let said = '';
     const listen = (chunk: Buffer) => {
       said += chunk.toString();
-      const found = /@127\.0\.0\.1:(\d+)\/sdk/.exec(said);
-      if (found !== null) resolve(Number(found[1]));
+      const found = listening ? null : /@127\.0\.0\.1:(\d+)\/sdk/.exec(said);
+      if (found === null) return;
+      listening = true;
+      resolve(Number(found[1]));
     };
     server.stdout.on('data', listen);
     server.stderr.on('data', listen);
@@ -87,6 +95,7 @@ export async function startVcsim(options: VcsimOptions = {}): Promise<Vcsim> {
     user,
     password,
     stop,
+    output: () => said,
     put: (path, bytes) =>
       upload(port, `/folder/${encodeURI(path)}?dcPath=${datacenter}&dsName=LocalDS_0`, bytes),
   };

@@ -71,8 +71,9 @@ function inside(path: string, given: string): string {
 
 const shown = (text: string): string => text.replace(/[\0-\x1f\x7f-\x9f]/g, '?').slice(0, 200);
 
-/** `/folder/…?dcPath=…&dsName=…`: a datastore's file over HTTPS. */
-export function folderUrl({ datastore, path }: DatastorePath, datacenter: string): string {
+/** `/folder/…?dcPath=…&dsName=…`: a datastore's file over HTTPS. A vCenter's host knows no datacenter. */
+export function folderUrl({ datastore, path }: DatastorePath, datacenter?: string): string {
   const encoded = path.split('/').map(encodeURIComponent).join('/');
-  return `/folder/${encoded}?dcPath=${encodeURIComponent(datacenter)}&dsName=${encodeURIComponent(datastore)}`;
+  const within = datacenter === undefined ? '' : `dcPath=${encodeURIComponent(datacenter)}&`;
+  return `/folder/${encoded}?${within}dsName=${encodeURIComponent(datastore)}`;
 }

@@ -1,6 +1,7 @@
 /** A disk's files on a datastore, fetched over HTTPS by ranges: the descriptor, and what it names. */
 import { posix } from 'node:path';
-import { rangeSource } from '../../io/https/range-source.ts';
+import type { HttpsClient } from '../../io/https/client.ts';
+import { type RangeOptions, rangeSource } from '../../io/https/range-source.ts';
 import { AppError } from '../../model/errors.ts';
 import type { OpenDisk } from '../plugin.ts';
 import {
@@ -12,9 +13,19 @@ import {
 } from './datastore-path.ts';
 import type { VimSession } from './session.ts';
 
+/** Who gives the files. */
+export interface FileServer extends Pick<RangeOptions, 'renew' | 'pieceBytes'> {
+  readonly client: HttpsClient;
+  pathOf(file: DatastorePath, datacenter: string): string;
+  /** For one request for it. */
+  headers(file: DatastorePath): Promise<Record<string, string>>;
+}
+
 /** Where one machine's files are looked for. */
 export interface FilePlace {
   readonly session: VimSession;
+  /** The session's own server where it is absent. */
+  readonly server?: FileServer;
   readonly datastores: readonly (DatastorePlace & { readonly datacenter: string })[];
   /** `[ds] path` of files that the server itself counts to the machine. */
   readonly own: ReadonlySet<string>;
@@ -36,16 +47,12 @@ export async function openDatastoreFile(
       hint: 'the user may lack the privilege System.View on it',
     });
   }
-  // A login that ended is known by the cookie that was sent last.
-  let sent = session.cookie;
-  const source = await rangeSource(session.client, {
+  const { client, pathOf, ...server } = place.server ?? ownServer(session);
+  const source = await rangeSource(client, {
+    ...server,
     name,
-    path: folderUrl(file, datastore.datacenter),
-    async headers() {
-      sent = session.cookie;
-      return { cookie: sent };
-    },
-    renew: (waiting) => session.renew(sent, waiting),
+    path: pathOf(file, datastore.datacenter),
+    headers: () => server.headers(file),
     signal,
   }).catch((error) => {
     throw explained(error, name);
@@ -54,6 +61,20 @@ export async function openDatastoreFile(
     source,
     ...(isOwn(place, file) ? {} : { outside: true }),
     sibling: (named) => openDatastoreFile(place, namedFrom(file, named, datastores), signal),
+  };
+}
+
+function ownServer(session: VimSession): FileServer {
+  // A login that ended is known by the cookie that was sent last.
+  let sent = session.cookie;
+  return {
+    client: session.client,
+    pathOf: folderUrl,
+    async headers() {
+      sent = session.cookie;
+      return { cookie: sent };
+    },
+    renew: (waiting) => session.renew(sent, waiting),
   };
 }
 

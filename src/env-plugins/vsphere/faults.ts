@@ -63,6 +63,7 @@ const known: Record<string, Words> = {
     message: 'the machine has too many snapshots already',
     hint: 'delete some, or shut it down first',
   },
+  MethodNotFound: { kind: 'unsupported', message: 'the server does not know this call' },
   InvalidRequest: { kind: 'unsupported', message: 'the server does not understand this call' },
 };
 

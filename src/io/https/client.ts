@@ -10,6 +10,7 @@ import { MiB } from '../../model/units.ts';
 import { cancelledBy, onAbort } from '../host/abort-watch.ts';
 import { secureContext } from './authorities.ts';
 import { connectTrusted, serverName, type TlsOptions, type TlsTarget } from './connect.ts';
+import { type Download, downloadBy } from './download.ts';
 import type { KnownCertificates } from './known-certificates.ts';
 import { settleTrust } from './trust.ts';
 import { type Upload, uploadBy } from './upload.ts';
@@ -55,6 +56,8 @@ export interface HttpsClient {
   send(request: HttpsRequest): Promise<HttpsAnswer>;
   /** Puts the body into `target`, which it has to fill exactly; any other status than 206 is the caller's to judge. */
   fill(request: HttpsRequest, target: Uint8Array): Promise<HttpsAnswer>;
+  /** An answer of any length, of any status, taken as it comes, on a connection of its own. */
+  download(request: Omit<HttpsRequest, 'body' | 'maximumBytes'>): Promise<Download>;
   /** A body of unknown length, sent as it is made; `timeoutMs` is for the answer to the whole. */
   upload(request: Omit<HttpsRequest, 'body' | 'maximumBytes'>): Upload;
   close(): void;
@@ -182,6 +185,23 @@ class Client implements HttpsClient {
       signal: wanted.signal,
       silenceMs: this.#timeoutMs,
       answerMs: wanted.timeoutMs ?? this.#timeoutMs,
+      lost: (error) => this.#lost(wanted, error),
+      silent: (ms) => this.#error('unreachable', wanted, `no answer for ${ms / 1000} s`),
+    });
+  }
+
+  download(wanted: HttpsRequest): Promise<Download> {
+    const sent = request({
+      host: this.#target.host,
+      port: this.#target.port,
+      method: wanted.method ?? 'GET',
+      path: wanted.path,
+      headers: wanted.headers ?? {},
+      agent: this.#agent.fresh(), // it may last for hours: the others are for what is short
+    });
+    return downloadBy(sent, {
+      signal: wanted.signal,
+      silenceMs: wanted.timeoutMs ?? this.#timeoutMs,
       lost: (error) => this.#lost(wanted, error),
       silent: (ms) => this.#error('unreachable', wanted, `no answer for ${ms / 1000} s`),
     });

@@ -16,12 +16,14 @@ export interface RangeOptions {
   /** Told that the server wants a login; resolves when there is a new one. Rejects to give up. */
   renew?(signal?: AbortSignal): Promise<void>;
   readonly signal?: AbortSignal | undefined;
+  /** Of one request; default 1 MiB. */
+  readonly pieceBytes?: number | undefined;
   /** Pauses before another try after a lost connection, in milliseconds. */
   readonly pauses?: readonly number[];
 }
 
-const pieceBytes = MiB;
-const windowBytes = 16 * MiB;
+/** Pieces read ahead. */
+const windowPieces = 16;
 /** A server without ranges sends all of a file: of one so small that will do. */
 const smallBytes = 2 * MiB;
 
@@ -38,6 +40,7 @@ export async function rangeSource(client: HttpsClient, options: RangeOptions): P
   const { total } = rangeOf(first, options, client);
   if (first.status === 416 && total !== 0) throw wrongRange(first, options, client);
   const modified = Date.parse(first.headers['last-modified'] ?? '') / 1000;
+  const { pieceBytes = MiB } = options;
   const source: ByteSource = {
     name: options.name,
     size: total,
@@ -60,7 +63,7 @@ export async function rangeSource(client: HttpsClient, options: RangeOptions): P
       // the connections are the client's
     },
   };
-  return readAhead(source, { pieceBytes, window: () => windowBytes });
+  return readAhead(source, { pieceBytes, window: () => windowPieces * pieceBytes });
 }
 
 async function readPiece(

@@ -1,5 +1,7 @@
 /** Every way there is. */
 import { filesWay } from './files.ts';
+import { hostWay } from './host.ts';
+import { leaseWay } from './lease.ts';
 import type { MakeWay } from './way.ts';
 
-export const allWays: readonly MakeWay[] = [filesWay];
+export const allWays: readonly MakeWay[] = [hostWay, filesWay, leaseWay];
