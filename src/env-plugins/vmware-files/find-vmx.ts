@@ -1,9 +1,8 @@
-/** Where machines are: below folders (also in Fusion's bundles), and in the lists that the products keep. Bounded. */
+/** Where machines are: below folders, also in Fusion's bundles. Bounded. */
 import { posix } from 'node:path';
 import { readBytes } from '../../io/byte-source.ts';
 import type { Host } from '../../io/host/host.ts';
 import { throwIfAborted } from '../../io/in-order.ts';
-import { parseXml, type XmlElement } from '../../io/xml.ts';
 import { AppError } from '../../model/errors.ts';
 import { MiB } from '../../model/units.ts';
 import { type Dictionary, parseDictionary } from './dictionary.ts';
@@ -12,8 +11,6 @@ import { type Dictionary, parseDictionary } from './dictionary.ts';
 const largestText = 4 * MiB;
 const maximumDepth = 4;
 const maximumEntries = 50_000;
-/** What products' own lists may name. */
-const mostListed = 10_000;
 const skipped = /^\.|\.lck$|^(proc|sys|dev|caches|node_modules)$/;
 
 export const isMachineFile = (name: string): boolean => /\.(vmx|vmtx)$/i.test(name);
@@ -83,56 +80,3 @@ export async function* machineFiles(
 
 export const mayBePassedOver = (error: unknown): boolean =>
   error instanceof AppError && !['cancelled', 'unreachable'].includes(error.kind);
-
-/**
- * What the products have in their lists: Workstation and Player (inventory, recently used), Fusion, VMware Server 1
- * (`vm-list`) and 2, and ESXi (`vmInventory.xml`). Names of a Windows host mean nothing here.
- */
-export async function listedMachines(host: Host, home: string, signal: AbortSignal): Promise<string[]> {
-  const lists: [path: string, read: (bytes: Buffer, where: string) => string[]][] = [
-    [`${home}/.vmware/inventory.vmls`, inventoryPaths],
-    [`${home}/.vmware/preferences`, inventoryPaths],
-    [`${home}/Library/Application Support/VMware Fusion/vmInventory`, inventoryPaths],
-    ['/etc/vmware/vm-list', serverListPaths],
-    ['/etc/vmware/hostd/vmInventory.xml', hostdPaths],
-  ];
-  const found = new Set<string>();
-  for (const [path, read] of lists) {
-    try {
-      if ((await host.files.stat(path, signal))?.kind !== 'file') continue;
-      const named = read(await wholeFile(host, path, signal), path).filter(
-        (name) => name.startsWith('/') && !name.includes('\0') && isMachineFile(name),
-      );
-      for (const name of named.slice(0, mostListed)) found.add(posix.normalize(name));
-    } catch (error) {
-      if (!mayBePassedOver(error)) throw error; // a list that can't be read has nothing to tell
-    }
-  }
-  return [...found];
-}
-
-/** `vmlist1.config = "…"`, `pref.mruVM0.filename = "…"`. */
-export function inventoryPaths(bytes: Uint8Array, where: string): string[] {
-  const dictionary = parseDictionary(bytes, where);
-  return [...dictionary.keys()]
-    .filter((key) => /^(vmlist\d+\.config|pref\.mruvm\d+\.filename)$/.test(key))
-    .map((key) => dictionary.get(key) ?? '');
-}
-
-/** `config "/var/lib/vmware/…/x.vmx"`, a line each. */
-export const serverListPaths = (bytes: Uint8Array): string[] =>
-  [
-    ...Buffer.from(bytes)
-      .toString('utf8')
-      .matchAll(/^\s*config\s+"([^"\n]*)"/gm),
-  ].map((match) => match[1]!);
-
-export function hostdPaths(bytes: Uint8Array, where: string): string[] {
-  const paths: string[] = [];
-  const walk = (element: XmlElement) => {
-    if (element.local === 'vmxCfgPath') paths.push(element.text.trim());
-    else element.children.forEach(walk);
-  };
-  walk(parseXml(bytes, where));
-  return paths;
-}

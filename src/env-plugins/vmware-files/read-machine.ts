@@ -151,16 +151,37 @@ async function located(
 
 /**
  * Where a file of this name may be, the likeliest first. A machine that was copied from elsewhere still names its
- * disks as on that host (`C:\VMs\a.vmdk`, `/vmfs/volumes/…/a.vmdk`): then the one beside the .vmx is meant.
+ * disks as on that host (`C:\VMs\a.vmdk`, `/vmfs/volumes/…/a.vmdk`): then the one beside the .vmx is meant. Where that
+ * host's whole disk is mounted here, its paths begin at one of the folders above.
  */
 export function candidatesOf(name: string, folder: string): string[] {
   // No file has a zero byte in its name: what is left is not there.
   const plain = name.replaceAll('\0', '\ufffd');
   const literal = posix.resolve(folder, plain);
   const slashed = plain.replaceAll('\\', '/');
-  const absolute = slashed.startsWith('/') || /^[a-z]:\//i.test(slashed);
-  if (absolute) return [literal, posix.join(folder, posix.basename(slashed))];
-  return slashed === plain ? [literal] : [literal, posix.resolve(folder, slashed)];
+  const [, drive] = /^([a-z]):\//i.exec(slashed) ?? [];
+  if (drive === undefined && !slashed.startsWith('/'))
+    return slashed === plain ? [literal] : [literal, posix.resolve(folder, slashed)];
+  const beside = posix.join(folder, posix.basename(slashed));
+  if (slashed.startsWith('//')) return [literal, beside];
+  const rest = posix.normalize(slashed.slice(slashed.indexOf('/')));
+  return [...new Set([literal, ...driveBeside(drive, folder, rest), beside, ...fromAbove(folder, rest)])];
+}
+
+/** As Linux on Windows has its drives: `/mnt/d` beside `/mnt/c`. */
+function driveBeside(drive: string | undefined, folder: string, rest: string): string[] {
+  const [, drives] = /^(\/mnt|\/cygdrive)\/[a-z]\//.exec(`${folder}/`) ?? [];
+  return drive === undefined || drives === undefined ? [] : [`${drives}/${drive.toLowerCase()}${rest}`];
+}
+
+/** Folders above that are looked at. */
+const mostAbove = 16;
+
+function fromAbove(folder: string, rest: string): string[] {
+  const found: string[] = [];
+  for (let at = posix.dirname(folder); at !== '/' && found.length < mostAbove; at = posix.dirname(at))
+    found.push(at + rest);
+  return found;
 }
 
 async function statOrNothing(host: Host, path: string, signal: AbortSignal): Promise<HostFile | undefined> {
@@ -178,7 +199,7 @@ function elsewhere(files: ReadonlyMap<string, Located>): Finding[] {
           {
             rule: 'vmware.disk-moved',
             severity: 'note' as const,
-            message: `it names the disk "${name}", which is not there: the one beside the .vmx is taken`,
+            message: `it names the disk "${name}", which is not there: ${path} is taken`,
             evidence: path,
           },
         ],

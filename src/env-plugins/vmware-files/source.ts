@@ -9,8 +9,9 @@ import { AppError } from '../../model/errors.ts';
 import { MiB } from '../../model/units.ts';
 import { openHostImage } from '../host-image.ts';
 import type { SourceRole } from '../plugin.ts';
-import { isMachineFile, listedMachines, machineFiles, mayBePassedOver, wholeFile } from './find-vmx.ts';
+import { isMachineFile, machineFiles, mayBePassedOver, wholeFile } from './find-vmx.ts';
 import { type HeldDisks, holdMachine } from './hold.ts';
+import { listedBelow, listedMachines } from './listed-machines.ts';
 import { readMachine } from './read-machine.ts';
 import { runningMachines } from './running.ts';
 import type { Vmrest } from './vmrest.ts';
@@ -57,8 +58,8 @@ export function sourceRole(host: Host, { home, folders, asked, vmrest }: SourceP
       };
       for await (const path of machineFiles(host, folders, asked, signal)) await tell(path);
       for (const { path } of (await vmrest?.machines(signal)) ?? []) await tell(path);
-      if (asked) return;
-      for (const path of await listedMachines(host, home, signal)) await tell(path);
+      const listed = asked ? listedBelow(host, folders, signal) : listedMachines(host, home, signal);
+      for (const path of await listed) await tell(path);
     },
     inspect: async (id, signal) => (await read(id, signal, true)).machine,
     async open(machine, diskId, signal) {

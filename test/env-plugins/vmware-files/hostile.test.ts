@@ -101,6 +101,16 @@ describe('hostile machine files', () => {
     expect(candidatesOf('C:\\x\\a.vmdk', '/m')).toEqual(['/m/C:\\x\\a.vmdk', '/m/a.vmdk']);
     expect(candidatesOf('\\\\server\\x\\a.vmdk', '/m')).toEqual(['/m/\\\\server\\x\\a.vmdk', '/m/a.vmdk']);
     expect(candidatesOf('/vmfs/volumes/x/a.vmdk', '/m')).toEqual(['/vmfs/volumes/x/a.vmdk', '/m/a.vmdk']);
+    // The disk of another system is mounted here.
+    expect(candidatesOf('E:\\x\\a.vmdk', '/old/VMs/m')).toEqual([
+      '/old/VMs/m/E:\\x\\a.vmdk',
+      ...['/old/VMs/m/a.vmdk', '/old/VMs/x/a.vmdk', '/old/x/a.vmdk'],
+    ]);
+    expect(candidatesOf('E:\\..\\..\\a.vmdk', '/mnt/c/m')).toEqual([
+      '/mnt/c/m/E:\\..\\..\\a.vmdk',
+      ...['/mnt/e/a.vmdk', '/mnt/c/m/a.vmdk', '/mnt/c/a.vmdk', '/mnt/a.vmdk'],
+    ]);
+    expect(candidatesOf('/a.vmdk', `/${'x/'.repeat(5000)}m`).length).toBeLessThan(20);
   });
 
   it('a file with any of its bytes changed is a machine, or refused in our words', async () => {

@@ -251,9 +251,11 @@ describe('where machines are found', () => {
   });
 
   it('lists of VMware Server 1, Server 2 and ESXi', async () => {
-    const { hostdPaths, serverListPaths } = await import('../../../src/env-plugins/vmware-files/find-vmx.ts');
+    const { hostdPaths, serverListPaths } = await import(
+      '../../../src/env-plugins/vmware-files/listed-machines.ts'
+    );
     const old = Buffer.from('# VMware\nconfig "/var/lib/vmware/Virtual Machines/a/a.vmx"\nconfig "/b.vmx"\n');
-    expect(serverListPaths(old)).toEqual(['/var/lib/vmware/Virtual Machines/a/a.vmx', '/b.vmx']);
+    expect(serverListPaths(old, 'x')).toEqual(['/var/lib/vmware/Virtual Machines/a/a.vmx', '/b.vmx']);
     const xml =
       '<ConfigRoot><ConfigEntry id="0000"><objID>16</objID><vmxCfgPath>/vm/a &amp; b/a.vmx</vmxCfgPath></ConfigEntry></ConfigRoot>';
     expect(hostdPaths(Buffer.from(xml), 'x')).toEqual(['/vm/a & b/a.vmx']);
