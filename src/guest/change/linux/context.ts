@@ -1,0 +1,23 @@
+/** What every change of a Linux guest is worked out from. */
+import type { Finding } from '../../../model/finding.ts';
+import type { GuestPlan } from '../../../model/guest-plan.ts';
+import type { InstalledSystem } from '../../../model/guest-report.ts';
+import type { MountedFiles } from '../../mounted-files.ts';
+import type { GuestTarget, TargetNic } from '../target.ts';
+import type { PlannedTree } from '../tree.ts';
+import type { VolumeIdentity } from './stable-names.ts';
+
+export interface LinuxContext {
+  readonly system: InstalledSystem;
+  /** As it is on the disks; `tree` is as it will be. */
+  readonly files: MountedFiles;
+  readonly target: GuestTarget;
+  /** The NICs that it had, in the order of `target.nics`. */
+  readonly nics: readonly TargetNic[];
+  readonly volumes: readonly VolumeIdentity[];
+  readonly wish: GuestPlan;
+  readonly signal: AbortSignal;
+}
+
+/** One family of changes: puts what it plans into the tree; what it can't do is a finding. */
+export type LinuxChange = (tree: PlannedTree, context: LinuxContext) => Promise<Finding[]>;
