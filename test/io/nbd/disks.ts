@@ -9,6 +9,11 @@ import { type NbdServer, type ServeNbdOptions, serveNbd } from '../../../src/io/
 /** Pages of 4 KiB that are zeros are known for it. */
 export function sparseDisk(bytes: Buffer): Disk {
   const page = 4096;
+  const zeros = Buffer.alloc(page);
+  const isZeroAt = (at: number) => {
+    const here = bytes.subarray(at, at + page);
+    return here.equals(zeros.subarray(0, here.length));
+  };
   return {
     size: bytes.length,
     sectorSize: 512,
@@ -19,8 +24,7 @@ export function sparseDisk(bytes: Buffer): Disk {
       const out = new ExtentList(from);
       while (out.end < to) {
         const at = out.end - (out.end % page);
-        const isZero = bytes.subarray(at, at + page).every((byte) => byte === 0);
-        out.push(isZero ? 'zero' : 'data', Math.min(at + page, to) - out.end);
+        out.push(isZeroAt(at) ? 'zero' : 'data', Math.min(at + page, to) - out.end);
       }
       return out.list;
     },
