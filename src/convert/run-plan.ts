@@ -1,28 +1,29 @@
 /** A conversion: extract, manipulate, provide. All or nothing at the destination. */
 import { tmpdir } from 'node:os';
-import type { Backing, OpenImage } from '../codecs/codec.ts';
+import type { OpenImage } from '../codecs/codec.ts';
 import { codecById } from '../codecs/registry.ts';
 import type { Delivery, DestinationRole, Hold, Session } from '../env-plugins/plugin.ts';
-import { allocatedBytes, counted } from '../io/disk.ts';
+import { allocatedBytes } from '../io/disk.ts';
 import { throwIfAborted } from '../io/in-order.ts';
-import type { Seal } from '../io/wrappers/age.ts';
 import { AppError, describeFailure, toFailure } from '../model/errors.ts';
 import { type Finding, logText, worst } from '../model/finding.ts';
 import type { Machine, MachineDisk, PowerState } from '../model/machine.ts';
 import { networkThere } from '../model/network-names.ts';
 import { resolveOptions } from '../model/options.ts';
 import type { Plan } from '../model/plan.ts';
-import { formatBytes } from '../model/units.ts';
 import { openBacking, refuseBacking, withBacking } from './backing.ts';
 import { type CheckedRequest, checkPlan, type SourceCondition } from './check-plan.ts';
-import { diskFileNames, isFolder } from './make-plan.ts';
+import { isFolder } from './make-plan.ts';
 import { filesOf } from './open-image.ts';
 import { openMachineDisk, sourceOf } from './open-machine.ts';
 import { packaged } from './package-delivery.ts';
-import { ProgressMeter, type ProgressReport } from './progress.ts';
+import type { ProgressReport } from './progress.ts';
+import { provide } from './provide.ts';
 import type { Connector } from './sessions.ts';
 import { isUp, lookAgain, openedAs, readNvram } from './source-now.ts';
-import { outputName, pourWrapped, sealFor } from './wrapped-output.ts';
+import { carryWarm, type WarmPlan, type WarmSource } from './warm.ts';
+import type { PassReport } from './warm-when.ts';
+import { sealFor } from './wrapped-output.ts';
 
 export interface ConversionDisk {
   readonly id: string;
@@ -36,6 +37,8 @@ export type ConversionEvent =
   | { readonly type: 'disks'; readonly disks: readonly ConversionDisk[] }
   | { readonly type: 'disk'; readonly id: string; readonly status: 'running' | 'done' }
   | ({ readonly type: 'progress' } & ProgressReport)
+  /** Of a machine that is copied while it runs: one pass has ended. */
+  | { readonly type: 'pass'; readonly pass: PassReport }
   /** What forbids it, before the error that says so. */
   | { readonly type: 'blocked'; readonly rules: readonly string[] }
   | { readonly type: 'log'; readonly level: 'info' | 'warning'; readonly text: string };
@@ -50,6 +53,10 @@ export interface RunContext {
   emit(event: ConversionEvent): void;
   /** Something was done to the source's machine that must be undone: the program does not end before. */
   holding?(held: boolean): void;
+  /** Aborted when the user gives the word that a machine copied while it runs is to be shut down. */
+  readonly word?: AbortSignal;
+  /** How often the state of such a machine is asked for. */
+  readonly lookMilliseconds?: number;
 }
 
 export interface Outcome {
@@ -63,8 +70,6 @@ export interface Outcome {
   /** What was wanted besides and did not come about; the machine is there all the same. */
   readonly warning?: string;
 }
-
-const progressMilliseconds = 100;
 
 /**
  * Runs a plan. On any error, also a cancel, nothing is left at the destination.
@@ -85,21 +90,19 @@ export async function runPlan(given: Plan, context: RunContext): Promise<Outcome
       await context.connect({ ...plan.destination, role: 'destination' }, signal),
     );
     const inner = { ...context, signal };
-    const held = await holdIfUp(plan, source, inner, reading);
-    const disks = await extract(plan, held.machine, source, inner, reading);
     const backing = await openBacking(plan, context.connect, signal);
     if (backing !== undefined) reading.keep(backing);
-    const { nvram, findings } = await readNvram(sourceOf(source), plan, signal);
-    const images = disks.map(({ disk, image }) => ({ id: disk.id, image }));
-    const request = {
-      ...withBacking(
-        await requestOf(plan, images, destinationOf(destination), context.runId, signal),
-        backing,
-      ),
-      ...(nvram === undefined ? {} : { nvram }),
+    const prepare = async (held: HeldSource, disks: readonly ExtractedDisk[]) => {
+      const { nvram, findings } = await readNvram(sourceOf(source), plan, signal);
+      const images = disks.map(({ disk, image }) => ({ id: disk.id, image }));
+      const asked = await requestOf(plan, images, destinationOf(destination), context.runId, signal);
+      const request = { ...withBacking(asked, backing), ...(nvram === undefined ? {} : { nvram }) };
+      const known = [...held.findings, ...findings];
+      await refuseBlocked(plan, disks, destinationOf(destination), request, held.condition, known, inner);
+      return request;
     };
-    const known = [...held.findings, ...findings];
-    await refuseBlocked(plan, disks, destinationOf(destination), request, held.condition, known, inner);
+    const { held, disks, bytes } = await opened(plan, source, inner, reading, prepare);
+    const request = await prepare(held, disks);
     const seal = await sealFor(plan, destination);
 
     const begun = await destinationOf(destination).begin(request);
@@ -122,7 +125,12 @@ export async function runPlan(given: Plan, context: RunContext): Promise<Outcome
     delivery = undefined; // it is there, and stays
     // All is read: the source's machine is let go before anything else is waited for.
     await reading.close();
-    return { places, ...written, ...(plan.start ? await start(begun, inner) : {}) };
+    return {
+      places,
+      ...written,
+      ...(bytes === undefined ? {} : { bytes }),
+      ...(plan.start ? await start(begun, inner) : {}),
+    };
   } catch (error) {
     ended.abort(error);
     if (delivery !== undefined) {
@@ -150,13 +158,31 @@ class Opened {
   }
 }
 
-interface HeldSource {
+export interface HeldSource {
   /** As its disks are to be opened. */
   readonly machine: Machine;
   readonly condition: SourceCondition;
   readonly findings: readonly Finding[];
   /** See `Hold`. */
   readonly verify?: Hold['verify'];
+}
+
+/** As it is, held, or copied while it runs; `bytes` is what that has read of the source already. */
+async function opened(
+  plan: Plan,
+  source: Session,
+  context: RunContext,
+  reading: Opened,
+  prepare: (held: HeldSource, disks: readonly ExtractedDisk[]) => Promise<unknown>,
+): Promise<Omit<WarmSource, 'bytes'> & { readonly bytes?: number }> {
+  if (plan.warm !== undefined) {
+    const { condition } = await lookAgain(sourceOf(source), plan, context.signal);
+    if (condition.state === 'running')
+      return carryWarm({ ...plan, warm: plan.warm } satisfies WarmPlan, source, context, reading, prepare);
+    context.emit({ type: 'log', level: 'info', text: `the machine is ${condition.state}: it is read once` });
+  }
+  const held = await holdIfUp(plan, source, context, reading);
+  return { held, disks: await extract(plan, held.machine, source, context, reading) };
 }
 
 /** A machine that is up is held, where its environment can; the hold is released by closing `reading`. */
@@ -234,6 +260,8 @@ export interface ExtractedDisk {
   readonly disk: MachineDisk;
   readonly image: OpenImage;
   readonly bytesTotal: number;
+  /** A file of this computer with the same bytes, which nobody else needs. */
+  readonly copy?: string;
 }
 
 /**
@@ -347,53 +375,4 @@ async function refuseBlocked(
 
 async function verify(plan: Plan, source: Session, signal: AbortSignal): Promise<void> {
   await source.source?.verify?.({ ...plan.machine, id: plan.source.machine }, signal);
-}
-
-async function provide(
-  plan: Plan,
-  disks: readonly ExtractedDisk[],
-  delivery: Delivery,
-  context: RunContext,
-  seal: Seal | undefined,
-  backing: Backing | undefined,
-): Promise<{ bytes: number; bytesWritten: number }> {
-  const meter = new ProgressMeter(new Map(disks.map(({ disk, bytesTotal }) => [disk.id, bytesTotal])));
-  const report = () => context.emit({ type: 'progress', ...meter.report() });
-  const ticker = setInterval(report, progressMilliseconds);
-  const gate = async () => {
-    const before = performance.now();
-    await context.gate();
-    if (performance.now() - before > 1000) meter.restart();
-  };
-  const encoder = codecById(plan.destination.format).encoder!;
-  const names = diskFileNames(plan);
-  let bytesWritten = 0;
-  try {
-    for (const [i, { disk, image }] of disks.entries()) {
-      context.emit({ type: 'disk', id: disk.id, status: 'running' });
-      const source = counted(image, (bytes) => meter.add(disk.id, bytes), gate);
-      const name = outputName(names[i]!);
-      const files = await encoder.encode(source, name.inner, plan.destination.options, { backing });
-      for (const file of files) {
-        context.emit({ type: 'step', text: `writing ${name.wrapped(file.name)}` });
-        const size = file.size === undefined || name.wrapper !== undefined ? {} : { size: file.size };
-        const sink = await delivery.sink({ name: name.wrapped(file.name), ...size });
-        const { signal, runId } = context;
-        // What is to be encrypted never lies in the clear where it goes to: that may be a medium that travels.
-        const inFolder = isFolder(plan) && name.wrapper !== 'age';
-        const spool = inFolder ? plan.destination.settings.folder! : tmpdir();
-        bytesWritten += await pourWrapped(file, sink, name, { signal, seal, spool, runId });
-        context.emit({
-          type: 'log',
-          level: 'info',
-          text: `${file.name}: ${formatBytes(bytesWritten)} written`,
-        });
-      }
-      context.emit({ type: 'disk', id: disk.id, status: 'done' });
-    }
-  } finally {
-    clearInterval(ticker);
-    report();
-  }
-  return { bytes: meter.bytesDone, bytesWritten };
 }

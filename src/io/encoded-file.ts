@@ -19,6 +19,8 @@ export interface EncodedFile {
   readonly size?: number;
   /** Whether any chunk is late: such a file needs a random sink. */
   readonly late: boolean;
+  /** Its bytes are the disk's, one for one, from the first to the last. */
+  readonly linear?: true;
   /** The time of last change that the file is to have, seconds since 1970, where another file counts on it. */
   readonly modifiedAt?: number;
   /**

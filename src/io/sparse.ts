@@ -60,3 +60,28 @@ export function seekExtents(fd: number, from: number, to: number): Extent[] | un
   }
   return out.list;
 }
+
+// FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE of linux/falloc.h.
+const punch = 3;
+type Fallocate = (fd: number, mode: number, offset: number, length: number) => number;
+let fallocate: Fallocate | undefined | 'untried' = 'untried';
+
+/** Makes [offset, offset + length) of an open file zeros that take no room; false where the system can't. */
+export function punchHole(fd: number, offset: number, length: number): boolean {
+  const call = loadFallocate();
+  return call !== undefined && call(fd, punch, offset, length) === 0;
+}
+
+function loadFallocate(): Fallocate | undefined {
+  if (fallocate !== 'untried') return fallocate;
+  fallocate = undefined;
+  if (process.platform !== 'linux') return undefined;
+  try {
+    const koffi = createRequire(import.meta.url)('koffi');
+    // off_t has 64 bits in the function of this name, whatever the processor.
+    fallocate = koffi.load('libc.so.6').func('int fallocate64(int, int, int64_t, int64_t)') as Fallocate;
+  } catch {
+    // As for lseek.
+  }
+  return fallocate;
+}

@@ -61,7 +61,8 @@ export const rawCodec: Codec = {
     async encode(disk: Disk, name: string, given: Options): Promise<EncodedFile[]> {
       const full = given.preallocation === 'full';
       const splitSize = Number(given.splitSize ?? 0);
-      return splitSize === 0 ? [rawFile(disk, name, full)] : rawParts(disk, name, splitSize, full);
+      if (splitSize === 0) return [{ ...rawFile(disk, name, full), ...(full ? {} : { linear: true }) }];
+      return rawParts(disk, name, splitSize, full);
     },
   },
 };

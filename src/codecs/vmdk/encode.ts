@@ -130,7 +130,8 @@ function encodeAs(subformat: Subformat, disk: Disk, name: string, given: Options
     }
     case 'monolithicFlat':
     case 'vmfs': {
-      const file = flatFile(disk, `${base}-flat.vmdk`, 0, disk.size);
+      const linear = disk.size % sectorBytes === 0 ? { linear: true as const } : {};
+      const file = { ...flatFile(disk, `${base}-flat.vmdk`, 0, disk.size), ...linear };
       const type = subformat === 'vmfs' ? `VMFS "${file.name}"` : `FLAT "${file.name}" 0`;
       return described([file], [`RW ${sectorsOf(disk.size)} ${type}`]);
     }

@@ -1,6 +1,18 @@
 /** A folder on this computer as destination. Files grow under temporary names beside the final ones. */
 import type { Stats } from 'node:fs';
-import { access, constants, link, lstat, mkdir, rename, rm, rmdir, stat, statfs } from 'node:fs/promises';
+import {
+  access,
+  constants,
+  link,
+  lstat,
+  mkdir,
+  open,
+  rename,
+  rm,
+  rmdir,
+  stat,
+  statfs,
+} from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { ByteSink } from '../../io/byte-source.ts';
 import { fileSink } from '../../io/file-sink.ts';
@@ -171,6 +183,23 @@ async function begin(request: DeliveryRequest): Promise<Delivery> {
         },
       };
     },
+    async adopt({ name, path }) {
+      const final = join(folder, name);
+      await refuseObstacle(final, request);
+      const temporary = join(folder, temporaryName(name, parts.length, request.runId));
+      // A rename replaces what has the name: nobody else's file has this one.
+      const moved = await rename(path, temporary).then(
+        () => true,
+        (error) => {
+          if ((error as NodeJS.ErrnoException).code === 'EXDEV') return false;
+          throw toAppError(error);
+        },
+      );
+      if (!moved) return false;
+      parts.push({ temporary, final });
+      if (request.sync) await flushed(temporary);
+      return true;
+    },
     async commit() {
       try {
         for (const part of parts) await putInPlace(part, request);
@@ -198,6 +227,19 @@ async function refuseObstacle(path: string, request: DeliveryRequest): Promise<v
 }
 
 /** Filesystems take 255 bytes: of a long name the start must do, and its number. */
+async function flushed(path: string): Promise<void> {
+  const handle = await open(path, 'r+').catch((error) => {
+    throw toAppError(error);
+  });
+  try {
+    await handle.sync();
+  } catch (error) {
+    throw toAppError(error);
+  } finally {
+    await handle.close();
+  }
+}
+
 function temporaryName(name: string, index: number, runId: string): string {
   const start = Buffer.from(name)
     .toString('latin1', 0, 60)

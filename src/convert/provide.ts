@@ -1,0 +1,81 @@
+/** The disks of a plan as files of its delivery, with progress. */
+import { tmpdir } from 'node:os';
+import type { Backing } from '../codecs/codec.ts';
+import { codecById } from '../codecs/registry.ts';
+import type { Delivery } from '../env-plugins/plugin.ts';
+import { counted } from '../io/disk.ts';
+import type { EncodedFile } from '../io/encoded-file.ts';
+import type { Seal } from '../io/wrappers/age.ts';
+import type { Plan } from '../model/plan.ts';
+import { formatBytes } from '../model/units.ts';
+import { diskFileNames, isFolder } from './make-plan.ts';
+import { ProgressMeter } from './progress.ts';
+import type { ExtractedDisk, RunContext } from './run-plan.ts';
+import { type OutputName, outputName, pourWrapped } from './wrapped-output.ts';
+
+const progressMilliseconds = 100;
+
+export async function provide(
+  plan: Plan,
+  disks: readonly ExtractedDisk[],
+  delivery: Delivery,
+  context: RunContext,
+  seal: Seal | undefined,
+  backing: Backing | undefined,
+): Promise<{ bytes: number; bytesWritten: number }> {
+  const meter = new ProgressMeter(new Map(disks.map(({ disk, bytesTotal }) => [disk.id, bytesTotal])));
+  const report = () => context.emit({ type: 'progress', ...meter.report() });
+  const ticker = setInterval(report, progressMilliseconds);
+  const gate = async () => {
+    const before = performance.now();
+    await context.gate();
+    if (performance.now() - before > 1000) meter.restart();
+  };
+  const encoder = codecById(plan.destination.format).encoder!;
+  const names = diskFileNames(plan);
+  let bytesWritten = 0;
+  try {
+    for (const [i, extracted] of disks.entries()) {
+      const { disk, image } = extracted;
+      context.emit({ type: 'disk', id: disk.id, status: 'running' });
+      const source = counted(image, (bytes) => meter.add(disk.id, bytes), gate);
+      const name = outputName(names[i]!);
+      const files = await encoder.encode(source, name.inner, plan.destination.options, { backing });
+      for (const file of files) {
+        if (await adopted(file, extracted, delivery, name)) {
+          context.emit({ type: 'log', level: 'info', text: `${file.name}: it is the copy itself` });
+          continue;
+        }
+        context.emit({ type: 'step', text: `writing ${name.wrapped(file.name)}` });
+        const size = file.size === undefined || name.wrapper !== undefined ? {} : { size: file.size };
+        const sink = await delivery.sink({ name: name.wrapped(file.name), ...size });
+        const { signal, runId } = context;
+        // What is to be encrypted never lies in the clear where it goes to: that may be a medium that travels.
+        const inFolder = isFolder(plan) && name.wrapper !== 'age';
+        const spool = inFolder ? plan.destination.settings.folder! : tmpdir();
+        bytesWritten += await pourWrapped(file, sink, name, { signal, seal, spool, runId });
+        context.emit({
+          type: 'log',
+          level: 'info',
+          text: `${file.name}: ${formatBytes(bytesWritten)} written`,
+        });
+      }
+      context.emit({ type: 'disk', id: disk.id, status: 'done' });
+    }
+  } finally {
+    clearInterval(ticker);
+    report();
+  }
+  return { bytes: meter.bytesDone, bytesWritten };
+}
+
+/** A copy that was made beforehand is moved where the file would hold the same bytes. */
+async function adopted(
+  file: EncodedFile,
+  { copy }: ExtractedDisk,
+  delivery: Delivery,
+  { wrapper }: OutputName,
+): Promise<boolean> {
+  if (copy === undefined || file.linear !== true || wrapper !== undefined) return false;
+  return (await delivery.adopt?.({ name: file.name, path: copy })) ?? false;
+}

@@ -1,0 +1,137 @@
+/** One pass over all disks of a machine that is held, or off. */
+import type { ImageInfo, OpenImage } from '../codecs/codec.ts';
+import type { Marks, Session, TrackedPass } from '../env-plugins/plugin.ts';
+import { allocatedBytes, counted } from '../io/disk.ts';
+import { AppError } from '../model/errors.ts';
+import type { Machine, MachineDisk } from '../model/machine.ts';
+import { openMachineDisk } from './open-machine.ts';
+import { ProgressMeter } from './progress.ts';
+import type { ExtractedDisk, RunContext } from './run-plan.ts';
+import type { WarmPlan } from './warm.ts';
+import type { WarmCopies } from './warm-copies.ts';
+import { bytesToRead, type CopyOptions, copyChanges } from './warm-disk.ts';
+import type { PassReport } from './warm-when.ts';
+
+export interface Pass {
+  readonly plan: WarmPlan;
+  readonly source: Session;
+  /** As its disks are to be opened. */
+  readonly machine: Machine;
+  readonly pass: TrackedPass;
+  readonly number: number;
+  /** Of the pass before; undefined in the first one. */
+  readonly since: Marks | undefined;
+  readonly copies: WarmCopies;
+}
+
+/** What is known of a disk that was read. */
+export interface PassDisk {
+  readonly disk: MachineDisk;
+  readonly info: ImageInfo;
+  readonly sectorSize: number;
+}
+
+interface Opened extends PassDisk {
+  readonly image: OpenImage;
+  readonly how: CopyOptions;
+  readonly bytesTotal: number;
+}
+
+const progressMilliseconds = 100;
+
+/** `check` comes when all disks are open. @throws AppError. */
+export async function runPass(
+  pass: Pass,
+  context: RunContext,
+  check: (disks: readonly ExtractedDisk[]) => Promise<unknown> | undefined,
+): Promise<{ report: PassReport; disks: readonly PassDisk[] }> {
+  const begun = performance.now();
+  const opened: Opened[] = [];
+  try {
+    for (const disk of pass.plan.machine.disks) opened.push(await openOne(pass, disk, context));
+    const totals = opened.map(({ disk, bytesTotal }) => ({ id: disk.id, name: disk.name, bytesTotal }));
+    context.emit({ type: 'disks', disks: totals });
+    await check(opened);
+    if (pass.number === 1) await pass.copies.prepare(totals.reduce((sum, disk) => sum + disk.bytesTotal, 0));
+    const { bytesRead, bytesChanged } = await copyAll(pass, opened, context);
+    const report: PassReport = {
+      number: pass.number,
+      last: pass.pass.final,
+      bytesRead,
+      bytesChanged,
+      seconds: Math.max(1, performance.now() - begun) / 1000,
+    };
+    return { report, disks: opened.map(({ disk, info, sectorSize }) => ({ disk, info, sectorSize })) };
+  } finally {
+    for (const { image } of opened) await image.close();
+  }
+}
+
+async function openOne(pass: Pass, disk: MachineDisk, context: RunContext): Promise<Opened> {
+  const { plan, source, machine, copies } = pass;
+  const { signal, runId, emit } = context;
+  const image = await openMachineDisk(source, plan.source, machine, disk.id, {
+    ...{ signal, runId, spoolFolder: copies.folder },
+    report: (text) => emit({ type: 'step', text }),
+  });
+  try {
+    const how = await howToCopy(pass, disk, image, context);
+    const whole = how.mode === 'compare';
+    const bytesTotal = whole ? await allocatedBytes(image, signal) : await bytesToRead(image, how);
+    return { disk, image, info: image.info, sectorSize: image.sectorSize, how, bytesTotal };
+  } catch (error) {
+    await image.close();
+    throw error;
+  }
+}
+
+async function howToCopy(
+  { pass, since, copies, number }: Pass,
+  disk: MachineDisk,
+  image: OpenImage,
+  { signal, emit }: RunContext,
+): Promise<CopyOptions> {
+  const { size } = image;
+  const all = [{ offset: 0, length: size }];
+  const copy = copies.get(disk.id);
+  if (copy !== undefined && size < copy.size) {
+    throw new AppError('conflict', `the disk ${disk.name} became smaller while it was copied`, {
+      hint: 'make the plan anew, and run it',
+    });
+  }
+  const compare = (why: string): CopyOptions => {
+    emit({ type: 'log', level: 'warning', text: `${disk.name}: compared as a whole: ${why}` });
+    return { mode: 'compare', ranges: all, signal };
+  };
+  if (copy !== undefined && size > copy.size) return compare('it has grown');
+  const changed = await pass.changed({ id: disk.id, size }, number === 1 ? undefined : (since ?? {}), signal);
+  if ('ranges' in changed)
+    return { mode: copy === undefined ? 'fresh' : 'changes', ranges: changed.ranges, signal };
+  return copy === undefined ? { mode: 'fresh', ranges: all, signal } : compare(changed.unknown);
+}
+
+async function copyAll(pass: Pass, opened: readonly Opened[], context: RunContext) {
+  const meter = new ProgressMeter(new Map(opened.map(({ disk, bytesTotal }) => [disk.id, bytesTotal])));
+  const report = () => context.emit({ type: 'progress', ...meter.report() });
+  const ticker = setInterval(report, progressMilliseconds);
+  const gate = async () => {
+    const before = performance.now();
+    await context.gate();
+    if (performance.now() - before > 1000) meter.restart();
+  };
+  let bytesChanged = 0;
+  try {
+    for (const { disk, image, how } of opened) {
+      context.emit({ type: 'disk', id: disk.id, status: 'running' });
+      const copy = pass.copies.get(disk.id) ?? (await pass.copies.add(disk.id, image.size));
+      if (copy.size < image.size) await copy.grow(image.size);
+      const source = counted(image, (bytes) => meter.add(disk.id, bytes), gate);
+      bytesChanged += await copyChanges(source, copy, how);
+      context.emit({ type: 'disk', id: disk.id, status: 'done' });
+    }
+  } finally {
+    clearInterval(ticker);
+    report();
+  }
+  return { bytesRead: meter.bytesDone, bytesChanged };
+}
