@@ -68,6 +68,7 @@ const snapshot = z.object({
   createdAt: z.number().optional(),
   current: z.boolean().optional(),
   description: z.string().max(100_000).optional(),
+  machine: text.optional(),
 });
 const machine = z.object({
   id: text,

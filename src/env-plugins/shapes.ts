@@ -65,7 +65,7 @@ const machineSchema = z.looseObject({
   ),
   nics: z.array(z.looseObject({ mac: text.optional(), network: text.optional(), model: text.optional() })),
   devices: z.looseObject({}).optional(),
-  snapshots: z.array(z.looseObject({ name: text })).optional(),
+  snapshots: z.array(z.looseObject({ name: text, machine: text.optional() })).optional(),
   findings: z.array(findingSchema),
 });
 

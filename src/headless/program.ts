@@ -70,6 +70,7 @@ export function makeProgram(done: (code: number) => void): Command {
   addList(program, done);
   addInspect(program, done);
   addCheck(program, done);
+  addServe(program, done);
   addConvert(program, done);
   addRun(program, done);
   addHistory(program, done);
@@ -94,6 +95,7 @@ Examples:
   vmferry convert --sample                       convert the sample machine that comes along
   vmferry inspect disk.vmdk                      what it is and what is inside
   vmferry check disk.qcow2                       whether its structure is sound
+  vmferry serve disk.vmdk                        to qemu, nbdkit and guestfish, as if it were raw
   vmferry convert disk.vmdk --to disk.qcow2      to a disk for QEMU
   vmferry convert machine.ova --to /srv/images   into a folder
   vmferry convert disk.qcow2 --to machine.ova    to a package for VMware or VirtualBox
@@ -167,7 +169,7 @@ function addInspect(program: Command, done: Done): void {
     .argument('<image>', imageHelp)
     .description('what it is: format, sizes, layers, partitions, systems')
     .option('--from <format>', 'what the image is, where its marks do not say')
-    .option('--snapshot <name>', 'its internal snapshot of this name or id, not the current state')
+    .option('--snapshot <name>', 'its snapshot of this name (of a disk also by id), not the current state')
     .option('--window <offset+length>', 'only these bytes of the disk, such as 1M+2G')
     .option('--partition <number>', 'only this partition of the disk')
     .option('--follow', 'trust names in the image that lead out of its folder')
@@ -191,6 +193,33 @@ function addCheck(program: Command, done: Done): void {
     .option('--follow', 'trust names in the image that lead out of its folder')
     .option('--json', 'one JSON value')
     .action(async (image: string, options) => done(await (await import('./check.ts')).check(image, options)));
+}
+
+function addServe(program: Command, done: Done): void {
+  withSource(withSecrets(program.command('serve')))
+    .argument('<image>', imageHelp)
+    .description(
+      'serve its disks by NBD to programs of this computer (qemu, nbdkit, guestfish), until Ctrl+C',
+    )
+    .option('--disk <disk>', 'only this disk: its number, name or id; several times', collect)
+    .option('--socket <path>', 'listen on this socket; without it on one in a new folder of your own')
+    .option(
+      '--port <number>',
+      'listen on this TCP port of the loopback instead, 0 for any; every user here can connect',
+    )
+    .option(
+      '--writable-overlay',
+      'take writes, and keep them apart: the image never changes, they are forgotten at the end',
+    )
+    .option('--from <format>', 'what the image is, where its marks do not say')
+    .option('--snapshot <name>', 'its internal snapshot of this name or id, not the current state')
+    .option('--window <offset+length>', 'only these bytes of the disk, such as 1M+2G')
+    .option('--partition <number>', 'only this partition of the disk')
+    .option('--follow', 'trust names in the image that lead out of its folder')
+    .option('--identity <file>', 'the file of the identity (age) that opens the image')
+    .option('--json', 'one JSON value a line: each disk with its URI')
+    .option('-q, --quiet', 'the URIs alone')
+    .action(async (image: string, options) => done(await (await import('./serve.ts')).serve(image, options)));
 }
 
 function withConversion(command: Command): Command {
@@ -219,7 +248,7 @@ function withConversion(command: Command): Command {
     .addOption(new Option('--firmware <kind>', 'firmware').choices(['bios', 'uefi']))
     .option('--without <disk>', 'leave a disk behind (its name or id); several times', collect)
     .option('--from <format>', 'what the image is, where its marks do not say')
-    .option('--snapshot <name>', 'its internal snapshot of this name or id, not the current state')
+    .option('--snapshot <name>', 'its snapshot of this name (of a disk also by id), not the current state')
     .option('--window <offset+length>', 'only these bytes of the disk, such as 1M+2G')
     .option('--partition <number>', 'only this partition of the disk')
     .addOption(
@@ -229,6 +258,13 @@ function withConversion(command: Command): Command {
       ]),
     )
     .option('--follow', 'trust names in the image that lead out of its folder')
+    .option('--warm', 'copy the machine while it runs, then what changed; the last of it when it is off')
+    .option('--warm-shutdown', 'with --warm: ask its system to shut down for the last pass')
+    .option('--warm-tracking', 'with --warm: turn tracking of changes on meanwhile, where it is off')
+    .option('--warm-passes <number>', 'with --warm: so many passes of changes before the last one')
+    .option('--warm-below <size>', 'with --warm: a pass of less is small enough (64M)')
+    .option('--warm-interval <seconds>', 'with --warm: between passes while its end is waited for (300)')
+    .option('--warm-folder <path>', 'with --warm: where the copies grow')
     .option('--force', 'replace files of the same name')
     .option('--sync', 'flush to the medium before the names become final')
     .option('-q, --quiet', 'no progress, no remarks');

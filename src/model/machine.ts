@@ -89,6 +89,8 @@ export interface Snapshot {
   readonly createdAt?: number;
   readonly current?: boolean;
   readonly description?: string;
+  /** The id by which the machine can be inspected and opened as it was then. Absent: it can't. */
+  readonly machine?: string;
 }
 
 export interface Machine {

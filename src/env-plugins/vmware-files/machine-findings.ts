@@ -73,7 +73,7 @@ function snapshotFindings(count: number, chosen: string | undefined, path: strin
       rule: 'vmware.snapshots-stay',
       severity: 'note',
       message: `it has ${count === 1 ? 'a snapshot' : `${count} snapshots`}: what is carried is its present state, without them`,
-      remedy: `for the disks of a snapshot name the machine as ${path}#SNAPSHOT`,
+      remedy: `for the disks of a snapshot choose it (--snapshot NAME), or name the machine as ${path}#SNAPSHOT`,
     },
   ];
 }

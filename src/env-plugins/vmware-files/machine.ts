@@ -1,7 +1,7 @@
 /** The neutral machine of a .vmx, with what is known of the files beside it. Pure. */
 import { posix } from 'node:path';
 import type { Finding } from '../../model/finding.ts';
-import type { Devices, Firmware, Machine, MachineDisk, PowerState } from '../../model/machine.ts';
+import type { Devices, Firmware, Machine, MachineDisk, PowerState, Snapshot } from '../../model/machine.ts';
 import { readGuestOs } from '../vmware-hardware/guest-os.ts';
 import { type Dictionary, isTrue, wholeNumber } from './dictionary.ts';
 import { type Drive, type Drives, readDrives } from './drives.ts';
@@ -44,7 +44,7 @@ export function machineOfVmx(id: string, vmx: Dictionary, around: Surroundings):
     nics: readNics(vmx),
     devices: devicesOf(vmx, drives),
     ...(uuid === undefined ? {} : { uuid }),
-    ...(snapshots.length === 0 ? {} : { snapshots: snapshots.map(plainSnapshot) }),
+    ...(snapshots.length === 0 ? {} : { snapshots: snapshots.map((one) => plainSnapshot(one, around)) }),
     packaging: `VMware machine${hardwareWord(vmx)}`,
     ...(description === '' ? {} : { description }),
     findings: [
@@ -153,12 +153,17 @@ function hardwareWord(vmx: Dictionary): string {
   return version === undefined ? '' : `, hardware version ${version}`;
 }
 
-const plainSnapshot = ({ name, createdAt, current, description }: VmwareSnapshot) => ({
-  name,
-  ...(createdAt === undefined ? {} : { createdAt }),
-  ...(current === undefined ? {} : { current }),
-  ...(description === undefined ? {} : { description }),
-});
+function plainSnapshot(one: VmwareSnapshot, { path, snapshots }: Surroundings): Snapshot {
+  const { name, uid, createdAt, current, description } = one;
+  const unique = snapshots.filter((other) => other.name === name).length === 1;
+  return {
+    name,
+    ...(createdAt === undefined ? {} : { createdAt }),
+    ...(current === undefined ? {} : { current }),
+    ...(description === undefined ? {} : { description }),
+    machine: `${path}#${unique ? name : uid}`,
+  };
+}
 
 function fileFindings(disk: MachineDisk, { locate }: Surroundings): Finding[] {
   const [path = ''] = disk.files;

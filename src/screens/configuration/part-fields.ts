@@ -7,7 +7,7 @@ import { type ConfigField, labelOf, tryApply } from './field.ts';
 import { editMachine, type MachineContext } from './machine-fields.ts';
 
 export interface DiskParts {
-  /** Names of the internal snapshots of the disks. */
+  /** Names of the machine's own snapshots, and of the internal ones of its disks. */
   readonly snapshots: readonly string[];
   readonly partitions: readonly GuestPartition[];
   /** Some disk is a filesystem and nothing else: most firmware starts from no such disk. */
@@ -15,7 +15,8 @@ export interface DiskParts {
 }
 
 export function diskParts({ machine, images, reports }: MachineItem): DiskParts {
-  const snapshots = machine.disks.flatMap((disk) => {
+  const ofMachine = (machine.snapshots ?? []).filter((s) => s.machine !== undefined).map((s) => s.name);
+  const ofDisks = machine.disks.flatMap((disk) => {
     const names = images[disk.id]?.details.snapshotNames;
     return typeof names === 'string' && names !== '' ? names.split(', ') : [];
   });
@@ -23,7 +24,11 @@ export function diskParts({ machine, images, reports }: MachineItem): DiskParts 
   const bare =
     machine.findings.some(({ rule }) => rule.endsWith('no-partition-table')) ||
     machine.disks.some((disk) => isBare(reports[disk.id]));
-  return { snapshots: [...new Set(snapshots)], partitions: partitions.filter((p) => p.number > 0), bare };
+  return {
+    snapshots: [...new Set([...ofMachine, ...ofDisks])],
+    partitions: partitions.filter((p) => p.number > 0),
+    bare,
+  };
 }
 
 const isBare = (report: GuestReport | undefined): boolean =>
@@ -54,7 +59,7 @@ function snapshotField({ id, edit, parts }: MachineContext): ConfigField {
     kind: 'choice',
     key: 'snapshot',
     label: 'Snapshot',
-    help: 'the internal snapshot of the disks that is converted in place of their current state',
+    help: 'the snapshot whose disks are converted in place of their current state',
     value,
     shown: labelOf(choices, value),
     choices,

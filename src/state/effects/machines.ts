@@ -1,6 +1,6 @@
 /** The machines of the connected environment: found one by one, then looked into. */
 
-import { idOfMachine } from '../../convert/find-machine.ts';
+import { idOfMachine, machineWanted, openingOf } from '../../convert/find-machine.ts';
 import { sourceOf } from '../../convert/open-machine.ts';
 import { surveyMachine } from '../../convert/survey.ts';
 import type { Session } from '../../env-plugins/plugin.ts';
@@ -119,10 +119,11 @@ export const findMachine: Effect<'find-machine'> = async ({ name }, context) => 
 };
 
 export const addMachine: Effect<'add-machine'> = async ({ id, select, byName }, context) => {
-  const { session } = sessionOf(context);
+  const { session, settings } = sessionOf(context);
   const { signal } = context;
   const source = sourceOf(session);
-  const machine = await source.inspect(byName ? await idOfMachine(source, id, signal) : id, signal);
+  const found = byName ? await idOfMachine(source, id, signal) : id;
+  const { machine } = await machineWanted(source, found, trustOf(settings), signal);
   context.emit({ type: 'machine-found', machine, byHand: true });
   await survey(context, machine, signal);
   const item = context.getState().machines.items.find((i) => i.machine.id === machine.id);
@@ -139,7 +140,7 @@ async function survey(context: EffectContext, machine: Machine, signal: AbortSig
   context.emit({ type: 'machine-survey', id: machine.id, status: 'busy' });
   const { id } = machine;
   const report = stepReporter((step) => context.emit({ type: 'machine-look', id, ...step }));
-  const how = { ...trustOf(settings), whole: settings.whole === 'yes', report };
+  const how = { ...openingOf(machine, trustOf(settings)), whole: settings.whole === 'yes', report };
   const surveyed = await surveyMachine(session, machine, how, signal);
   context.emit({ type: 'machine-surveyed', ...surveyed });
   // Chosen before it was looked into: the plan was made of the little that was known.

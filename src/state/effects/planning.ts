@@ -1,5 +1,6 @@
 /** From what is selected and drafted to plans with their findings. */
 import { describePlan } from '../../convert/describe-plan.ts';
+import { openingOf, snapshotOf } from '../../convert/find-machine.ts';
 import { makePlan, type PlanTarget } from '../../convert/make-plan.ts';
 import { reviewPlan } from '../../convert/review-plan.ts';
 import { AppError, toFailure } from '../../model/errors.ts';
@@ -98,15 +99,15 @@ function planFor(context: EffectContext, item: MachineItem, count: number): Plan
   const { settings, environment, profile } = context.live.session;
   const target = targetOf(context.getState());
   const edit = draft.edits[item.machine.id];
+  const opening = { ...trustOf(settings), ...openingEdit(edit) };
   const firmwareHint = firmwareOf(item);
   return makePlan({
     source: {
       environment,
       ...(profile === undefined ? {} : { profile }),
       settings,
-      machine: item.machine.id,
-      ...trustOf(settings),
-      ...openingOf(edit),
+      machine: snapshotOf(item.machine, opening.snapshot) ?? item.machine.id,
+      ...openingOf(item.machine, opening),
     },
     machine: item.machine,
     ...(target === undefined ? {} : { target }),
@@ -124,11 +125,12 @@ function planFor(context: EffectContext, item: MachineItem, count: number): Plan
     force: draft.force,
     sync: draft.sync,
     ...(draft.start === undefined ? {} : { start: draft.start }),
+    ...(draft.warm === undefined ? {} : { warm: draft.warm }),
   });
 }
 
 /** What of its disk is wanted, where that was said of this machine. */
-function openingOf(edit: MachineEdit = {}): Partial<Opening> {
+function openingEdit(edit: MachineEdit = {}): Partial<Opening> {
   const { snapshot, window, partition, table } = edit;
   return {
     ...(snapshot === undefined ? {} : { snapshot }),

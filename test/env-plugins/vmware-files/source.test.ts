@@ -52,7 +52,12 @@ describe('machines as the products write them', () => {
       uuid: '564d3a9f-0102-0304-0506-0708090a0b0c',
       description: 'Zeile 1\nZeile 2 | #',
       snapshots: [
-        { name: 'frisch', createdAt: 1700075746, description: 'nach der Installation' },
+        {
+          name: 'frisch',
+          createdAt: 1700075746,
+          description: 'nach der Installation',
+          machine: `${vmx}#frisch`,
+        },
         { name: 'vor dem Update', createdAt: 1700076904, current: true },
       ],
       packaging: 'VMware machine, hardware version 20',
