@@ -19,7 +19,7 @@ oracles=(
   sudo=sudo visudo=sudo ps=procps
   linux.uml=user-mode-linux busybox=busybox-static
   ploop=ploop uml_mkcow=uml-utilities uml_moo=uml-utilities
-  hivexregedit=libwin-hivex-perl hivexsh=libhivex-bin cpio=cpio lsinitramfs=initramfs-tools-core rpm=rpm sqlite3=sqlite3
+  hivexregedit=libwin-hivex-perl hivexsh=libhivex-bin cpio=cpio lsinitramfs=initramfs-tools-core rpm=rpm rpmbuild=rpm db_load=db-util sqlite3=sqlite3
   lzop=lzop
   nbdkit=nbdkit nbdinfo=libnbd-bin nbdcopy=libnbd-bin qemu-nbd=qemu-utils qemu-io=qemu-utils openssl=openssl
   setfattr=attr setfacl=acl setcap=libcap2-bin
