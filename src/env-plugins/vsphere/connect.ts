@@ -1,7 +1,10 @@
 /** From the fields of a form to a session at the server. Import it at the first use. */
 import { openHttps } from '../../io/https/client.ts';
 import { knownCertificates } from '../../io/https/known-certificates.ts';
+import { AppError, toAppError } from '../../model/errors.ts';
 import type { PluginContext, Session, Settings } from '../plugin.ts';
+import { destinationRole } from './destination.ts';
+import { reachHost } from './reach-host.ts';
 import { VimSession } from './session.ts';
 import { serverSettings } from './settings.ts';
 import { sourceRole } from './source.ts';
@@ -26,11 +29,16 @@ export async function connect(
   });
   try {
     context.report(`logging in to ${host}`);
-    const login = { user, password: () => context.secret('password') };
+    const login =
+      user === ''
+        ? { ticket: () => ticketOf(context) }
+        : { user, password: () => context.secret('password') };
     const session = await VimSession.open(client, login, context.signal);
     const source = sourceRole({ session, server, settings, plugin: context, certificates });
     return {
       source,
+      // ImportVApp is of vSphere 4.
+      ...(session.atLeast('4.0') ? { destination: destinationRole(session, reachHost(legacy)) } : {}),
       async close() {
         await source.close();
         await session.close();
@@ -39,5 +47,16 @@ export async function connect(
   } catch (error) {
     client.close();
     throw error;
+  }
+}
+
+async function ticketOf(context: PluginContext): Promise<string> {
+  try {
+    return await context.secret('ticket');
+  } catch (error) {
+    if (toAppError(error).kind !== 'auth') throw error;
+    throw new AppError('usage', 'the user is missing, and there is no session ticket either', {
+      cause: error,
+    });
   }
 }

@@ -10,11 +10,11 @@ import { faultError, SessionEnded } from './faults.ts';
 import { envelope, parseAnswer, type Ref, refIn, text, type Xml } from './soap.ts';
 import { chooseVersion, compareVersions, oldestKnown } from './versions.ts';
 
-export interface Login {
-  readonly user: string;
-  /** Asked for at each login; not kept. */
-  password(): Promise<string>;
-}
+/** Secrets are asked for at each login, and not kept. */
+export type Login =
+  | { readonly user: string; password(): Promise<string> }
+  /** What AcquireCloneTicket gave, or the cookie of a session that somebody else keeps. */
+  | { ticket(): Promise<string> };
 
 export interface CallOptions {
   /** What is done, for messages. */
@@ -45,6 +45,8 @@ export class VimSession {
   #cookie: string | undefined;
   #renewing: Promise<void> | undefined;
   #alive: NodeJS.Timeout | undefined;
+  /** It was opened here, and is ended here. */
+  #own = true;
 
   /** @throws AppError `auth`, `unreachable`, `unsupported` (no vSphere API there). */
   static async open(client: HttpsClient, login: Login, signal: AbortSignal): Promise<VimSession> {
@@ -154,23 +156,53 @@ export class VimSession {
     await untilAborted(this.#renewing, signal);
   }
 
+  /** Opens it again where it has ended. @throws AppError. */
+  async check(signal?: AbortSignal): Promise<void> {
+    await this.call('CurrentTime', serviceInstance, [], { step: 'looking at the session', signal });
+  }
+
   async close(): Promise<void> {
     clearInterval(this.#alive);
     const signal = AbortSignal.timeout(3000);
+    const step = 'logging out';
     // A session that stays there ends by itself.
-    await this.#plainCall('Logout', this.service('sessionManager'), [], {
-      step: 'logging out',
-      signal,
-    }).catch(() => undefined);
+    if (this.#own)
+      await this.#plainCall('Logout', this.service('sessionManager'), [], { step, signal }).catch(
+        () => undefined,
+      );
     this.#client.close();
   }
 
   async #logIn(signal: AbortSignal | undefined): Promise<void> {
     this.#cookie = undefined;
+    if ('ticket' in this.#login) return this.#enter((await this.#login.ticket()).trim(), signal);
     const parameters = [text('userName', this.#login.user), text('password', await this.#login.password())];
     await this.#plainCall('Login', this.service('sessionManager'), parameters, { step: 'login', signal });
     if (this.#cookie === undefined) {
       throw new AppError('auth', 'login: the server gave no session', { where: this.#client.name });
+    }
+  }
+
+  /** A cookie is of a session that lives; a ticket opens one, once. */
+  async #enter(ticket: string, signal: AbortSignal | undefined): Promise<void> {
+    const step = 'login by ticket';
+    this.#own = !ticket.startsWith(`${sessionCookie}=`);
+    try {
+      if (this.#own) {
+        const parameters = [text('cloneTicket', ticket)];
+        await this.#plainCall('CloneSession', this.service('sessionManager'), parameters, { step, signal });
+      } else {
+        this.#cookie = cookieOf([ticket]);
+        await this.#plainCall('CurrentTime', serviceInstance, [], { step, signal });
+      }
+    } catch (error) {
+      this.#cookie = undefined;
+      if (!(error instanceof AppError) || error.kind !== 'auth') throw error;
+      throw new AppError('auth', `${step}: it is used up, has expired, or is of another server`, {
+        where: this.#client.name,
+        hint: `a clone ticket is good for one login within seconds; or give the cookie of a session that lives, ${sessionCookie}=…`,
+        cause: error,
+      });
     }
   }
 

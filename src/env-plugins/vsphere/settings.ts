@@ -21,11 +21,18 @@ export const fields: readonly Field[] = [
   {
     key: 'user',
     label: 'User',
-    help: 'such as root on ESXi, administrator@vsphere.local on vCenter',
+    help: 'such as root on ESXi, administrator@vsphere.local on vCenter; empty with a session ticket',
     kind: 'text',
-    required: true,
+    required: false,
   },
-  { key: 'password', label: 'Password', help: 'of this user', kind: 'secret', required: true },
+  { key: 'password', label: 'Password', help: 'of this user', kind: 'secret', required: false },
+  {
+    key: 'ticket',
+    label: 'Session ticket',
+    help: 'instead of user and password: what AcquireCloneTicket gave, or the cookie of a session that lives, vmware_soap_session=…',
+    kind: 'secret',
+    required: false,
+  },
   {
     key: 'fingerprint',
     label: 'Fingerprint',
@@ -63,6 +70,7 @@ export const fields: readonly Field[] = [
 export interface ServerSettings {
   readonly host: string;
   readonly port: number;
+  /** Empty: by a session ticket. */
   readonly user: string;
   readonly fingerprint: string | undefined;
   readonly legacy: boolean;
@@ -83,7 +91,6 @@ export function serverSettings(settings: Settings): ServerSettings {
     throw new AppError('usage', `"${port}" is not a port`, { hint: 'it takes a number from 1 to 65535' });
   }
   const user = (settings.user ?? '').trim();
-  if (user === '') throw new AppError('usage', 'the user is missing');
   const fingerprint = (settings.fingerprint ?? '').trim();
   return {
     host,

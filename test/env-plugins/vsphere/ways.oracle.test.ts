@@ -9,7 +9,8 @@ import { MiB } from '../../../src/model/units.ts';
 import { describeWith } from '../../oracles/requires.ts';
 import { startProxy } from '../../servers/counting-proxy.ts';
 import { startVcsim, type Vcsim, vcsimTools } from '../../servers/vcsim.ts';
-import { connected, never, vmfsDescriptor } from './connected.ts';
+import { administrator } from './administrator.ts';
+import { connected, listed, never, vmfsDescriptor } from './connected.ts';
 
 const name = 'DC0_H0_VM0';
 
@@ -124,5 +125,67 @@ describeWith(vcsimTools, 'the ways to a disk of vSphere', () => {
     expect(way).toContain('the ESXi host itself: ');
     expect(told.at(-1)).toContain(way);
     expect((await contentOf(image)).equals(bytes)).toBe(true);
+  });
+
+  it('lists, and goes on reading in every way, when the session is ended in the middle', async () => {
+    const server = await startVcsim({ host: true });
+    const bytes = await withDisk(server);
+    const admin = await administrator(server);
+    for (const way of ['host', 'files', 'lease']) {
+      let logins = 0;
+      const secret = async () => {
+        logins++;
+        return server.password;
+      };
+      const session = await connected(server, { secret }, { way });
+      expect(await admin.endOthers()).toBeGreaterThan(0);
+      expect(await listed(session)).toHaveLength(4);
+      const image = await opened(session, await session.source!.inspect(name, never));
+      const read = await contentOf(image, (at) => (at === 3 * MiB ? admin.endOthers() : undefined));
+      expect(read.equals(bytes)).toBe(true);
+      expect(logins).toBeGreaterThan(1);
+    }
+  });
+
+  it('lease: the session is ended and the link is cut: another lease goes on where the first was', async () => {
+    const server = await startVcsim({ esx: true, args: ['-trace'] });
+    const link = await startProxy(server.port);
+    onTestFinished(() => link.close());
+    const bytes = randomBytes(20 * MiB);
+    await server.put('ha-host_VM0/disk1.vmdk', vmfsDescriptor(bytes.length, 'disk1-flat.vmdk'));
+    await server.put('ha-host_VM0/disk1-flat.vmdk', bytes);
+    const admin = await administrator(server);
+    const session = await connected({ ...server, port: link.port }, {}, { way: 'lease' });
+    const image = await opened(session, await session.source!.inspect('ha-host_VM0', never));
+    const read = await contentOf(image, async (at) => {
+      if (at !== 4 * MiB) return;
+      await admin.endOthers();
+      link.cut();
+    });
+    expect(read.equals(bytes)).toBe(true);
+    expect(calls(server, 'ExportVm')).toBe(2);
+  });
+
+  it('logs in by a ticket, which is used up then, and by the cookie of a session, which it leaves alone', async () => {
+    const server = await startVcsim();
+    const admin = await administrator(server);
+    const secretOf = (ticket: string) => ({
+      secret: async (key: string) => {
+        expect(key).toBe('ticket');
+        return ticket;
+      },
+    });
+    const ticket = await admin.ticket();
+    const cloned = await connected(server, secretOf(ticket), { user: '' });
+    expect(await listed(cloned)).toHaveLength(4);
+    await cloned.close();
+    await expect(connected(server, secretOf(ticket), { user: '' })).rejects.toMatchObject({
+      kind: 'auth',
+      message: expect.stringContaining('used up'),
+    });
+    const joined = await connected(server, secretOf(admin.cookie), { user: '' });
+    expect(await listed(joined)).toHaveLength(4);
+    await joined.close();
+    expect(await admin.lives()).toBe(true);
   });
 });

@@ -56,6 +56,8 @@ type exportedDisk struct {
 	lease    types.ManagedObjectReference
 	file     string
 	capacity int64
+	// A lease ends with the session that took it.
+	alive func() bool
 }
 
 func init() {
@@ -202,6 +204,11 @@ func exportLease(
 	lease := NewHttpNfcLease(ctx, entity)
 	lease.Info.Lease = lease.Self
 	lease.Info.LeaseTimeout = 300
+	sessions, session := ctx.svc.sm, ctx.Session.Key
+	alive := func() bool {
+		_, ok := sessions.getSession(session)
+		return ok
+	}
 	host, thumbprint := "*", ""
 	if exportHost != "" {
 		host, thumbprint = exportHost, exportHostThumbprint
@@ -235,7 +242,7 @@ func exportLease(
 		})
 		exportMutex.Lock()
 		exported[exportPrefix+lease.Self.Value+"/"+name] =
-			exportedDisk{lease: lease.Self, file: file, capacity: disk.CapacityInKB * 1024}
+			exportedDisk{lease: lease.Self, file: file, capacity: disk.CapacityInKB * 1024, alive: alive}
 		exportMutex.Unlock()
 	}
 	return lease.Self, nil
@@ -256,7 +263,7 @@ func serveExport(w http.ResponseWriter, r *http.Request) {
 	exportMutex.Lock()
 	disk, ok := exported[r.URL.Path]
 	exportMutex.Unlock()
-	if _, live := nfcLease.Load(disk.lease); !ok || !live || r.Method != http.MethodGet {
+	if _, live := nfcLease.Load(disk.lease); !ok || !live || !disk.alive() || r.Method != http.MethodGet {
 		http.NotFound(w, r)
 		return
 	}

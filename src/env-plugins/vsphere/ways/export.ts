@@ -68,6 +68,14 @@ export class MachineExport {
     else await lease.abort();
   }
 
+  /** Whatever is still open loses its lease. Never throws. */
+  async stop(): Promise<void> {
+    await this.#current?.then(
+      ({ lease }) => lease.abort(),
+      () => undefined,
+    );
+  }
+
   /** A disk from its beginning. @throws AppError `not-found` where the lease has no such disk. */
   async begin(
     find: (devices: readonly LeaseDevice[]) => LeaseDevice,
@@ -144,6 +152,7 @@ export class MachineExport {
       if (values.get('state')?.text.trim() === 'ready') return false;
     } catch (error) {
       if (toAppError(error).kind !== 'not-found') throw error;
+      await session.check(signal);
     }
     if (session.cookie !== cookie) return true;
     throw new AppError('io', `${step}: the server has ended the lease`, {

@@ -45,6 +45,9 @@ export const leaseWay: MakeWay = ({ session, server }) => {
       return undefined;
     },
     open: (subject, signal) => openExported(exportOf(subject), subject, signal),
+    async close() {
+      await Promise.all([...exports.values()].map((shared) => shared.stop()));
+    },
   };
 };
 
