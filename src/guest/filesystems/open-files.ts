@@ -7,6 +7,7 @@ const readers: Readonly<Record<string, (looking: Looking) => Promise<VolumeFiles
   ext: async (looking) => (await import('./ext/open.ts')).openExt(looking),
   fat: async (looking) => (await import('./fat/open.ts')).openFat(looking),
   xfs: async (looking) => (await import('./xfs/open.ts')).openXfs(looking),
+  ntfs: async (looking) => (await import('./ntfs/open.ts')).openNtfs(looking),
 };
 
 /** `ext4` and `fat16` are kinds of one filesystem. */

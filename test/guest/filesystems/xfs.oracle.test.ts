@@ -65,8 +65,8 @@ describeWith(['mkfs.xfs', 'xfs_db'], 'XFS read as the kernel does', () => {
     await fillSample(root);
     const list = join(folder, 'list');
     await writeFile(list, `/none\n0 0\nd--755 0 0\n${await protoOf(root)}$\n`);
-    const image = await emptyImage(folder, 64);
-    execFileSync('mkfs.xfs', ['-q', '-m', 'crc=0', '-n', ftype, '-p', list, image], { stdio: 'ignore' });
+    const image = await emptyImage(folder, 320);
+    execFileSync('mkfs.xfs', ['-q', '-m', 'crc=0', '-n', ftype, '-p', list, image]);
     const files = await openXfs(await lookingInto(image));
     const expected = Object.entries(await treeOf(root, false)).filter(([path]) => !path.includes(' '));
     expect(await treeIn(files, false)).toEqual(Object.fromEntries(expected));
