@@ -68,6 +68,18 @@ export type Command =
   | { readonly type: 'stop-check' }
   /** Tells the extents of its disks, as `machine-extents` events. */
   | { readonly type: 'map-machine'; readonly id: string }
+  /**
+   * Serves its disks by NBD to programs of this computer until `stop-serve`; tells each in a `disk-served` event.
+   * `disks`: their ids or names; absent: all. With `writable` what is written goes to an overlay that is forgotten.
+   */
+  | {
+      readonly type: 'serve-machine';
+      readonly id: string;
+      readonly disks?: readonly string[];
+      readonly listen?: { readonly path: string } | { readonly port: number };
+      readonly writable: boolean;
+    }
+  | { readonly type: 'stop-serve' }
   | { readonly type: 'select'; readonly ids: readonly string[] }
   // Configuration
   | { readonly type: 'draft'; readonly change: DraftChange }

@@ -87,6 +87,17 @@ export type Event =
         readonly length: number;
       }[];
     }
+  /** A disk can be reached: not kept. Size in bytes. */
+  | {
+      readonly type: 'disk-served';
+      readonly machine: string;
+      readonly disk: string;
+      readonly uri: string;
+      readonly size: number;
+      readonly writable: boolean;
+    }
+  /** What an operator should know of one that is served, such as an error of its storage: not kept. */
+  | { readonly type: 'serve-remark'; readonly machine: string; readonly text: string }
   /** These belong to other machines in the list (extents, parents). */
   | { readonly type: 'machines-merged'; readonly ids: readonly string[] }
   /** These were not found again. */

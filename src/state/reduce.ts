@@ -71,6 +71,8 @@ export function reduce(state: State, event: Event): State {
     case 'machine-named':
     case 'machine-extents':
     case 'machine-look':
+    case 'disk-served':
+    case 'serve-remark':
       return state;
     case 'machines-merged':
     case 'machines-gone': {

@@ -1,6 +1,6 @@
 /** nbdkit and qemu-nbd on a socket of the test's own. They end with the test. */
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { expect, onTestFinished } from 'vitest';
 import { tempFolder } from '../temp.ts';
@@ -23,9 +23,24 @@ async function listening(command: string, args: readonly string[], socket: strin
     await end;
   });
   await expect
-    .poll(() => ended || existsSync(socket), { timeout: 20_000, message: `${command} does not listen` })
+    .poll(async () => ended || (await answers(socket)), {
+      timeout: 20_000,
+      message: `${command} does not listen`,
+    })
     .toBe(true);
   if (ended) throw new Error(`${command}: ${said}`);
+}
+
+/** The socket is there a moment before somebody listens. */
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once('error', () => resolve(false));
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+  });
 }
 
 /** Its socket. */

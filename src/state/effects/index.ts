@@ -11,6 +11,7 @@ import * as planning from './planning.ts';
 import * as plugins from './plugins.ts';
 import * as questions from './questions.ts';
 import * as running from './running.ts';
+import * as serving from './serving.ts';
 
 interface Entry<T extends Command['type']> {
   readonly run: Effect<T>;
@@ -41,6 +42,8 @@ export const effects: { readonly [T in Exclude<Command['type'], 'terminate'>]: E
   'check-machine': { run: looking.check, lane: 'check' },
   'stop-check': { run: (_, { abort }) => abort('check') },
   'map-machine': { run: looking.map },
+  'serve-machine': { run: serving.serve, lane: 'serve' },
+  'stop-serve': { run: (_, { abort }) => abort('serve') },
   select: { run: planning.select, lane: 'plan' },
   draft: { run: planning.draft, lane: 'plan' },
   'edit-machine': { run: planning.editMachine, lane: 'plan' },
