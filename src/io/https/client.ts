@@ -183,7 +183,7 @@ class Client implements HttpsClient {
     });
     return uploadBy(sent, {
       signal: wanted.signal,
-      silenceMs: this.#timeoutMs,
+      silenceMs: Math.max(this.#timeoutMs, 60_000),
       answerMs: wanted.timeoutMs ?? this.#timeoutMs,
       lost: (error) => this.#lost(wanted, error),
       silent: (ms) => this.#error('unreachable', wanted, `no answer for ${ms / 1000} s`),
