@@ -11,6 +11,7 @@ import { destinationOf, requestOf } from './run-plan.ts';
 import type { Connector } from './sessions.ts';
 import { isUp, lookAgain, readNvram } from './source-now.ts';
 import { packedWith } from './unpack.ts';
+import { warmFindings } from './warm-when.ts';
 
 export interface Review {
   readonly findings: readonly Finding[];
@@ -55,7 +56,11 @@ export async function reviewPlan(plan: Plan, connect: Connector, signal: AbortSi
       ...withBacking(await requestOf(plan, images, role, 'review', signal), backing),
       ...(variables.nvram === undefined ? {} : { nvram: variables.nvram }),
     };
-    findings.push(...variables.findings, ...(await checkPlan(plan, images, role, request, condition)));
+    findings.push(
+      ...variables.findings,
+      ...warmFindings(plan, condition, sourceOf(source)),
+      ...(await checkPlan(plan, images, role, request, condition)),
+    );
     return { findings, bytes };
   } finally {
     for (const thing of opened.reverse()) await thing.close();

@@ -10,6 +10,7 @@ import { type Finding, logText, worst } from '../model/finding.ts';
 import type { Machine, MachineDisk, PowerState } from '../model/machine.ts';
 import { networkThere } from '../model/network-names.ts';
 import { resolveOptions } from '../model/options.ts';
+import type { PassReport } from '../model/pass-report.ts';
 import type { Plan } from '../model/plan.ts';
 import { openBacking, refuseBacking, withBacking } from './backing.ts';
 import { type CheckedRequest, checkPlan, type SourceCondition } from './check-plan.ts';
@@ -22,7 +23,6 @@ import { provide } from './provide.ts';
 import type { Connector } from './sessions.ts';
 import { isUp, lookAgain, openedAs, readNvram } from './source-now.ts';
 import { carryWarm, type WarmPlan, type WarmSource } from './warm.ts';
-import type { PassReport } from './warm-when.ts';
 import { sealFor } from './wrapped-output.ts';
 
 export interface ConversionDisk {

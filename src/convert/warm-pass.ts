@@ -4,13 +4,13 @@ import type { Marks, Session, TrackedPass } from '../env-plugins/plugin.ts';
 import { allocatedBytes, counted } from '../io/disk.ts';
 import { AppError } from '../model/errors.ts';
 import type { Machine, MachineDisk } from '../model/machine.ts';
+import type { PassReport } from '../model/pass-report.ts';
 import { openMachineDisk } from './open-machine.ts';
 import { ProgressMeter } from './progress.ts';
 import type { ExtractedDisk, RunContext } from './run-plan.ts';
 import type { WarmPlan } from './warm.ts';
 import type { WarmCopies } from './warm-copies.ts';
 import { bytesToRead, type CopyOptions, copyChanges } from './warm-disk.ts';
-import type { PassReport } from './warm-when.ts';
 
 export interface Pass {
   readonly plan: WarmPlan;

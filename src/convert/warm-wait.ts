@@ -4,9 +4,10 @@ import type { Tracking } from '../env-plugins/plugin.ts';
 import { throwIfAborted } from '../io/in-order.ts';
 import { AppError, describeFailure, toAppError, toFailure } from '../model/errors.ts';
 import type { PowerState } from '../model/machine.ts';
+import type { PassReport } from '../model/pass-report.ts';
 import type { Warm } from '../model/plan.ts';
 import type { RunContext } from './run-plan.ts';
-import { defaultIntervalSeconds, isSettled, type PassReport } from './warm-when.ts';
+import { defaultIntervalSeconds, isSettled } from './warm-when.ts';
 
 export interface Wait {
   readonly warm: Warm;

@@ -1,19 +1,11 @@
 /** When a machine that is copied while it runs has been followed closely enough. Pure. */
+import type { SourceRole } from '../env-plugins/plugin.ts';
 import { AppError } from '../model/errors.ts';
+import type { Finding } from '../model/finding.ts';
+import type { PassReport } from '../model/pass-report.ts';
 import type { Plan, Warm } from '../model/plan.ts';
 import { formatBytes, formatDuration, MiB } from '../model/units.ts';
-
-export interface PassReport {
-  /** From 1, which is the whole copy. */
-  readonly number: number;
-  /** The machine was off. */
-  readonly last: boolean;
-  /** Read at the source. */
-  readonly bytesRead: number;
-  /** Different from the pass before, as far as that was told or compared. */
-  readonly bytesChanged: number;
-  readonly seconds: number;
-}
+import type { SourceCondition } from './check-plan.ts';
 
 /** A pass of less takes about as long as taking a snapshot does. */
 const smallBytes = 64 * MiB;
@@ -51,6 +43,23 @@ export function warmInWords({ shutDown, turnOn, passes, belowBytes }: Warm): str
     shutDown ? 'its system is asked to SHUT DOWN for that' : 'its shutdown is waited for',
     ...(turnOn ? ['tracking of changes is turned on there meanwhile, where it is off'] : []),
   ].join('; ');
+}
+
+/** Whether the source can do what is planned, and needs to. */
+export function warmFindings(
+  { warm, source }: Plan,
+  { state }: Pick<SourceCondition, 'state'>,
+  { track }: Pick<SourceRole, 'track'>,
+): Finding[] {
+  if (warm === undefined) return [];
+  if (track === undefined) {
+    const remedy = 'leave the warm copy out: it is read as it is held, or shut it down first';
+    const message =
+      'this environment does not tell what changed on a disk, so it can not be copied while it runs';
+    return [{ rule: 'warm.untold', severity: 'blocker', message, evidence: source.environment, remedy }];
+  }
+  if (state === 'running') return [];
+  return [{ rule: 'warm.not-running', severity: 'note', message: `it is ${state}, and read once` }];
 }
 
 /** Ranges of changes are told of whole disks. @throws AppError `usage`. */

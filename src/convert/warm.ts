@@ -9,6 +9,7 @@ import { throwIfAborted } from '../io/in-order.ts';
 import { AppError, describeFailure, toFailure } from '../model/errors.ts';
 import { findingText } from '../model/finding.ts';
 import type { Machine } from '../model/machine.ts';
+import type { PassReport } from '../model/pass-report.ts';
 import type { Plan, Warm } from '../model/plan.ts';
 import { sourceOf } from './open-machine.ts';
 import type { ExtractedDisk, HeldSource, RunContext } from './run-plan.ts';
@@ -16,7 +17,7 @@ import { openedAs } from './source-now.ts';
 import { WarmCopies } from './warm-copies.ts';
 import { type PassDisk, runPass } from './warm-pass.ts';
 import { untilNextPass } from './warm-wait.ts';
-import { type PassReport, passInWords } from './warm-when.ts';
+import { passInWords } from './warm-when.ts';
 
 export interface WarmSource {
   readonly held: HeldSource;

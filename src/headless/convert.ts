@@ -22,8 +22,9 @@ import { followRun } from './follow-run.ts';
 import { findingLine, type Output, terminalOutput } from './output.ts';
 import type { CommonOptions } from './program.ts';
 import { addImage, withDispatcher } from './session.ts';
+import { type WarmOptions, warmOf } from './warm-options.ts';
 
-export interface ConvertOptions extends CommonOptions, SourceOptions, DestinationOptions {
+export interface ConvertOptions extends CommonOptions, SourceOptions, DestinationOptions, WarmOptions {
   readonly network?: readonly string[];
   readonly start?: boolean;
   readonly sample?: boolean;
@@ -116,7 +117,9 @@ async function planFor(
   const delivers = await connectDestination(composed, options);
   const { destination } = dispatcher.getState();
   const takesFiles = destination.status === 'connected' && destination.product === undefined;
-  const change = delivers ? deliveryDraft(options, takesFiles) : await draftOf(options);
+  const warm = warmOf(options);
+  const place = delivers ? deliveryDraft(options, takesFiles) : await draftOf(options);
+  const change = { ...place, ...(warm === undefined ? {} : { warm }) };
   await dispatcher.perform({ type: 'draft', change });
   const id = await addImage(composed, await imageOf(composed, image, options), options);
   await dispatcher.perform({ type: 'edit-machine', id, change: editOf(composed, id, options, change) });

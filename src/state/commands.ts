@@ -94,6 +94,8 @@ export type Command =
   | { readonly type: 'pause' }
   | { readonly type: 'resume' }
   | { readonly type: 'cancel' }
+  /** The word: the machine under way, which is copied while it runs, is asked to shut down for its last pass. */
+  | { readonly type: 'shut-down' }
   /** Puts a finished run away and starts over at the environments. */
   | { readonly type: 'another' }
   // History

@@ -5,6 +5,7 @@ export class RunControl {
   readonly #controller = new AbortController();
   #resume: (() => void) | undefined;
   #paused: Promise<void> | undefined;
+  #word = new AbortController();
 
   get signal(): AbortSignal {
     return this.#controller.signal;
@@ -29,6 +30,16 @@ export class RunControl {
   cancel(): void {
     this.#controller.abort(new AppError('cancelled', 'cancelled'));
     this.resume();
+  }
+
+  /** For the next machine: aborted when it is to be shut down. */
+  nextWord(): AbortSignal {
+    this.#word = new AbortController();
+    return this.#word.signal;
+  }
+
+  giveWord(): void {
+    this.#word.abort();
   }
 
   /** Resolves at once unless paused. */

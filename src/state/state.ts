@@ -7,7 +7,8 @@ import type { GuestReport } from '../model/guest-report.ts';
 import type { ImageInfo } from '../model/image-info.ts';
 import type { Firmware, Machine, PowerState } from '../model/machine.ts';
 import type { OptionSpec, Options } from '../model/options.ts';
-import type { Container, MachineEdit, Plan } from '../model/plan.ts';
+import type { PassReport } from '../model/pass-report.ts';
+import type { Container, MachineEdit, Plan, Warm } from '../model/plan.ts';
 
 export type { Field, MachineEdit };
 
@@ -184,6 +185,8 @@ export interface Draft {
   readonly delivery?: Readonly<Record<string, string>>;
   /** Start the machines when they are there. */
   readonly start?: boolean;
+  /** Copied while they run. */
+  readonly warm?: Warm;
   readonly edits: Readonly<Record<string, MachineEdit>>;
 }
 
@@ -192,7 +195,7 @@ type Optional<T, K extends keyof T> = Omit<T, K> & { readonly [P in K]?: T[P] | 
 /** A change of the draft; undefined takes a field back to its default. */
 export type DraftChange = Optional<
   Partial<Omit<Draft, 'edits'>>,
-  'container' | 'format' | 'file' | 'recipients' | 'backing' | 'delivery' | 'start'
+  'container' | 'format' | 'file' | 'recipients' | 'backing' | 'delivery' | 'start' | 'warm'
 >;
 
 /** The name of an environment for people: its profile's, else its own. */
@@ -237,6 +240,10 @@ export interface RunItem {
   /** The step that is under way, in words. */
   readonly step: string;
   readonly disks: readonly DiskProgress[];
+  /** Of a machine that is copied while it runs: those that have ended. */
+  readonly passes?: readonly PassReport[];
+  /** The word was given that it is to be shut down for the last pass. */
+  readonly goesDown?: true;
   /** Where the result is. */
   readonly places: readonly string[];
   /** Its state after it was started at the destination. */

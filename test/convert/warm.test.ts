@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { makePlan } from '../../src/convert/make-plan.ts';
 import { type ConversionEvent, runPlan } from '../../src/convert/run-plan.ts';
-import { isSettled, type PassReport } from '../../src/convert/warm-when.ts';
+import { isSettled } from '../../src/convert/warm-when.ts';
+import type { PassReport } from '../../src/model/pass-report.ts';
 import type { Warm } from '../../src/model/plan.ts';
 import { KiB, MiB } from '../../src/model/units.ts';
 import { tempFolder } from '../temp.ts';
@@ -150,7 +151,10 @@ describe('a machine that is copied while it runs', () => {
   it('is carried to its end when somebody shuts it down', async () => {
     const machine = withDisk();
     machine.onReleased = (pass) => {
-      if (pass === 2) setTimeout(() => void (machine.state = 'off'), 15);
+      const end = () => {
+        machine.state = 'off';
+      };
+      if (pass === 2) setTimeout(end, 15);
     };
     const { running, passes } = await carried(machine, { warm: { shutDown: false, turnOn: false } });
     await running;

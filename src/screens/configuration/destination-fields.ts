@@ -12,6 +12,7 @@ import type { DraftChange, FormatInfo, ProductInfo, State } from '../../state/st
 import { type Choice, type ConfigField, labelOf, tryApply, yesNo } from './field.ts';
 import { backingFields, fileFields } from './file-fields.ts';
 import { deliveryFields, placeField, startAfterFields, takesFiles } from './place-fields.ts';
+import { warmFields } from './warm-fields.ts';
 
 const containerLabels: Record<Container, string> = {
   disks: 'none, disk images alone',
@@ -77,6 +78,7 @@ export function writingFields(state: State): ConfigField[] {
   const base = { group: 'Writing', kind: 'choice', choices: yesNo } as const;
   return [
     ...startAfterFields(state),
+    ...warmFields(state),
     {
       ...base,
       key: 'force',

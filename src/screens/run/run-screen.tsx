@@ -19,14 +19,16 @@ import {
   runAreas,
   runRows,
   shareText,
+  shutDownQuestion,
   totalText,
+  warmItem,
 } from './run-view.ts';
 import { useNow } from './use-now.ts';
 import { useRunKeys } from './use-run-keys.ts';
 
 export function RunScreen({ port, state, rows, columns }: ScreenProps) {
   const { run } = state;
-  const [asking, setAsking] = useState(false);
+  const [asking, setAsking] = useState<'cancel' | 'shut-down' | undefined>();
   const [part, setPart] = useState<'result' | 'log'>('result');
   const active = isActive(run);
   const now = useNow(active);
@@ -34,18 +36,36 @@ export function RunScreen({ port, state, rows, columns }: ScreenProps) {
   // Asked once for each run by itself, then only when its key is pressed.
   const [answered, setAnswered] = useRemembered<string | undefined>('run:replace', undefined);
   const replacing = run !== undefined && plans.length > 0 && answered !== run.id;
-  const cancelling = asking && active && run?.status !== 'cancelling';
+  const asked = active && run?.status !== 'cancelling' ? asking : undefined;
   useRunKeys({
     port,
     run,
-    active: !cancelling && !replacing,
-    askCancel: () => setAsking(true),
+    active: asked === undefined && !replacing,
+    askCancel: () => setAsking('cancel'),
+    askShutDown: () => setAsking('shut-down'),
     askReplace: plans.length === 0 ? undefined : () => setAnswered(undefined),
     switchPart:
       run === undefined || active ? undefined : () => setPart((p) => (p === 'result' ? 'log' : 'result')),
   });
   if (run === undefined) return <NoRun />;
-  if (cancelling) {
+  if (asked === 'shut-down') {
+    return (
+      <Dialog
+        title="Shut down"
+        text={shutDownQuestion(warmItem(run))}
+        width={Math.min(columns, 70)}
+        height={rows}
+        yes="shut it down"
+        no="go on"
+        onYes={() => {
+          setAsking(undefined);
+          void port.dispatch({ type: 'shut-down' });
+        }}
+        onNo={() => setAsking(undefined)}
+      />
+    );
+  }
+  if (asked === 'cancel') {
     const text =
       'Cancel the conversion?\n\nWhat was written of machines that are not done is removed. Those that are done stay.';
     return (
@@ -57,10 +77,10 @@ export function RunScreen({ port, state, rows, columns }: ScreenProps) {
         yes="cancel it"
         no="go on"
         onYes={() => {
-          setAsking(false);
+          setAsking(undefined);
           void port.dispatch({ type: 'cancel' });
         }}
-        onNo={() => setAsking(false)}
+        onNo={() => setAsking(undefined)}
       />
     );
   }

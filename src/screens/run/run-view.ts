@@ -185,6 +185,7 @@ export function resultLines(run: Run, now: number): PaneLine[] {
         return [
           { text: `DONE ${item.title}`, tone: 'ok' },
           ...placeLines(item),
+          ...passLines(item),
           ...speedLines(item, run.items.length === 1 ? seconds : item.seconds),
         ];
       case 'failed':
@@ -207,6 +208,13 @@ function placeLines({ plan, destination, places, started, warning }: RunItem): P
     ...(warning === undefined ? [] : [{ text: `  WARNING: ${warning}`, tone: 'warn' as const, hang: 4 }]),
   ];
 }
+
+const passLines = ({ passes = [] }: RunItem): PaneLine[] =>
+  passes.map(({ number, last, bytesRead, bytesChanged, seconds }) => {
+    const which = last ? `pass ${number}, when it was off` : `pass ${number}`;
+    const bytes = `${formatBytes(bytesChanged)} ${number === 1 ? 'copied' : 'changed'}, ${formatBytes(bytesRead)} read`;
+    return { text: `  ${which}: ${bytes} in ${formatDuration(seconds)}` };
+  });
 
 /** Nothing where the time of this one among several is not known. */
 const speedLines = (item: RunItem, seconds: number | undefined): PaneLine[] =>
@@ -256,6 +264,20 @@ export function runReasons(run: Run | undefined): RunReasons {
   if (isActive(run)) return { another: 'it still runs; wait for its end or cancel it' };
   return { pause: 'it has ended', cancel: 'it has ended' };
 }
+
+/** The machine under way, where it is copied while it runs. */
+export const warmItem = (run: Run): RunItem | undefined =>
+  run.items.find(({ status, plan }) => status === 'running' && plan.warm !== undefined);
+
+/** Why the word for its end can't be given now. */
+export function shutDownReason(item: RunItem): string | undefined {
+  if (item.passes?.at(-1)?.last === true) return 'it is off';
+  const going = item.goesDown === true || item.plan.warm?.shutDown === true;
+  return going ? 'it is going to be shut down for the last pass' : undefined;
+}
+
+export const shutDownQuestion = (item: RunItem | undefined): string =>
+  `Shut ${item?.title ?? 'it'} down?\n\nIts system is asked to shut down after the pass that is under way. What changed until then is read, and the copy is finished.`;
 
 /** Plans that failed for nothing but files or machines of the same name, as they would be with leave to replace those. */
 export function replacingPlans(run: Run | undefined): Plan[] {

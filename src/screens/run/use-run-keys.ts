@@ -1,20 +1,29 @@
 import type { DispatcherPort } from '../../state/port.ts';
 import { isActive, type Run } from '../../state/state.ts';
 import { useKeys } from '../screen.ts';
-import { runReasons } from './run-view.ts';
+import { runReasons, shutDownReason, warmItem } from './run-view.ts';
 
 export interface RunKeys {
   readonly port: DispatcherPort;
   readonly run: Run | undefined;
   readonly active: boolean;
   askCancel(): void;
+  askShutDown(): void;
   /** Absent: nothing failed for files of the same name alone. */
   readonly askReplace: (() => void) | undefined;
   /** Absent: there is only one part. */
   readonly switchPart: (() => void) | undefined;
 }
 
-export function useRunKeys({ port, run, active, askCancel, askReplace, switchPart }: RunKeys): void {
+export function useRunKeys({
+  port,
+  run,
+  active,
+  askCancel,
+  askShutDown,
+  askReplace,
+  switchPart,
+}: RunKeys): void {
   const reasons = runReasons(run);
   const ended = !isActive(run);
   const paused = run?.status === 'paused';
@@ -36,6 +45,7 @@ export function useRunKeys({ port, run, active, askCancel, askReplace, switchPar
         reason: reasons.cancel,
         run: askCancel,
       },
+      ...shutDownKey(run, askShutDown),
       {
         key: 'n',
         label: 'another',
@@ -59,4 +69,20 @@ export function useRunKeys({ port, run, active, askCancel, askReplace, switchPar
     ],
     { active },
   );
+}
+
+/** Only of a machine that is copied while it runs. */
+function shutDownKey(run: Run | undefined, askShutDown: () => void) {
+  const item = run === undefined ? undefined : warmItem(run);
+  if (item === undefined) return [];
+  const reason = shutDownReason(item);
+  return [
+    {
+      key: 's',
+      label: 'shut down',
+      help: 'ask the machine to shut down and read the last that changed; asks first',
+      ...(reason === undefined ? {} : { reason }),
+      run: askShutDown,
+    },
+  ];
 }

@@ -51,6 +51,7 @@ export const effects: { readonly [T in Exclude<Command['type'], 'terminate'>]: E
   pause: { run: running.pause },
   resume: { run: running.resume },
   cancel: { run: running.cancel },
+  'shut-down': { run: running.shutDown },
   another: { run: running.another },
   history: { run: history.list },
   'history-open': { run: history.open },

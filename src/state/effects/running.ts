@@ -103,6 +103,7 @@ async function runOne(
       runId: journal.id,
       signal: control.signal,
       gate: control.gate,
+      word: control.nextWord(),
       holding: (held) => {
         context.live.held += held ? 1 : -1;
       },
@@ -161,6 +162,10 @@ function tell(event: ConversionEvent, index: number, { emit, getState }: EffectC
       return emit({ type: 'run-item', index, change: { blockedBy: event.rules } });
     case 'progress':
       return emit({ ...event, index });
+    case 'pass': {
+      const passes = [...(getState().run?.items[index]?.passes ?? []), event.pass];
+      return emit({ type: 'run-item', index, change: { passes } });
+    }
   }
 }
 
@@ -206,6 +211,15 @@ export const cancel: Effect<'cancel'> = (_, { live, emit }) => {
   if (live.run === undefined) return;
   emit({ type: 'run-status', status: 'cancelling', at: Date.now() });
   live.run.cancel();
+};
+
+export const shutDown: Effect<'shut-down'> = (_, { live, emit, getState }) => {
+  const index = getState().run?.items.findIndex(({ status }) => status === 'running') ?? -1;
+  if (live.run === undefined || getState().run?.items[index]?.plan.warm === undefined) {
+    throw new AppError('conflict', 'no machine is being copied while it runs');
+  }
+  emit({ type: 'run-item', index, change: { goesDown: true } });
+  live.run.giveWord();
 };
 
 export const another: Effect<'another'> = async (_, { emit, getState, perform }) => {
