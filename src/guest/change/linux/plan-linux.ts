@@ -1,0 +1,33 @@
+/** All changes of a Linux guest for its destination, in the order in which they build on each other. */
+import type { Finding } from '../../../model/finding.ts';
+import type { PlannedTree } from '../tree.ts';
+import { forgetHardware } from './caches.ts';
+import { settleCloudInit } from './cloud-init.ts';
+import { changeConsole } from './console.ts';
+import type { LinuxChange, LinuxContext } from './context.ts';
+import { changeDeviceNames } from './device-names.ts';
+import { addFallbackLoader } from './efi-loader.ts';
+import { disableForeignTools } from './foreign-tools.ts';
+import { addBootDrivers } from './initramfs-drivers.ts';
+import { keepNetworkNames } from './network-names.ts';
+import { relabel } from './selinux.ts';
+import { stableNames } from './stable-names.ts';
+
+const needed: readonly LinuxChange[] = [
+  (tree, { volumes, target }) => changeDeviceNames(tree, stableNames(volumes), target),
+  addBootDrivers,
+  addFallbackLoader,
+  keepNetworkNames,
+  changeConsole,
+  forgetHardware,
+  disableForeignTools,
+];
+
+const asked: readonly LinuxChange[] = [settleCloudInit];
+
+export async function planLinux(tree: PlannedTree, context: LinuxContext): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  const families = [...(context.wish.changes === 'needed' ? needed : []), ...asked, relabel];
+  for (const family of families) findings.push(...(await family(tree, context)));
+  return findings;
+}
