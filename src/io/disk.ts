@@ -117,8 +117,12 @@ export function slice(disk: Disk, offset: number, length: number): Disk {
   return {
     size: length,
     sectorSize: disk.sectorSize,
-    read: (target, at, signal) => disk.read(target, offset + at, signal),
+    async read(target, at, signal) {
+      checkRange({ name: 'disk', size: length }, at, target.length);
+      await disk.read(target, offset + at, signal);
+    },
     async extents(from, to, signal) {
+      checkRange({ name: 'disk', size: length }, from, to - from);
       const found = await disk.extents(offset + from, offset + to, signal);
       return found.map((e) => ({ ...e, offset: e.offset - offset }));
     },
