@@ -62,18 +62,30 @@ function parts(path: string): string[] {
 
 export class PlannedTree {
   readonly #files: Files;
-  readonly #layers = new Map<string, Layer>();
+  #layers = new Map<string, Layer>();
+  readonly #without: ReadonlySet<string>;
   readonly changes: PlannedChange[] = [];
+  /** What would have been changed, and is left as it is. */
+  readonly leftOut: PlannedChange[] = [];
 
-  constructor(files: Files) {
+  /** `without`: ids of changes, or what is before their first point. */
+  constructor(files: Files, without: readonly string[] = []) {
     this.#files = files;
+    this.#without = new Set(without);
   }
 
   /** Collects what `work` edits as one change; no change when it edits nothing. */
   async change(what: Omit<PlannedChange, 'edits'>, work: (editor: Editor) => Promise<void>): Promise<void> {
     const edits: Edit[] = [];
+    const before = new Map(this.#layers);
     await work(this.#editor(edits));
-    if (edits.length > 0) this.changes.push({ ...what, edits });
+    if (edits.length === 0) return;
+    if (!this.#without.has(what.id) && !this.#without.has(what.id.split('.')[0]!)) {
+      this.changes.push({ ...what, edits });
+      return;
+    }
+    this.leftOut.push({ ...what, edits });
+    this.#layers = before;
   }
 
   /** For looking only. */

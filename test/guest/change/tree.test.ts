@@ -46,6 +46,15 @@ describe('a planned tree', () => {
     expect(planned.changes).toEqual([]);
   });
 
+  it('leaves a change out as if it had never been', async () => {
+    const planned = new PlannedTree(memoryFiles({ '/a': '1', '/b': '1' }), ['names', 'x.two']);
+    for (const id of ['names.a', 'x.one', 'x.two'])
+      await planned.change(what(id), (e) => e.edit('/a', (t) => `${t}${id} `));
+    expect(await planned.view.text('/a')).toBe('1x.one ');
+    expect(planned.changes.map((c) => c.id)).toEqual(['x.one']);
+    expect(planned.leftOut.map((c) => c.id)).toEqual(['names.a', 'x.two']);
+  });
+
   it('goes by where links really lead, and makes the folders on the way', async () => {
     const planned = tree();
     await planned.change(what('a'), async (e) => {
