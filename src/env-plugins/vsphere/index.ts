@@ -12,7 +12,7 @@ export function vspherePlugin({ certificates }: VsphereOptions): EnvironmentPlug
     id: 'vsphere',
     label: 'VMware ESXi / vCenter',
     summary: 'machines of an ESXi host or a vCenter, through the vSphere API and HTTPS',
-    roles: ['source'],
+    roles: ['source', 'destination'],
     fields,
     async connect(settings, context) {
       const { connect } = await import('./connect.ts');
