@@ -1,6 +1,7 @@
 /** A datastore's files over HTTPS by ranges, through the server that the session is with. */
 import { openDatastoreFile } from '../disk-file.ts';
 import { withoutFiles } from '../findings.ts';
+import { withAllocated } from './allocated.ts';
 import type { MakeWay, WaySubject } from './way.ts';
 
 /** For all ways that read files of a datastore. */
@@ -12,12 +13,12 @@ export function whyNoFiles({ disk, file, place, datastoreKind }: WaySubject): st
   return undefined;
 }
 
-export const filesWay: MakeWay = () => ({
+export const filesWay: MakeWay = ({ session }) => ({
   id: 'files',
   label: 'files of the datastore over HTTPS',
   whyNot: async (subject) => whyNoFiles(subject),
-  open: async ({ place, file }, signal) => ({
-    ...(await openDatastoreFile(place!, file!, signal)),
-    format: 'vmdk',
-  }),
+  async open(subject, signal) {
+    const disk = await openDatastoreFile(subject.place!, subject.file!, signal);
+    return { ...withAllocated(disk, subject, session), format: 'vmdk' };
+  },
 });

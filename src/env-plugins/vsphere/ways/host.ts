@@ -12,6 +12,7 @@ import { valueText } from '../places.ts';
 import { ofObject } from '../properties.ts';
 import { reachHost } from '../reach-host.ts';
 import { text, typed } from '../soap.ts';
+import { withAllocated } from './allocated.ts';
 import { whyNoFiles } from './files.ts';
 import type { MakeWay, WayContext, WaySubject } from './way.ts';
 
@@ -61,7 +62,8 @@ export const hostWay: MakeWay = (context) => {
         renew: async () => undefined,
       };
       const place = { ...subject.place!, server };
-      return { ...(await openDatastoreFile(place, subject.file!, signal)), format: 'vmdk' };
+      const disk = await openDatastoreFile(place, subject.file!, signal);
+      return { ...withAllocated(disk, subject, session), format: 'vmdk' };
     },
     async close() {
       for (const opening of hosts.values())
