@@ -1,0 +1,54 @@
+/** From a guest that was looked into, and where it goes, to what is to be changed in it. Nothing is written. */
+import type { Finding } from '../../model/finding.ts';
+import type { GuestPlan } from '../../model/guest-plan.ts';
+import type { GuestSystemFiles, OpenGuest } from '../guest.ts';
+import { planLinux } from './linux/plan-linux.ts';
+import type { GuestTarget, TargetNic } from './target.ts';
+import { type PlannedChange, PlannedTree } from './tree.ts';
+
+export interface PlannedChanges {
+  /** The one that is changed. */
+  readonly guest?: GuestSystemFiles;
+  readonly changes: readonly PlannedChange[];
+  readonly leftOut: readonly PlannedChange[];
+  readonly findings: readonly Finding[];
+}
+
+export interface ChangeRequest {
+  readonly target: GuestTarget;
+  /** As the machine has them now, in the order of `target.nics`. */
+  readonly nics: readonly TargetNic[];
+  readonly wish: GuestPlan;
+  readonly signal: AbortSignal;
+}
+
+/** @throws AppError `cancelled`, and what reading the guest meets. */
+export async function planChanges(guest: OpenGuest, request: ChangeRequest): Promise<PlannedChanges> {
+  const [chosen, ...others] = guest.systems;
+  const none = { changes: [], leftOut: [] };
+  if (chosen === undefined) return { ...none, findings: [notKnown('no system was recognised on the disks')] };
+  const findings = others.length === 0 ? [] : [severalSystems(guest)];
+  const { system, files } = chosen;
+  if (files.mounts.length === 0)
+    return { ...none, findings: [...findings, notKnown(`the files of ${system.name} can't be read here`)] };
+  const tree = new PlannedTree(files, request.wish.without);
+  if (system.family !== 'linux')
+    return { ...none, findings: [...findings, notKnown(`changes of ${system.name} are not known here`)] };
+  const context = { ...request, system, files, volumes: guest.identities };
+  findings.push(...(await planLinux(tree, context)));
+  return { guest: chosen, changes: tree.changes, leftOut: tree.leftOut, findings };
+}
+
+const notKnown = (why: string): Finding => ({
+  rule: 'guest.not-changed',
+  severity: 'warning',
+  message: `nothing is changed inside the guest: ${why}`,
+  remedy: 'see that it has the drivers of the destination, or leave the changes out (--changes none)',
+});
+
+const severalSystems = ({ systems }: OpenGuest): Finding => ({
+  rule: 'guest.several-systems',
+  severity: 'warning',
+  message: `${systems.length} systems are on the disks: only ${systems[0]!.system.name} is changed`,
+  evidence: systems.map(({ system }) => system.name).join(', '),
+});
