@@ -34,6 +34,8 @@ export interface GuestVolume {
   readonly usedBytes?: number;
   readonly state: VolumeState;
   readonly encrypted?: boolean;
+  /** What more there is to say of it, such as `RAID1 of 2 devices, metadata 1.2`. */
+  readonly detail?: string;
   /** Whether files can be read from it here. */
   readonly readable: boolean;
 }

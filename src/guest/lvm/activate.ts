@@ -11,6 +11,13 @@ const sectorBytes = 512;
 /** Volumes made of volumes: a thin one on a mirrored pool has four. */
 const maxDepth = 8;
 
+/** A piece of a physical volume. */
+export interface MemberPlace {
+  readonly uuid: string;
+  readonly offset: number;
+  readonly length: number;
+}
+
 export class Activation {
   readonly #group: Group;
   readonly #members: ReadonlyMap<string, Disk>;
@@ -34,6 +41,21 @@ export class Activation {
     const parts: Disk[] = [];
     for (const segment of volume.segments) parts.push(await this.#segment(volume, segment, depth));
     return parts.length === 1 ? parts[0]! : concatenated(parts);
+  }
+
+  /** Where its bytes lie, one piece behind the other; undefined where they do not lie there as they are. */
+  places(key: string): MemberPlace[] | undefined {
+    const { members, extentBytes } = this.#group;
+    const found: MemberPlace[] = [];
+    for (const { type, extents, section } of this.#volume(key).segments) {
+      const areas = listIn(section, 'stripes');
+      const [name, extent] = [String(areas[0]), areas[1]];
+      const member = members.get(name);
+      if (type !== 'striped' || areas.length !== 2 || member === undefined) return undefined;
+      const offset = member.startBytes + Number(extent) * extentBytes;
+      found.push({ uuid: member.uuid, offset, length: extents * extentBytes });
+    }
+    return found;
   }
 
   #volume(key: string): LogicalVolume {

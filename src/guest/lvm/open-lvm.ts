@@ -3,6 +3,7 @@ import type { Disk } from '../../io/disk.ts';
 import { AppError, toAppError } from '../../model/errors.ts';
 import type { Finding } from '../../model/finding.ts';
 import { addFinding, type Looking, orFinding } from '../looking.ts';
+import { given } from '../text.ts';
 import { Activation } from './activate.ts';
 import { type Group, groupOf, type LogicalVolume, listIn } from './group.ts';
 import { parseMetadata } from './metadata-text.ts';
@@ -16,8 +17,20 @@ export interface LvmVolume {
   readonly kind: string;
   /** Its bytes; closing it closes nothing. */
   readonly disk?: Disk;
+  /**
+   * Where its bytes lie, one piece behind the other; absent where they do not lie there as they are, or where a
+   * snapshot depends on them.
+   */
+  readonly places?: readonly LvmPlace[];
   /** Why there is no disk. */
   readonly why?: string;
+}
+
+export interface LvmPlace {
+  /** Index among the disks that were given. */
+  readonly disk: number;
+  readonly offset: number;
+  readonly length: number;
 }
 
 export interface LvmGroup {
@@ -50,9 +63,10 @@ export async function openLvm(disks: readonly Disk[], signal?: AbortSignal): Pro
     } else found.push({ pv, disk });
   }
   const members = new Map(found.map(({ pv, disk }) => [pv.uuid, disk]));
+  const indexOf = (uuid: string) => disks.indexOf(members.get(uuid)!);
   const groups: LvmGroup[] = [];
   const known = newestGroups(found, findings);
-  for (const group of known) groups.push(await opened(group, members, { findings, signal }));
+  for (const group of known) groups.push(await opened(group, members, { findings, signal, indexOf }));
   for (const { pv } of found) {
     const isMember = known.some((group) => [...group.members.values()].some((m) => m.uuid === pv.uuid));
     if (!isMember)
@@ -89,10 +103,16 @@ function newestGroups(found: readonly Found[], findings: Finding[]): Group[] {
   return [...newest.values()];
 }
 
+interface Given {
+  readonly findings: Finding[];
+  readonly signal: AbortSignal | undefined;
+  readonly indexOf: (uuid: string) => number;
+}
+
 async function opened(
   group: Group,
   members: ReadonlyMap<string, Disk>,
-  { findings, signal }: { findings: Finding[]; signal: AbortSignal | undefined },
+  { findings, signal, indexOf }: Given,
 ): Promise<LvmGroup> {
   const missing = [...group.members.values()].filter((m) => m.missing || !members.has(m.uuid));
   if (missing.length > 0) {
@@ -116,7 +136,7 @@ async function opened(
       uuid: volume.uuid,
       sizeBytes: volume.extents * group.extentBytes,
       kind: isStore ? 'snapshot' : kindOf(volume),
-      ...(await diskOrWhy(key, volume, snapshots, activation)),
+      ...(await diskOrWhy(key, volume, snapshots, activation, indexOf)),
     });
   }
   return { name: group.name, uuid: group.uuid, volumes };
@@ -126,21 +146,24 @@ async function opened(
 function snapshotsOf(group: Group): Snapshots {
   const stores = new Set<string>();
   const merging = new Set<string>();
+  const origins = new Set<string>();
   for (const { segments } of group.volumes.values()) {
     for (const { type, section } of segments) {
       if (type !== 'snapshot') continue;
       for (const key of ['cow_store', 'merging_store']) {
         for (const name of listIn(section, key)) stores.add(String(name));
       }
+      origins.add(String(section.values.get('origin')));
       if (section.values.has('merging_store')) merging.add(String(section.values.get('origin')));
     }
   }
-  return { stores, merging };
+  return { stores, merging, origins };
 }
 
 interface Snapshots {
   readonly stores: ReadonlySet<string>;
   readonly merging: ReadonlySet<string>;
+  readonly origins: ReadonlySet<string>;
 }
 
 const kindOf = ({ segments }: LogicalVolume): string => {
@@ -157,13 +180,22 @@ async function diskOrWhy(
   volume: LogicalVolume,
   snapshots: Snapshots,
   activation: Activation,
-): Promise<Pick<LvmVolume, 'disk' | 'why'>> {
+  indexOf: (uuid: string) => number,
+): Promise<Pick<LvmVolume, 'disk' | 'places' | 'why'>> {
   if (snapshots.stores.has(key)) return { why: 'a snapshot of the old kind holds differences only' };
   if (snapshots.merging.has(key)) return { why: 'a snapshot is being merged into it' };
   if (holdsOthers.has(kindOf(volume))) return { why: 'it only holds other volumes' };
   if (volume.segments.length === 0) return { why: 'it is empty' };
   try {
-    return { disk: await activation.disk(key) };
+    const disk = await activation.disk(key);
+    const places = snapshots.origins.has(key) ? undefined : activation.places(key);
+    return {
+      disk,
+      ...given(
+        'places',
+        places?.map(({ uuid, ...rest }) => ({ disk: indexOf(uuid), ...rest })),
+      ),
+    };
   } catch (error) {
     const { kind, message, hint } = toAppError(error);
     if (kind === 'cancelled' || kind === 'bug') throw error;

@@ -1,5 +1,6 @@
 /** What holds other volumes: LVM, LUKS, RAID, ZFS. */
 import { bytesAt } from '../looking.ts';
+import { levelName, readMdSuperblock } from '../md/superblock.ts';
 import { fixedText, given, uuidAt } from '../text.ts';
 import { type Recognise, sizes, u64le } from './volume.ts';
 
@@ -40,8 +41,22 @@ export const lvm: Recognise = async (looking) => {
 
 const mdMagic = 0xa92b4efc;
 
-/** Linux MD, include/uapi/linux/raid/md_p.h: 1.1 at the start, 1.2 at 4 KiB, 1.0 and 0.90 near the end. */
+/** Linux MD: by its superblock, and by the mark alone where that is damaged. */
 export const mdRaid: Recognise = async (looking) => {
+  const member = await readMdSuperblock(looking);
+  if (member !== undefined) {
+    const { level, devices, role, version, name, uuid } = member;
+    const place = role === undefined ? 'a spare' : `device ${role}`;
+    return {
+      kind: 'md-raid',
+      ...given('label', name),
+      ...given('uuid', uuid),
+      ...sizes(member.dataBytes),
+      detail: `${place} of ${levelName(level)} of ${devices}, metadata ${version}`,
+      state: member.clean ? 'clean' : 'dirty',
+      readable: false,
+    };
+  }
   const sectors = Math.floor(looking.disk.size / 512);
   for (const at of [0, 4096, Math.floor((sectors - 16) / 8) * 8 * 512]) {
     const sb = await bytesAt(looking, Math.max(0, at), 256);

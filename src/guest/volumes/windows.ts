@@ -30,8 +30,26 @@ export const bitlocker: Recognise = async (looking) => {
   // {4967d63b-2e29-4ad8-8399-f6a339e3d001} at 0x1a8.
   const toGo = boot.toString('hex', 0x1a8, 0x1b8) === '3bd66749292ed84a8399f6a339e3d001';
   if (oemName(boot) !== '-FVE-FS-' && !(oemName(boot) === 'MSWIN4.1' && toGo)) return undefined;
-  return { kind: 'bitlocker', state: 'unknown', encrypted: true, readable: false };
+  const version = await fveVersion(looking, boot, toGo);
+  return {
+    kind: 'bitlocker',
+    ...given('detail', version === undefined ? undefined : `version ${version}`),
+    state: 'unknown',
+    encrypted: true,
+    readable: false,
+  };
 };
+
+/** Of the metadata (libyal, "BitLocker Drive Encryption (BDE) format"): 1 is Vista's, 2 that of Windows 7 and later. */
+async function fveVersion(looking: Looking, boot: Buffer, toGo: boolean): Promise<number | undefined> {
+  // Vista keeps no places but the number of a cluster.
+  const isVista = boot[1] === 0x52;
+  const cluster = boot.readUInt16LE(11) * boot[13]!;
+  const offset = isVista ? u64le(boot, 0x38) * cluster : u64le(boot, toGo ? 440 : 176);
+  if (!(offset > 0 && offset <= looking.disk.size - 64)) return undefined;
+  const block = await bytesAt(looking, offset, 64);
+  return block.toString('latin1', 0, 8) === '-FVE-FS-' ? block.readUInt16LE(10) : undefined;
+}
 
 export const refs: Recognise = async (looking) => {
   const boot = await bytesAt(looking, 0, 64);
