@@ -2,6 +2,7 @@
 import { AppError } from '../../model/errors.ts';
 import type { Field, Settings } from '../plugin.ts';
 import { type WayId, wayIds } from './ways/way.ts';
+import { wayFields } from './ways/way-fields.ts';
 
 export const fields: readonly Field[] = [
   {
@@ -65,6 +66,7 @@ export const fields: readonly Field[] = [
     required: false,
     default: 'no',
   },
+  ...wayFields,
 ];
 
 export interface ServerSettings {

@@ -22,6 +22,8 @@ export type OpenNbdOptions = NbdAddress & {
   readonly tls?: NbdTls;
   /** Contexts of block status beside base:allocation, such as `qemu:dirty-bitmap:NAME`. */
   readonly contexts?: readonly string[];
+  /** For a server that takes whole blocks only and does not tell: bytes, a power of two. Default 1. */
+  readonly leastBlock?: number;
   /** Ends what opens it, not what is open. */
   readonly signal?: AbortSignal;
   /** For reaching the server, and for each silence while an answer is awaited. Default 60 s. */
@@ -57,7 +59,7 @@ const statusBytes = 2 * GiB;
 
 /** @throws AppError `unreachable`, `not-found`, `auth`, `unsupported`, `corrupt`, `cancelled`. */
 export async function openNbd(options: OpenNbdOptions): Promise<NbdDisk> {
-  const { name = '', tls, contexts = [], signal, timeoutMs = 60_000 } = options;
+  const { name = '', tls, contexts = [], signal, timeoutMs = 60_000, leastBlock = 1 } = options;
   checkName(name);
   if (options.path !== undefined) checkSocketPath(options.path);
   const where = nbdUri(options, name, tls !== undefined);
@@ -72,7 +74,9 @@ export async function openNbd(options: OpenNbdOptions): Promise<NbdDisk> {
       contexts: [allocation.name, ...contexts],
       ...(tls === undefined ? {} : { secure: (socket) => startTls(socket, options.host, tls, waiting) }),
     });
-    return nbdDisk(plain, agreed, where, timeoutMs);
+    const { blocks } = agreed;
+    const minimum = Math.max(blocks.minimum, leastBlock);
+    return nbdDisk(plain, { ...agreed, blocks: { ...blocks, minimum } }, where, timeoutMs);
   } catch (error) {
     plain.destroy();
     if (signal?.aborted) throw new AppError('cancelled', 'cancelled', { cause: signal.reason });

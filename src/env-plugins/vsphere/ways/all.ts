@@ -2,6 +2,7 @@
 import { filesWay } from './files.ts';
 import { hostWay } from './host.ts';
 import { leaseWay } from './lease.ts';
+import { vddkWay } from './nbdkit-vddk.ts';
 import type { MakeWay } from './way.ts';
 
-export const allWays: readonly MakeWay[] = [hostWay, filesWay, leaseWay];
+export const allWays: readonly MakeWay[] = [vddkWay, hostWay, filesWay, leaseWay];
