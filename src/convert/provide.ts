@@ -44,6 +44,7 @@ export async function provide(
       for (const file of files) {
         if (await adopted(file, extracted, delivery, name)) {
           context.emit({ type: 'log', level: 'info', text: `${file.name}: it is the copy itself` });
+          bytesWritten += extracted.bytesTotal;
           continue;
         }
         context.emit({ type: 'step', text: `writing ${name.wrapped(file.name)}` });

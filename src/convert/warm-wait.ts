@@ -3,7 +3,6 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Tracking } from '../env-plugins/plugin.ts';
 import { throwIfAborted } from '../io/in-order.ts';
 import { AppError, describeFailure, toAppError, toFailure } from '../model/errors.ts';
-import type { PowerState } from '../model/machine.ts';
 import type { PassReport } from '../model/pass-report.ts';
 import type { Warm } from '../model/plan.ts';
 import type { RunContext } from './run-plan.ts';
@@ -12,8 +11,7 @@ import { defaultIntervalSeconds, isSettled } from './warm-when.ts';
 export interface Wait {
   readonly warm: Warm;
   readonly passes: readonly PassReport[];
-  readonly tracking: Pick<Tracking, 'shutDown'>;
-  inspect(signal: AbortSignal): Promise<PowerState>;
+  readonly tracking: Pick<Tracking, 'shutDown' | 'state'>;
 }
 
 /** How often the machine's state is asked for. */
@@ -24,7 +22,7 @@ const lookMilliseconds = 2000;
  * off, which it is asked to be once somebody has given the word; or after the interval, so that the last one is small.
  */
 export async function untilNextPass(
-  { warm, passes, tracking, inspect }: Wait,
+  { warm, passes, tracking }: Wait,
   context: Pick<RunContext, 'signal' | 'emit' | 'word' | 'lookMilliseconds'>,
 ): Promise<void> {
   const { signal, word, emit } = context;
@@ -40,7 +38,7 @@ export async function untilNextPass(
       asked = true;
       goesDown = await shutDown(tracking, context);
     }
-    if ((await inspect(signal)) === 'off') return;
+    if ((await tracking.state(signal)) === 'off') return;
     // Once it goes down, one more pass would only make it wait.
     if (!goesDown && performance.now() >= due) return;
     await pause(context.lookMilliseconds ?? lookMilliseconds, signal, asked ? undefined : word);

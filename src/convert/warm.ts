@@ -3,7 +3,7 @@
  * when it is off. From there on it is a conversion like any other, which reads the copies.
  */
 import type { Session, TrackedPass, Tracking } from '../env-plugins/plugin.ts';
-import { sourceDisk } from '../io/disk.ts';
+import { allocatedBytes, sourceDisk } from '../io/disk.ts';
 import { fileSource } from '../io/file-source.ts';
 import { throwIfAborted } from '../io/in-order.ts';
 import { AppError, describeFailure, toFailure } from '../model/errors.ts';
@@ -110,10 +110,8 @@ class Passes {
       const { marks, final, machine } = await this.#one(number, since, number === 1 ? check : undefined);
       if (final) return machine;
       since = marks;
-      const { warm, source } = this.#plan;
-      const inspect = async (signal: AbortSignal) =>
-        (await sourceOf(this.#source).inspect(source.machine, signal)).state;
-      await untilNextPass({ warm, passes: this.#done, tracking: this.#tracking, inspect }, this.#context);
+      const { warm } = this.#plan;
+      await untilNextPass({ warm, passes: this.#done, tracking: this.#tracking }, this.#context);
     }
   }
 
@@ -154,8 +152,10 @@ class Passes {
       const copy = await this.#copies.finished(disk.id);
       const bytes = reading.keep(sourceDisk(await fileSource(copy)));
       const image = { ...bytes, sectorSize, info };
-      out.push({ disk, image, bytesTotal: 0, copy });
+      out.push({ disk, image, bytesTotal: await allocatedBytes(image, this.#context.signal), copy });
     }
+    const disks = out.map(({ disk, bytesTotal }) => ({ id: disk.id, name: disk.name, bytesTotal }));
+    this.#context.emit({ type: 'disks', disks });
     return out;
   }
 }

@@ -109,6 +109,8 @@ export interface Tracking {
   readonly findings: readonly Finding[];
   /** One at a time: the pass before has been released. @throws AppError as `SourceRole.hold`. */
   pass(options: HoldOptions): Promise<TrackedPass>;
+  /** Asked again and again while the machine's end is waited for: in one small call. */
+  state(signal: AbortSignal): Promise<PowerState>;
   /** Asks the system inside to shut down, and does not wait for that. @throws AppError `unsupported`. */
   shutDown(signal: AbortSignal): Promise<void>;
   /** Undoes what `track` did to the machine; as `Hold.release`. */

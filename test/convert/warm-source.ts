@@ -90,6 +90,7 @@ export class WarmMachine {
             },
           };
         },
+        state: async () => this.state,
         shutDown: async () => {
           this.shutDowns++;
           this.onShutDown();

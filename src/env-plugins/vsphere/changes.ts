@@ -13,7 +13,7 @@ import type { Machine } from '../../model/machine.ts';
 import type { Changed, HoldOptions, TrackedPass, Tracking, TrackOptions } from '../plugin.ts';
 import { changedAreas } from './changed-areas.ts';
 import { type HoldPlace, holdMachine } from './hold.ts';
-import { diskId, snapshotTrees } from './machine.ts';
+import { diskId, powerState, snapshotTrees, statePaths } from './machine.ts';
 import { ofObject } from './properties.ts';
 import type { VimSession } from './session.ts';
 import { element, isTrue, numberIn, type Ref, text, typeOf } from './soap.ts';
@@ -38,6 +38,10 @@ export async function trackMachine(
   return {
     findings: turned.findings,
     pass: (holding) => onePass(place, vm, given, holding, on),
+    async state(asking) {
+      const { values } = await ofObject(session, vm, statePaths, 'asking for its state', asking);
+      return powerState(values);
+    },
     async shutDown(ending) {
       await session.call('ShutdownGuest', vm, [], { step: `shutting ${name} down`, signal: ending });
     },

@@ -77,7 +77,7 @@ export function readMachine(object: Properties, places: Places): ReadMachine {
   const machine: Machine = {
     id: ref.id,
     name,
-    state: stateOf(of('runtime.powerState'), of('runtime.connectionState')),
+    state: powerState(values),
     ...(system === undefined ? {} : { system }),
     ...(processors === undefined
       ? {}
@@ -98,7 +98,10 @@ export function readMachine(object: Properties, places: Places): ReadMachine {
   return { machine, disks: hardware.disks, datastores, files: new Set(layout.files.keys()) };
 }
 
-function stateOf(power: string | undefined, connection: string | undefined): PowerState {
+export const statePaths = ['runtime.powerState', 'runtime.connectionState'] as const;
+
+export function powerState(values: Properties['values']): PowerState {
+  const [power, connection] = statePaths.map((path) => valueText(values.get(path)));
   if (connection !== undefined && connection !== 'connected') return 'unknown';
   const states: Record<string, PowerState> = {
     poweredOn: 'running',
