@@ -102,7 +102,7 @@ function placeFindings({ place }: Ground): Finding[] {
 }
 
 /** A machine of somebody is never removed, not even where replacing was allowed: its disks would go with it. */
-async function sameName(
+export async function sameName(
   session: VimSession,
   { folder }: Ground,
   { name, signal }: DeliveryRequest,

@@ -5,6 +5,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { AppError, toAppError } from '../../model/errors.ts';
 import type { Delivery, DeliveryRequest } from '../plugin.ts';
+import { sameName } from './check-delivery.ts';
 import { configSpec } from './config-spec.ts';
 import { folderUrl, parseDatastorePath } from './datastore-path.ts';
 import { ObjectGone } from './faults.ts';
@@ -30,6 +31,9 @@ export interface DeliveryPlace {
 export async function beginDelivery(place: DeliveryPlace, request: DeliveryRequest): Promise<Delivery> {
   const { session, ground } = place;
   const { spec } = fitMachine(request, ground);
+  // Between the check and now somebody may have made one.
+  const [taken] = await sameName(session, ground, request);
+  if (taken !== undefined) throw new AppError('conflict', taken.message, { hint: taken.remedy! });
   const lease = await openLease(place, request);
   const { entity } = lease;
   const uploads: LeaseUpload[] = [];
@@ -116,7 +120,7 @@ async function freeUuid(session: VimSession, uuid: string | undefined, signal: A
   if (uuid === undefined || !/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(uuid)) return undefined;
   const parameters = [text('uuid', uuid), text('vmSearch', true)];
   const step = 'looking for machines of the same id';
-  const found = await session.call('FindAllByUuid', session.service('searchIndex'), parameters, {
+  const found = await session.call('FindByUuid', session.service('searchIndex'), parameters, {
     step,
     signal,
   });

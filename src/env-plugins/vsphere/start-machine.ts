@@ -9,7 +9,6 @@ import type { Ref } from './soap.ts';
 import { taskResult } from './tasks.ts';
 
 const step = 'starting the machine';
-const lookMs = 1000;
 
 /** @throws AppError `conflict` (a question stands), `no-space`, `auth`, `io`, `cancelled`. */
 export async function startMachine(session: VimSession, vm: Ref, signal: AbortSignal): Promise<PowerState> {
@@ -30,9 +29,9 @@ export async function startMachine(session: VimSession, vm: Ref, signal: AbortSi
 
 /** Rejects when the server asks something, and is otherwise silent until the signal. */
 async function asked(session: VimSession, vm: Ref, signal: AbortSignal): Promise<never> {
-  for (;;) {
+  for (let pause = 200; ; pause = Math.min(pause * 2, 2000)) {
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, lookMs);
+      const timer = setTimeout(resolve, pause);
       signal.addEventListener('abort', () => {
         clearTimeout(timer);
         resolve();
