@@ -122,7 +122,9 @@ describe('descriptors as products write them', () => {
 
   it('refuses what it does not know by its name', async () => {
     const cases: [string, string][] = [
-      ['RW 8 VMFSRDM "a-flat.vmdk"', 'VMFSRDM'],
+      ['RW 8 VMFSRDM "a-flat.vmdk"', 'raw device mapping'],
+      ['RW 8 VMFS "vsan://52a1"', 'vsan'],
+      ['RW 8 PMEM "a.dat"', 'PMEM'],
       ['NOACCESS 8 FLAT "a-flat.vmdk" 0', 'NOACCESS'],
       ['RW 8 FLAT "a-flat.vmdk" 0\nencryption.keySafe = "vmware:key/x"', 'encrypted'],
       ['RW 8 FLAT "a-flat.vmdk" 0\nddb.iofilters = "vmwarevmcrypt"', 'encrypted'],

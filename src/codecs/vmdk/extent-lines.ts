@@ -74,6 +74,7 @@ async function openLine(
   if (line.access === 'NOACCESS') {
     throw new AppError('unsupported', `VMDK extent "${line.file}" may not be accessed (NOACCESS)`, { where });
   }
+  refuseElsewhere(line, where);
   const flat = line.type === 'FLAT' || line.type === 'VMFS';
   if (!flat && !sparseTypes.has(line.type)) {
     throw new AppError('unsupported', `VMDK extent of type ${line.type}`, {
@@ -92,6 +93,22 @@ async function openLine(
     await source.close();
     throw error;
   }
+}
+
+/** What ESXi describes as a disk without having a file of its bytes. */
+function refuseElsewhere({ type, file = '' }: ExtentLine, where: string): void {
+  if (type === 'VMFSRDM' || type === 'VMFSRAW') {
+    throw new AppError('unsupported', `the disk is a device of its host (raw device mapping "${file}")`, {
+      where,
+      hint: 'clone it to a flat disk there first (vmkfstools -i), or convert the device itself',
+    });
+  }
+  const store = /^(vsan|vvol):\/\//i.exec(file)?.[1];
+  if (store === undefined) return;
+  throw new AppError('unsupported', `the disk is an object of a ${store} datastore, not a file`, {
+    where,
+    hint: 'move the machine to a VMFS or NFS datastore first, or export it as OVF',
+  });
 }
 
 function flatExtent(source: ByteSource, line: ExtentLine, size: number): Disk {

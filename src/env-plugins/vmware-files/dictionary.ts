@@ -68,6 +68,9 @@ export const dictionaryLine = (key: string, value: string | number): string =>
 /** `TRUE`, `true`, `1`, `yes`. */
 export const isTrue = (value: string | undefined): boolean => /^(true|1|yes|y|t|on)$/i.test(value ?? '');
 
+/** It is said, and said to be not so. */
+export const isFalse = (value: string | undefined): boolean => /^(false|0|no|n|f|off)$/i.test(value ?? '');
+
 /** A whole number of up to nine digits. */
 export const wholeNumber = (value: string | undefined): number | undefined =>
   value !== undefined && /^\s*\d{1,9}\s*$/.test(value) ? Number(value) : undefined;

@@ -1,7 +1,7 @@
 /** The drives of a .vmx: `scsi0:0.fileName` and its like. Pure. */
 import type { Finding } from '../../model/finding.ts';
 import type { DiskBus } from '../../model/machine.ts';
-import { type Dictionary, isTrue } from './dictionary.ts';
+import { type Dictionary, isFalse, isTrue } from './dictionary.ts';
 
 export interface Drive {
   /** `scsi0:0`. */
@@ -37,6 +37,10 @@ export function readDrives(vmx: Dictionary): Drives {
   const findings: Finding[] = [];
   for (const node of nodesOf(vmx)) {
     if (!isTrue(vmx.get(`${node.name}.present`))) continue;
+    if (isFalse(vmx.get(`${node.bus}${node.controller}.present`))) {
+      findings.push(noController(node));
+      continue;
+    }
     const bus = node.bus as DiskBus;
     const kind = (vmx.get(`${node.name}.deviceType`) ?? '').toLowerCase();
     // VMware Server and GSX before it write `name`.
@@ -143,6 +147,13 @@ const passedThrough = (node: string, named: string): Finding => ({
   severity: 'warning',
   message: `${node} is a SCSI device of its host (${named || 'unnamed'}), which is not carried`,
   evidence: node,
+});
+
+const noController = ({ name, bus, controller }: Node): Finding => ({
+  rule: 'vmware.controller-absent',
+  severity: 'note',
+  message: `${name} is on a controller that is switched off (${bus}${controller}): the machine does not see it, and it is left out`,
+  evidence: name,
 });
 
 const noFile = (node: string): Finding => ({

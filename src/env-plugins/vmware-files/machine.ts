@@ -30,7 +30,7 @@ export function machineOfVmx(id: string, vmx: Dictionary, around: Surroundings):
   const system = readGuestOs(vmx.get('guestOS') ?? '');
   const memory = wholeNumber(vmx.get('memsize'));
   const uuid = uuidOf(vmx.get('uuid.bios'));
-  const description = vmx.get('annotation') ?? '';
+  const description = (vmx.get('annotation') ?? '').replaceAll('\r\n', '\n');
   const { snapshots } = around;
   return {
     id,
@@ -136,7 +136,8 @@ function boundDevices(vmx: Dictionary): string[] {
     if (bound.length >= 64) break;
     const pci = /^(pcipassthru\d+)\.present$/.exec(key);
     if (pci !== null && isTrue(vmx.get(key))) bound.push(`PCI ${vmx.get(`${pci[1]}.id`) ?? pci[1]}`);
-    if (/^usb\.autoconnect\.device\d+$/.test(key)) bound.push(`USB ${vmx.get(key)}`);
+    const usb = /^usb\.autoconnect\.device\d+$/.test(key) ? (vmx.get(key) ?? '') : '';
+    if (usb !== '') bound.push(`USB ${usb}`);
   }
   return bound;
 }

@@ -35,6 +35,9 @@ function macOf(get: Get): string | undefined {
 function networkOf(get: Get): string {
   const named = get('networkName') ?? '';
   if (named !== '') return named;
+  // Of a distributed switch and of NSX there is but an id.
+  const elsewhere = get('dvs.portgroupId') || get('opaqueNetwork.id');
+  if (elsewhere) return elsewhere;
   const vnet = (get('vnet') ?? '').replace(/^\/dev\//, '');
   const type = (get('connectionType') ?? '').toLowerCase();
   if ((type === 'custom' || type === '') && vnet !== '') return vnet.toLowerCase();

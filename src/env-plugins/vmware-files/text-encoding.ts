@@ -21,7 +21,8 @@ export function decodeText(bytes: Uint8Array, where: string): TextEncoding {
 
 /** Without a name (VMware Server, old Workstation) it is UTF-8 where it can be, else western. */
 function decoderOf(named: string | undefined, body: Uint8Array, where: string): TextEncoding['decode'] {
-  if (named === undefined) return isUtf8(body) ? decoder('utf-8')! : westernText;
+  // Also what says that it is UTF-8 and is not, after an editor that knew nothing of it.
+  if (named === undefined || /^utf-?8$/i.test(named)) return isUtf8(body) ? decoder('utf-8')! : westernText;
   if (/^(windows-1252|cp-?1252|iso-8859-1|latin-?1|us-ascii|ascii)$/i.test(named)) return westernText;
   const found = decoder(labels[named.toLowerCase()] ?? named);
   if (found !== undefined) return found;

@@ -57,6 +57,7 @@ export function readHardware(
     else if (item.type === 17 || item.type === 19 || item.type === 31)
       readDisk(item, controllers, storage, hardware);
     else if (item.type >= 14 && item.type <= 16) noteMedium(item, hardware);
+    else if (item.subtype === 'vmware.vtpm') hardware.findings.push(tpm(item.name));
     else if (!isLeftAlone(item.type) && attribute(item.element, 'required') === 'true') {
       hardware.findings.push({
         rule: 'ovf.required-not-understood',
@@ -68,6 +69,15 @@ export function readHardware(
   }
   return hardware;
 }
+
+/** vCenter exports the device, never what it holds. */
+const tpm = (name: string): Finding => ({
+  rule: 'ovf.tpm',
+  severity: 'warning',
+  message: 'it had a TPM: what that holds is in no package, and the new machine gets none',
+  evidence: name,
+  remedy: 'have the recovery keys of BitLocker or LUKS at hand',
+});
 
 /** Controllers, USB, graphics, sound, ports, pointers: every destination brings its own. */
 const isLeftAlone = (type: number): boolean => [1, 5, 6, 9, 13, 18, 20, 21, 22, 23, 24, 35].includes(type);
