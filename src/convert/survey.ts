@@ -85,6 +85,15 @@ const costlyFinding = (disk: MachineDisk): Finding => ({
 
 function packedFinding(disk: MachineDisk, { wrappers, format }: Glance): Finding {
   const [outer] = wrappers;
+  if (outer === undefined) {
+    return {
+      rule: 'disk.stream',
+      severity: 'note',
+      message: 'it is not looked into: it comes as a stream, which only a conversion reads',
+      evidence: disk.name,
+      remedy: 'to look into it choose another way to read it, where the environment offers one',
+    };
+  }
   const sealed = outer === 'age';
   const how = sealed ? 'the disk is encrypted with age' : `the disk is packed with ${outer}`;
   const told = 'what is known of it is told from its beginning';
@@ -103,7 +112,7 @@ function packedFinding(disk: MachineDisk, { wrappers, format }: Glance): Finding
 function glancedDisk(disk: MachineDisk, { wrappers, format, virtualSizeBytes }: Glance): MachineDisk {
   return {
     ...disk,
-    packed: wrappers,
+    ...(wrappers.length === 0 ? {} : { packed: wrappers }),
     ...(format === undefined ? {} : { format }),
     ...(virtualSizeBytes === undefined ? {} : { virtualSizeBytes }),
   };

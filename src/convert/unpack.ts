@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import type { OpenImage } from '../codecs/codec.ts';
 import { codecById, probeFormat } from '../codecs/registry.ts';
 import type { OpenDisk } from '../env-plugins/plugin.ts';
-import { type ByteSource, memorySource, unknownSize } from '../io/byte-source.ts';
+import { type ByteSource, memorySource, readBytes, unknownSize } from '../io/byte-source.ts';
 import type { Secret } from '../io/wrappers/age.ts';
 import { archiveError, archiveOf, refusePackedName } from '../io/wrappers/archive.ts';
 import { contentSize } from '../io/wrappers/content-size.ts';
@@ -53,12 +53,28 @@ class PackedError extends AppError {
   readonly glance: Glance;
 
   constructor(glance: Glance, where: string) {
-    super('unsupported', `the disk is ${inWords(glance.wrappers)} first`, {
-      where,
-      hint: 'a conversion does that by itself',
-    });
+    const streamed = 'the disk comes as a stream, which is read once, from its start to its end';
+    super(
+      'unsupported',
+      glance.wrappers.length === 0 ? streamed : `the disk is ${inWords(glance.wrappers)} first`,
+      {
+        where,
+        hint: 'a conversion does that by itself',
+      },
+    );
     this.glance = glance;
   }
+}
+
+/** Of its beginning, which even what is read once still has: the header. */
+const streamHeadBytes = 512;
+
+/** A disk that only comes as a stream is not to be read at random. @throws AppError `unsupported`. */
+export async function refuseStream({ source, format }: OpenDisk, options: UnpackOptions): Promise<void> {
+  if (source.access !== 'forward' || options.once === true) return;
+  const head = await readBytes(source, 0, Math.min(streamHeadBytes, source.size), options.signal);
+  const facts = await headFacts(head, source.name, options.format ?? format);
+  throw new PackedError({ ...facts, wrappers: [] }, source.name);
 }
 
 /** What is known of the disk, where its packing is all that kept it from being opened. */

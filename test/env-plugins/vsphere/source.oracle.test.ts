@@ -8,6 +8,11 @@ import { promisify } from 'node:util';
 import { expect, it, onTestFinished } from 'vitest';
 import { openImage } from '../../../src/convert/open-image.ts';
 import type { Session } from '../../../src/env-plugins/plugin.ts';
+import { VimSession } from '../../../src/env-plugins/vsphere/session.ts';
+import { serverSettings } from '../../../src/env-plugins/vsphere/settings.ts';
+import { sourceRole } from '../../../src/env-plugins/vsphere/source.ts';
+import { type HttpsClient, type HttpsRequest, openHttps } from '../../../src/io/https/client.ts';
+import { forgottenCertificates } from '../../../src/io/https/known-certificates.ts';
 import type { Machine } from '../../../src/model/machine.ts';
 import { MiB } from '../../../src/model/units.ts';
 import { testSource } from '../../conformance/test-plugin.ts';
@@ -119,12 +124,47 @@ describeWith(vcsimTools, 'vSphere', () => {
     expect((await contentOf(session, machine!)).equals(bytes)).toBe(true);
   });
 
-  it('lists two thousand machines, each once, page by page', async () => {
+  it('lists two thousand machines, each once, page by page, in few requests', async () => {
     const server = await startVcsim({ machines: 1000 });
-    const machines = await listed(await connected(server));
+    const { port, user, password } = server;
+    const plain = await openHttps({
+      host: '127.0.0.1',
+      port,
+      known: forgottenCertificates(),
+      confirm: async () => true,
+    });
+    let requests = 0;
+    const client = Object.assign(Object.create(plain) as HttpsClient, {
+      name: plain.name,
+      send(request: HttpsRequest) {
+        requests++;
+        return plain.send(request);
+      },
+      close: () => plain.close(),
+    });
+    const settings = { host: '127.0.0.1', port: String(port), user };
+    const session = await VimSession.open(client, { user, password: async () => password }, never);
+    onTestFinished(() => session.close());
+    const plugin = {
+      signal: never,
+      secret: async () => password,
+      report: () => undefined,
+      confirm: async () => false,
+    };
+    const source = sourceRole({
+      session,
+      server: serverSettings(settings),
+      settings,
+      plugin,
+      certificates: '',
+    });
+    requests = 0;
+    const machines = await listed({ source, close: async () => undefined });
     expect(machines).toHaveLength(2000);
     expect(new Set(machines.map((m) => m.id)).size).toBe(2000);
     expect(machines.every((m) => m.disks.length === 1 && m.nics.length === 1)).toBe(true);
+    // A hundred machines in each, and the inventory around them.
+    expect(requests).toBeLessThanOrEqual(26);
   });
 
   it('refuses a running machine that is not held, and holds it below a snapshot that is gone after', async () => {

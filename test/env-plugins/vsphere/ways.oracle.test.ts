@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { expect, it, onTestFinished } from 'vitest';
 import type { OpenImage } from '../../../src/codecs/codec.ts';
 import { openImage } from '../../../src/convert/open-image.ts';
+import { surveyMachine } from '../../../src/convert/survey.ts';
 import type { Session } from '../../../src/env-plugins/plugin.ts';
 import type { Machine } from '../../../src/model/machine.ts';
 import { MiB } from '../../../src/model/units.ts';
@@ -187,5 +188,16 @@ describeWith(vcsimTools, 'the ways to a disk of vSphere', () => {
     expect(await listed(joined)).toHaveLength(4);
     await joined.close();
     expect(await admin.lives()).toBe(true);
+  });
+
+  it('lease: a machine is surveyed without its disks, and says so', async () => {
+    const server = await startVcsim();
+    const bytes = await withDisk(server);
+    const session = await connected(server, {}, { way: 'lease' });
+    const machine = await session.source!.inspect(name, never);
+    const survey = await surveyMachine(session, machine, { follow: false }, never);
+    expect(survey.failure).toBeUndefined();
+    expect(survey.machine.findings.map((f) => f.rule)).toContain('disk.stream');
+    expect(survey.machine.disks[0]).toMatchObject({ format: 'vmdk', virtualSizeBytes: bytes.length });
   });
 });
