@@ -53,7 +53,8 @@ export const mdRaid: Recognise = async (looking) => {
       ...given('uuid', uuid),
       ...sizes(member.dataBytes),
       detail: `${place} of ${levelName(level)} of ${devices}, metadata ${version}`,
-      state: member.clean ? 'clean' : 'dirty',
+      // That of the array, which has a finding of its own.
+      state: member.clean ? 'clean' : 'unknown',
       readable: false,
     };
   }
