@@ -85,11 +85,17 @@ describeWith([...vcsimTools, 'qemu-img'], 'a conversion from vSphere on the comm
     await writeFile(raw, disk);
     await compareImages(to, 'qcow2', raw, 'raw');
     expect((await readFile(to)).length).toBeLessThan(5 * MiB);
+    expect(converted.stderr).toContain('read by way of: files of the datastore over HTTPS');
+    const exporting = ['--setting', 'way=lease', '--force', ...secret];
+    const leased = await vmferry(['convert', 'lab:DC0_H0_VM0', '--to', to, ...exporting], env);
+    expect(leased).toMatchObject({ code: 0 });
+    expect(leased.stderr).toContain('read by way of: export lease');
+    await compareImages(to, 'qcow2', raw, 'raw');
     const session = await connected(server);
     const after = await session.source!.inspect('DC0_H0_VM0', never);
     expect(after.snapshots).toBeUndefined();
 
-    const printed = [unknown, list, converted].flatMap((r) => [r.stdout, r.stderr]);
+    const printed = [unknown, list, converted, leased].flatMap((r) => [r.stdout, r.stderr]);
     expect(printed.filter((text) => text.includes(server.password))).toEqual([]);
   });
 });
