@@ -113,13 +113,23 @@ describe('a plan', () => {
       findings: [{ rule: 'r', severity: 'note', message: 'm', evidence: 'e', remedy: 'r' }],
     };
     const target = { environment: 'kvm', profile: 'p', settings: { pool: 'default' }, formats: ['qcow2'] };
-    const made = makePlan({ ...request, machine: full, target, start: true });
+    const warm = { shutDown: true, turnOn: true, passes: 2, belowBytes: 1, intervalSeconds: 3, folder: 'f' };
+    const made = makePlan({ ...request, machine: full, target, start: true, warm });
     const source = { ...made.source, format: 'raw', snapshot: 's', partition: 2, profile: 'p' };
     const window = { offset: 1, length: 2 };
     const destination = { ...made.destination, recipients: ['age1x'] };
     const plan: Plan = { ...made, source: { ...source, window }, destination };
     expect(plan.start).toBe(true);
     expect(parsePlan(JSON.parse(JSON.stringify(plan)))).toEqual(plan);
+  });
+
+  it('of a running machine takes whole disks only', () => {
+    const source = { ...request.source, partition: 1 };
+    const warm = { shutDown: false, turnOn: false };
+    expect(() => makePlan({ ...request, source, warm })).toThrow(expect.objectContaining({ kind: 'usage' }));
+    expect(describePlan(makePlan({ ...request, warm: { ...warm, passes: 1 } }))).toContain(
+      'copied while it runs, then what changed, the last of it when it is off; its end is near after 1 pass of changes; its shutdown is waited for',
+    );
   });
 
   it('for an environment has its product, its first format, and no folder', () => {

@@ -103,13 +103,16 @@ export class WarmMachine {
     };
   }
 
-  /** With a folder here as destination. */
-  connect() {
-    const plugin: EnvironmentPlugin = {
+  plugin(): EnvironmentPlugin {
+    return {
       ...{ id: 'warm', label: 'warm', summary: '', roles: ['source'], fields: [] },
       connect: async () => ({ source: this.role(), close: async () => undefined }),
     };
-    return connector([plugin, localPlugin({ imageExtensions: [] })], (_, signal) => ({
+  }
+
+  /** With a folder here as destination. */
+  connect() {
+    return connector([this.plugin(), localPlugin({ imageExtensions: [] })], (_, signal) => ({
       signal,
       secret: () => Promise.reject(new Error('no secrets')),
       report: () => undefined,

@@ -42,6 +42,23 @@ describe('destination', () => {
     expect(field(key)).toMatchObject(expected);
   });
 
+  test('a machine that runs can be copied meanwhile', () => {
+    const ofWarm = (state: State) => configFields(state, id).find((f) => f.key === 'warm');
+    expect(ofWarm(configState)).toBeUndefined();
+    const items = configState.machines.items.map((item) => ({
+      ...item,
+      machine: { ...item.machine, state: 'running' as const },
+    }));
+    const runs: State = { ...configState, machines: { ...configState.machines, items } };
+    expect(ofWarm(runs)).toMatchObject({ value: 'no', changed: false });
+    const warm = { shutDown: true, turnOn: false };
+    const applied = ofWarm(runs)!.apply('shut-down');
+    expect(applied).toEqual({ command: { type: 'draft', change: { warm } } });
+    const chosen = { ...runs, draft: { ...runs.draft, warm } };
+    expect(ofWarm(chosen)).toMatchObject({ value: 'shut-down', changed: true });
+    expect(ofWarm(chosen)!.apply('no')).toEqual({ command: { type: 'draft', change: { warm: undefined } } });
+  });
+
   test('another product has its own container, format and options again', () => {
     const before = drafted({ format: 'raw', options: { cluster_size: 4096 } });
     const applied = field('product', before).apply('vmware');

@@ -66,6 +66,22 @@ describe('80 x 24', () => {
     expect(port.sent).toEqual([{ type: 'cancel' }]);
   });
 
+  test('a machine that is copied while it runs is shut down with a word, once', async () => {
+    const [first, ...others] = runState.run!.items;
+    const plan = { ...first!.plan, warm: { shutDown: false, turnOn: false } };
+    const warm = { ...runState, run: { ...runState.run!, items: [{ ...first!, plan }, ...others] } };
+    const { shows, press, port } = drawApp(warm);
+    await shows('s shut down');
+    await press('s');
+    await shows('Its system is asked to shut down');
+    await press('y');
+    await shows('All ');
+    expect(port.sent).toEqual([{ type: 'shut-down' }]);
+    port.emit({ type: 'run-item', index: 0, change: { goesDown: true } });
+    await press('s');
+    await shows('Not now: it is going to be shut down');
+  });
+
   test('cancelling is said, and nothing more can be asked of it', async () => {
     const { shows, press, port } = drawApp(runStates['run-cancelling']!);
     await shows('CANCELLING: what was begun is being taken back');

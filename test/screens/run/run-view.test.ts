@@ -108,6 +108,19 @@ describe('result', () => {
       '  41.5 GiB in 2:20, 304 MiB/s',
     ]);
   });
+  test('the passes of a machine that was copied while it ran', () => {
+    const pass = { number: 1, last: false, bytesRead: 5 * GiB, bytesChanged: 4 * GiB, seconds: 60 };
+    const passes = [pass, { ...pass, number: 2, last: true, bytesRead: 1024, bytesChanged: 512, seconds: 1 }];
+    const warm = { ...done, items: done.items.map((item) => ({ ...item, passes })) };
+    expect(resultLines(warm, noon).map((line) => line.text)).toEqual([
+      'DONE database',
+      '  /srv/out/database.qcow2',
+      '  /srv/out/database-data.qcow2',
+      '  pass 1: 4 GiB copied, 5 GiB read in 1:00',
+      '  pass 2, when it was off: 512 B changed, 1 KiB read in 0:01',
+      '  41.5 GiB in 2:20, 304 MiB/s',
+    ]);
+  });
   test('each machine its own, with where and hint', () => {
     expect(resultLines(failedRun, noon).map((line) => line.text)).toEqual([
       'DONE machine-001 to qcow2',
