@@ -38,7 +38,7 @@ function parseLine(line: string, decode: TextEncoding['decode']): [string, strin
   const key = line.slice(0, equals).trim().toLowerCase();
   if (key === '' || /[\s"#]/.test(key)) return undefined;
   const rest = line.slice(equals + 1).trim();
-  const raw = rest.startsWith('"') ? quoted(rest) : rest.replace(/\s*#.*$/, '');
+  const raw = rest.startsWith('"') ? quoted(rest) : rest.split('#', 1)[0]!.trimEnd();
   return [key, unescaped(raw, decode)];
 }
 

@@ -26,7 +26,7 @@ export const inventoryPaths: ReadList = (bytes, where) => {
 
 /** `config "/var/lib/vmware/…/x.vmx"`, a line each. */
 export const serverListPaths: ReadList = (bytes) =>
-  [...bytes.toString('utf8').matchAll(/^\s*config\s+"([^"\r\n]*)"/gm)].map((match) => match[1]!);
+  [...bytes.toString('utf8').matchAll(/^[ \t]*config[ \t]+"([^"\r\n]*)"/gm)].map((match) => match[1]!);
 
 export const hostdPaths: ReadList = (bytes, where) => {
   const paths: string[] = [];

@@ -25,7 +25,8 @@ function decoderOf(named: string | undefined, body: Uint8Array, where: string): 
   if (named === undefined || /^utf-?8$/i.test(named)) return isUtf8(body) ? decoder('utf-8')! : westernText;
   if (/^(windows-1252|cp-?1252|iso-8859-1|latin-?1|us-ascii|ascii)$/i.test(named)) return westernText;
   const found = decoder(labels[named.toLowerCase()] ?? named);
-  if (found !== undefined) return found;
+  // In UTF-16 the name itself could not be read as it was.
+  if (found?.(Buffer.from(named)) === named) return found;
   // Nothing but ASCII is the same in all of them.
   if (body.every((byte) => byte < 0x80)) return westernText;
   throw new AppError('unsupported', `the file is written in "${named}", which is not known here`, {

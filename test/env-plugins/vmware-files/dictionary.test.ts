@@ -4,6 +4,7 @@ import {
   escapeValue,
   parseDictionary,
 } from '../../../src/env-plugins/vmware-files/dictionary.ts';
+import { serverListPaths } from '../../../src/env-plugins/vmware-files/listed-machines.ts';
 
 const parse = (text: string | Buffer) =>
   parseDictionary(Buffer.isBuffer(text) ? text : Buffer.from(text), 'a.vmx');
@@ -60,6 +61,48 @@ describe('the dialect of .vmx files', () => {
   ])('reads text in %s', (name, bytes, value) => {
     const text = Buffer.concat([Buffer.from(`.encoding = "${name}"\na = "`), bytes, Buffer.from('"\n')]);
     expect(parse(text).get('a')).toBe(value);
+  });
+
+  it('reads what says that it is UTF-8 and is not, and what has a mark of UTF-8 and says otherwise', () => {
+    const western = Buffer.from('.encoding = "utf-8"\r\na = "B\u00fcro"\r\n', 'latin1');
+    expect(parse(western).get('a')).toBe('Büro');
+    expect(parse('\ufeff.Encoding="windows-1252"\na = "Büro"').get('a')).toBe('Büro');
+  });
+
+  it.each(['UTF-16', 'UTF-16LE', 'utf-16be', 'x-user-defined'])(
+    '%s is none that such a file can be in',
+    (name) => {
+      expect(parse(`.encoding = "${name}"\na = "b"`).get('a')).toBe('b');
+    },
+  );
+
+  it.each([
+    ['euc-kr', Buffer.from([0xb0, 0xa1]), '가'],
+    ['windows-949', Buffer.from([0xb0, 0xa1]), '가'],
+    ['EUC-JP', Buffer.from([0xa5, 0xc6]), 'テ'],
+    ['ibm-943_P15A-2003', Buffer.from([0x83, 0x65]), 'テ'],
+    ['ISO-8859-2', Buffer.from([0xb1]), 'ą'],
+    ['windows-1250', Buffer.from([0xb9]), 'ą'],
+    ['KOI8-R', Buffer.from([0xed]), 'М'],
+    ['gb18030', Buffer.from([0x81, 0x30, 0x81, 0x30]), '\u0080'],
+  ])('reads text in %s, as it stands and escaped', (name, bytes, value) => {
+    const escaped = [...bytes].map((byte) => `|${byte.toString(16).padStart(2, '0')}`).join('');
+    const lines = [`.encoding = "${name}"\na = "`, bytes, `"\nb = "${escaped}"\n`].map((part) =>
+      Buffer.from(part),
+    );
+    const found = parse(Buffer.concat(lines));
+    expect([found.get('a'), found.get('b')]).toEqual([value, value]);
+  });
+
+  it.each([
+    ['spaces within a value', `a = b${' '.repeat(2 ** 21)}c # d\n`],
+    ['escapes', `a = "${'|22'.repeat(2 ** 19)}"\n`],
+    ['quotes and signs', `${'a"=#|'.repeat(2 ** 18)}\n`],
+    ['empty lines', ' \n'.repeat(2 ** 20)],
+    ['the same key', 'a = "1"\nA = "2"\n'.repeat(2 ** 17)],
+  ])('a file of %s is read in a moment', (_, text) => {
+    expect(parse(text).repeated.length).toBeLessThan(2);
+    expect(serverListPaths(Buffer.from(text), 'x')).toEqual([]);
   });
 
   it('refuses what is no text, and an encoding that nobody knows', () => {
