@@ -25,6 +25,7 @@ export interface UploadedDisk {
 
 /** A host may be busy with what it has not written yet. */
 const answerMs = 10 * 60_000;
+const silenceMs = 2 * 60_000;
 const zeros = Buffer.alloc(MiB);
 
 export function leaseUpload(lease: Lease, disk: UploadedDisk): LeaseUpload {
@@ -43,6 +44,7 @@ export function leaseUpload(lease: Lease, disk: UploadedDisk): LeaseUpload {
       headers: { 'content-type': 'application/x-vnd.vmware-streamVmdk', ...lease.headers(client) },
       step: `sending ${name}`,
       timeoutMs: answerMs,
+      silenceMs,
       signal,
     });
   };

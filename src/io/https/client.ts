@@ -43,6 +43,12 @@ export interface HttpsRequest {
   readonly step: string;
 }
 
+/** A body of unknown length, sent as it is made; `timeoutMs` is for the answer to the whole. */
+export interface UploadRequest extends Omit<HttpsRequest, 'body' | 'maximumBytes'> {
+  /** For the server to take what was sent. */
+  readonly silenceMs?: number;
+}
+
 export interface HttpsAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
@@ -58,8 +64,7 @@ export interface HttpsClient {
   fill(request: HttpsRequest, target: Uint8Array): Promise<HttpsAnswer>;
   /** An answer of any length, of any status, taken as it comes, on a connection of its own. */
   download(request: Omit<HttpsRequest, 'body' | 'maximumBytes'>): Promise<Download>;
-  /** A body of unknown length, sent as it is made; `timeoutMs` is for the answer to the whole. */
-  upload(request: Omit<HttpsRequest, 'body' | 'maximumBytes'>): Upload;
+  upload(request: UploadRequest): Upload;
   close(): void;
 }
 
@@ -172,7 +177,7 @@ class Client implements HttpsClient {
     });
   }
 
-  upload(wanted: HttpsRequest): Upload {
+  upload(wanted: UploadRequest): Upload {
     const sent = request({
       host: this.#target.host,
       port: this.#target.port,
@@ -183,7 +188,7 @@ class Client implements HttpsClient {
     });
     return uploadBy(sent, {
       signal: wanted.signal,
-      silenceMs: Math.max(this.#timeoutMs, 60_000),
+      silenceMs: wanted.silenceMs ?? this.#timeoutMs,
       answerMs: wanted.timeoutMs ?? this.#timeoutMs,
       lost: (error) => this.#lost(wanted, error),
       silent: (ms) => this.#error('unreachable', wanted, `no answer for ${ms / 1000} s`),
