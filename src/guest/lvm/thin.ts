@@ -14,11 +14,8 @@ import { AppError } from '../../model/errors.ts';
 const blockBytes = 4096;
 
 const superblock = struct('thin pool superblock', 512, 'le', {
-  flags: [4, u32],
-  blockNumber: [8, u64],
   magic: [32, u64],
   version: [40, u32],
-  transactionId: [48, u64],
   dataMappingRoot: [320, u64],
   dataBlockSectors: [336, u32],
   metadataBlockSectors: [340, u32],
@@ -40,7 +37,6 @@ interface Node {
 }
 
 export interface ThinPool {
-  readonly transactionId: number;
   /** The volume with this id in the pool; `size` bytes. @throws AppError `not-found`, `corrupt`. */
   open(deviceId: number, size: number, signal: AbortSignal | undefined): Promise<Disk>;
 }
@@ -74,7 +70,6 @@ export async function openThinPool(
   }
   const tree = new Tree(metadata);
   return {
-    transactionId: sb.transactionId,
     async open(deviceId, size, more) {
       const root = await tree.lookup(sb.dataMappingRoot, BigInt(deviceId), more);
       if (root === undefined)

@@ -99,6 +99,7 @@ class Search {
   readonly #members: { readonly volume: Volume; readonly part: MdPart }[] = [];
   readonly #arrays = new Set<string>();
   readonly #logical = new Set<string>();
+  #groupFindings: readonly Finding[] = [];
 
   constructor(options: OpenVolumesOptions) {
     this.#options = options;
@@ -237,8 +238,9 @@ class Search {
       const before = this.volumes.length;
       await this.#md(round);
       await this.#lvm(round);
-      if (this.volumes.length === before) return;
+      if (this.volumes.length === before) break;
     }
+    this.findings.push(...this.#groupFindings);
   }
 
   async #md(depth: number): Promise<void> {
@@ -274,10 +276,8 @@ class Search {
         .filter((lv) => !this.#logical.has(`${group.uuid} ${lv.uuid}`))
         .map((lv) => ({ group, lv })),
     );
-    for (const finding of findings) {
-      if (!this.findings.some((f) => f.rule === finding.rule && f.message === finding.message))
-        this.findings.push(finding);
-    }
+    // What was missing before may be there now.
+    this.#groupFindings = findings;
     for (const { group, lv } of fresh) {
       this.#logical.add(`${group.uuid} ${lv.uuid}`);
       await this.#add(logicalVolume(group.name, lv, physical), depth);

@@ -37,6 +37,23 @@ describe('volumes by their marks', () => {
     ['MD 1.0', disk([size - 8192, md], [size - 8188, le32(1)]), { kind: 'md-raid' }],
     ['MD 0.90', disk([size - 65536, md]), { kind: 'md-raid' }],
     ['BitLocker', disk([3, '-FVE-FS-']), { kind: 'bitlocker', encrypted: true }],
+    [
+      'BitLocker of Windows 7 and later',
+      disk([3, '-FVE-FS-'], [176, le32(65536)], [65536, '-FVE-FS-'], [65546, [2, 0]]),
+      { kind: 'bitlocker', detail: 'version 2' },
+    ],
+    [
+      "Vista's BitLocker",
+      disk(
+        [0, [0xeb, 0x52]],
+        [3, '-FVE-FS-'],
+        [11, [0, 2, 8]],
+        [0x38, le32(16)],
+        [65536, '-FVE-FS-'],
+        [65546, [1, 0]],
+      ),
+      { kind: 'bitlocker', detail: 'version 1' },
+    ],
     ['ReFS', disk([3, 'ReFS'], [16, 'FSRS']), { kind: 'refs' }],
     [
       'HFS+',
