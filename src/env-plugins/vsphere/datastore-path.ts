@@ -59,7 +59,8 @@ export function namedFrom(
   return { datastore: from.datastore, path: inside(joined, name) };
 }
 
-const volumeOf = (url: string): string | undefined => /\/vmfs\/volumes\/([^/]+)\/?$/.exec(url)?.[1];
+/** The id of a VMFS volume in the URL of a datastore; undefined for other kinds of URLs. */
+export const volumeOf = (url: string): string | undefined => /\/vmfs\/volumes\/([^/]+)\/?$/.exec(url)?.[1];
 
 function inside(path: string, given: string): string {
   const normal = posix.normalize(path).replace(/^\/+/, '');

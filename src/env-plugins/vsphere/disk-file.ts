@@ -78,7 +78,8 @@ function ownServer(session: VimSession): FileServer {
   };
 }
 
-function isOwn({ own, home }: FilePlace, file: DatastorePath): boolean {
+/** It is counted to the machine, or lies in the folder of the first image. */
+export function isOwn({ own, home }: FilePlace, file: DatastorePath): boolean {
   if (own.has(formatDatastorePath(file))) return true;
   if (file.datastore !== home.datastore) return false;
   const folder = posix.dirname(home.path);
