@@ -92,13 +92,14 @@ export async function runPlan(given: Plan, context: RunContext): Promise<Outcome
     const inner = { ...context, signal };
     const backing = await openBacking(plan, context.connect, signal);
     if (backing !== undefined) reading.keep(backing);
+    const once = { ...inner, emit: withoutRepeats(inner.emit) };
     const prepare = async (held: HeldSource, disks: readonly ExtractedDisk[]) => {
       const { nvram, findings } = await readNvram(sourceOf(source), plan, signal);
       const images = disks.map(({ disk, image }) => ({ id: disk.id, image }));
       const asked = await requestOf(plan, images, destinationOf(destination), context.runId, signal);
       const request = { ...withBacking(asked, backing), ...(nvram === undefined ? {} : { nvram }) };
       const known = [...held.findings, ...findings];
-      await refuseBlocked(plan, disks, destinationOf(destination), request, held.condition, known, inner);
+      await refuseBlocked(plan, disks, destinationOf(destination), request, held.condition, known, once);
       return request;
     };
     const { held, disks, bytes } = await opened(plan, source, inner, reading, prepare);
@@ -165,6 +166,16 @@ export interface HeldSource {
   readonly findings: readonly Finding[];
   /** See `Hold`. */
   readonly verify?: Hold['verify'];
+}
+
+/** A plan may be checked twice: what was found is told once. */
+function withoutRepeats(emit: RunContext['emit']): RunContext['emit'] {
+  const told = new Set<string>();
+  return (event) => {
+    if (event.type === 'log' && told.has(event.text)) return;
+    if (event.type === 'log') told.add(event.text);
+    emit(event);
+  };
 }
 
 /** As it is, held, or copied while it runs; `bytes` is what that has read of the source already. */

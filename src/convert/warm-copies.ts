@@ -15,6 +15,8 @@ export class WarmCopies {
   /** In the folder where the results go they may become one of them. */
   readonly #mode: number;
   readonly #copies = new Map<string, WarmCopy>();
+  /** Disks that have grown, until they have been compared as a whole: a pass that fails is done again. */
+  readonly grown = new Set<string>();
   #made: string | undefined;
 
   constructor(plan: WarmPlan, runId: string) {

@@ -103,7 +103,8 @@ async function howToCopy(
     emit({ type: 'log', level: 'warning', text: `${disk.name}: compared as a whole: ${why}` });
     return { mode: 'compare', ranges: all, signal };
   };
-  if (copy !== undefined && size > copy.size) return compare('it has grown');
+  if (copy !== undefined && size > copy.size) copies.grown.add(disk.id);
+  if (copies.grown.has(disk.id)) return compare('it has grown');
   const changed = await pass.changed({ id: disk.id, size }, number === 1 ? undefined : (since ?? {}), signal);
   if ('ranges' in changed)
     return { mode: copy === undefined ? 'fresh' : 'changes', ranges: changed.ranges, signal };
@@ -127,6 +128,7 @@ async function copyAll(pass: Pass, opened: readonly Opened[], context: RunContex
       if (copy.size < image.size) await copy.grow(image.size);
       const source = counted(image, (bytes) => meter.add(disk.id, bytes), gate);
       bytesChanged += await copyChanges(source, copy, how);
+      if (how.mode === 'compare') pass.copies.grown.delete(disk.id);
       context.emit({ type: 'disk', id: disk.id, status: 'done' });
     }
   } finally {

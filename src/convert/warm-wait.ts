@@ -38,10 +38,34 @@ export async function untilNextPass(
       asked = true;
       goesDown = await shutDown(tracking, context);
     }
-    if ((await tracking.state(signal)) === 'off') return;
+    const state = await patiently('asking for its state', context, () => tracking.state(signal));
+    if (state === 'off') return;
     // Once it goes down, one more pass would only make it wait.
     if (!goesDown && performance.now() >= due) return;
     await pause(context.lookMilliseconds ?? lookMilliseconds, signal, asked ? undefined : word);
+  }
+}
+
+/** A run of hours is not given up for a server that is started again: so often it is tried, this long apart. */
+const tries = 20;
+const looksBetweenTries = 15;
+
+/** What can be done again is, while the source can't be reached. @throws AppError what it ends with. */
+export async function patiently<T>(
+  what: string,
+  context: Pick<RunContext, 'signal' | 'emit' | 'lookMilliseconds'>,
+  work: () => Promise<T>,
+): Promise<T> {
+  for (let left = tries; ; left--) {
+    try {
+      return await work();
+    } catch (error) {
+      if (left === 0 || toAppError(error).kind !== 'unreachable') throw error;
+      const text = `${what} is tried again: ${describeFailure(toFailure(error))}`;
+      context.emit({ type: 'log', level: 'warning', text });
+      const milliseconds = (context.lookMilliseconds ?? lookMilliseconds) * looksBetweenTries;
+      await pause(milliseconds, context.signal, undefined);
+    }
   }
 }
 

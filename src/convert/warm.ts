@@ -16,7 +16,7 @@ import type { ExtractedDisk, HeldSource, RunContext } from './run-plan.ts';
 import { openedAs } from './source-now.ts';
 import { WarmCopies } from './warm-copies.ts';
 import { type PassDisk, runPass } from './warm-pass.ts';
-import { untilNextPass } from './warm-wait.ts';
+import { patiently, untilNextPass } from './warm-wait.ts';
 import { passInWords } from './warm-when.ts';
 
 export interface WarmSource {
@@ -107,7 +107,11 @@ class Passes {
   async all(check: Parameters<typeof carryWarm>[4]): Promise<Machine> {
     let since: TrackedPass['marks'] | undefined;
     for (let number = 1; ; number++) {
-      const { marks, final, machine } = await this.#one(number, since, number === 1 ? check : undefined);
+      const pass = () => this.#one(number, since, number === 1 ? check : undefined);
+      // What an unfinished one has put into the copies is among what is different since the marks.
+      const { marks, final, machine } = await (number === 1
+        ? pass()
+        : patiently(`pass ${number}`, this.#context, pass));
       if (final) return machine;
       since = marks;
       const { warm } = this.#plan;

@@ -17,6 +17,12 @@ export class WarmMachine {
   passes = 0;
   /** Told instead of what changed. */
   unknown: string | undefined;
+  /** Errors of the next readings, states and passes. */
+  readonly failures: { reading: Error[]; state: Error[]; pass: Error[] } = {
+    reading: [],
+    state: [],
+    pass: [],
+  };
   /** Called when the pass of this number holds the machine, and when it has let it go. */
   onHeld: (pass: number) => void = () => undefined;
   onReleased: (pass: number) => void = () => undefined;
@@ -58,6 +64,8 @@ export class WarmMachine {
         const bytes = (frozen ?? this.disks).get(id)!;
         const source = memorySource(bytes, id);
         const read: typeof source.read = async (target, offset) => {
+          const failure = this.failures.reading.shift();
+          if (failure !== undefined) throw failure;
           this.bytesRead += target.length;
           await source.read(target, offset);
         };
@@ -72,6 +80,8 @@ export class WarmMachine {
         findings: [],
         pass: async ({ signal }) => {
           signal.throwIfAborted();
+          const failure = this.failures.pass.shift();
+          if (failure !== undefined) throw failure;
           const number = ++this.passes;
           const final = this.state === 'off';
           if (!final) this.held++;
@@ -90,7 +100,11 @@ export class WarmMachine {
             },
           };
         },
-        state: async () => this.state,
+        state: async () => {
+          const failure = this.failures.state.shift();
+          if (failure !== undefined) throw failure;
+          return this.state;
+        },
         shutDown: async () => {
           this.shutDowns++;
           this.onShutDown();

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { makePlan } from '../../src/convert/make-plan.ts';
 import { type ConversionEvent, runPlan } from '../../src/convert/run-plan.ts';
 import { isSettled } from '../../src/convert/warm-when.ts';
+import { AppError } from '../../src/model/errors.ts';
 import type { PassReport } from '../../src/model/pass-report.ts';
 import type { Warm } from '../../src/model/plan.ts';
 import { KiB, MiB } from '../../src/model/units.ts';
@@ -177,6 +178,53 @@ describe('a machine that is copied while it runs', () => {
       expect(held).toEqual([true, false]);
     },
   );
+
+  it('goes on after the source could not be reached: in a pass, before one, and while its end is waited for', async () => {
+    const machine = withDisk();
+    const cut = () => new AppError('unreachable', 'the link is cut');
+    machine.onReleased = (pass) => {
+      if (pass === 1) machine.failures.pass.push(cut());
+      if (pass === 2) machine.failures.state.push(cut(), cut());
+    };
+    machine.onHeld = (pass) => {
+      if (pass < 3) machine.write('d1', 2 * MiB + pass, randomBytes(64 * KiB));
+      // Three pieces may be on their way by then.
+      if (pass === 2) machine.failures.reading.push(cut());
+    };
+    const { folder, running, logs } = await carried(machine);
+    await running;
+    expect((await readFile(join(folder, 'web.raw'))).equals(machine.disks.get('d1')!)).toBe(true);
+    expect(logs().filter((text) => text.includes('tried again'))).toEqual([
+      'pass 2 is tried again: the link is cut',
+      'pass 2 is tried again: the link is cut',
+      'asking for its state is tried again: the link is cut',
+      'asking for its state is tried again: the link is cut',
+    ]);
+    expect(machine).toMatchObject({ held: 0, closed: 1 });
+  });
+
+  it('compares a disk that has grown also when that has to be done twice', async () => {
+    const machine = withDisk();
+    machine.onReleased = (pass) => {
+      if (pass !== 1) return;
+      machine.disks.set('d1', Buffer.concat([machine.disks.get('d1')!, randomBytes(2 * MiB)]));
+      const cut = new AppError('unreachable', 'the link is cut');
+      machine.failures.reading.push(cut, cut, cut, cut, cut);
+    };
+    const { folder, running, logs } = await carried(machine);
+    await running;
+    expect((await readFile(join(folder, 'web.raw'))).equals(machine.disks.get('d1')!)).toBe(true);
+    expect(logs().filter((text) => text.includes('grown')).length).toBeGreaterThan(1);
+  });
+
+  it('is given up when its first pass fails', async () => {
+    const machine = withDisk();
+    machine.failures.reading.push(new AppError('unreachable', 'the link is cut'));
+    const { folder, running } = await carried(machine);
+    await expect(running).rejects.toMatchObject({ kind: 'unreachable' });
+    expect(await readdir(folder)).toEqual([]);
+    expect(machine).toMatchObject({ held: 0, closed: 1, state: 'running' });
+  });
 
   it('is not delivered when it was started again', async () => {
     const machine = withDisk();
