@@ -1,18 +1,10 @@
 /** A machine's disks, looked into and kept open: the systems on them, each with its files as it sees them itself. */
 import type { Finding } from '../model/finding.ts';
-import type { GuestReport, InstalledSystem } from '../model/guest-report.ts';
+import type { GuestReport, InstalledSystem, VolumeInside } from '../model/guest-report.ts';
 import type { VolumeIdentity } from './change/linux/stable-names.ts';
 import type { VolumeFiles } from './filesystems/files.ts';
 import type { Mount, MountedFiles } from './mounted-files.ts';
-
-/** Plain pieces of the disks that a volume lies on, one behind the other. */
-export interface DiskPiece {
-  /** Number of the disk in the machine, from 0. */
-  readonly disk: number;
-  /** Bytes, on the disk. */
-  readonly offset: number;
-  readonly length: number;
-}
+import type { VolumePiece } from './volumes/open-volumes.ts';
 
 export interface GuestMount extends Mount {
   readonly files: VolumeFiles;
@@ -21,17 +13,20 @@ export interface GuestMount extends Mount {
   /** `ext4`, `xfs`, `vfat` … */
   readonly kind: string;
   /** Where its bytes lie; absent where they are not there as they are (encrypted, striped). */
-  readonly pieces?: readonly DiskPiece[];
+  readonly pieces?: readonly VolumePiece[];
   /** As libguestfs calls it: `/dev/sda1`, `/dev/vg0/root`, `/dev/mapper/…`. */
   readonly device: string;
   /** Device of the LUKS container on the way, as libguestfs calls it. */
   readonly encrypted?: string;
   readonly readOnly: boolean;
+  /** btrfs: what is mounted of it, as a path from the top or a number. */
+  readonly subvolume?: string;
 }
 
 export interface GuestSystemFiles {
   readonly system: InstalledSystem;
-  readonly files: MountedFiles<GuestMount>;
+  /** Absent where the system was only concluded. */
+  readonly files?: MountedFiles<GuestMount>;
 }
 
 export interface OpenGuest {
@@ -39,6 +34,8 @@ export interface OpenGuest {
   readonly reports: readonly GuestReport[];
   /** Best known first. */
   readonly systems: readonly GuestSystemFiles[];
+  /** What lies in partitions, or across them: LVM2, MD, opened LUKS. */
+  readonly volumes: readonly VolumeInside[];
   /** Every partition and whole disk with what it is called by. */
   readonly identities: readonly VolumeIdentity[];
   readonly findings: readonly Finding[];

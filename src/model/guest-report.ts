@@ -57,6 +57,20 @@ export interface GuestPartition {
   readonly volume?: GuestVolume;
 }
 
+/** A volume that is no partition itself: it lies in one, or across several. */
+export interface VolumeInside {
+  /** `vg0/root`, `partition 2 (decrypted)` */
+  readonly name: string;
+  /** `luks`, `md`, `bsd`, or LVM2's word for its kind: `linear`, `striped` … */
+  readonly made: string;
+  readonly sizeBytes: number;
+  /** As the guest calls it. */
+  readonly device?: string;
+  readonly volume?: GuestVolume;
+  /** Why it can't be read. */
+  readonly why?: string;
+}
+
 export interface MountEntry {
   /** As fstab writes it: `UUID=…`, `/dev/sda1`. */
   readonly device: string;

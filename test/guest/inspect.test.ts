@@ -146,7 +146,7 @@ describe('inspectDisk', () => {
     const report = await inspectDisk(diskOf(bytes));
     expect(report.systems).toMatchObject([{ name: 'Windows', family: 'windows', rootPartition: 1 }]);
     expect(report.firmware).toBe('bios');
-    expect(rules(report.findings)).toEqual(['guest.system-not-readable']);
+    expect(rules(report.findings)).toContain('guest.system-not-readable');
   });
 
   it('stops when it is told to', async () => {

@@ -10,8 +10,8 @@ export interface EngineVolume {
   readonly kind: string;
   /** Where the running guest mounts it: `/`, `/boot/efi`. */
   readonly mountPoint: string;
-  /** The folder of the volume that is mounted there, such as a subvolume: `/@`. */
-  readonly folder?: string;
+  /** btrfs: what is mounted of it, as a path from the top or a number. */
+  readonly subvolume?: string;
   /**
    * The filesystem alone, writable, where it lies on the disks as plain pieces (a partition, a linear logical volume);
    * absent where it does not (encrypted, striped).

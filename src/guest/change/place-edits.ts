@@ -3,8 +3,9 @@ import type { Disk } from '../../io/disk.ts';
 import { concatenated, slice } from '../../io/disk.ts';
 import type { WritableDisk } from '../../io/writable-disk.ts';
 import { AppError } from '../../model/errors.ts';
-import type { DiskPiece, GuestMount } from '../guest.ts';
+import type { GuestMount } from '../guest.ts';
 import type { MountedFiles } from '../mounted-files.ts';
+import type { VolumePiece } from '../volumes/open-volumes.ts';
 import type { Edit } from './edit.ts';
 import type { EngineVolume } from './engine.ts';
 
@@ -30,17 +31,17 @@ export function placeEdits(
 }
 
 export function volumeOf(mount: GuestMount, disks: readonly WritableDisk[]): Omit<EngineVolume, 'edits'> {
-  const { name, kind, mountPoint, device, encrypted, pieces, folder } = mount;
+  const { name, kind, mountPoint, device, encrypted, pieces, subvolume } = mount;
   return {
     ...{ name, kind, mountPoint, device },
-    ...(folder === undefined || folder === '/' ? {} : { folder }),
+    ...(subvolume === undefined ? {} : { subvolume }),
     ...(encrypted === undefined ? {} : { encrypted }),
     ...(pieces === undefined ? {} : { disk: writablePieces(pieces, disks) }),
   };
 }
 
 /** Pieces of writable disks, one behind the other, as one. */
-export function writablePieces(pieces: readonly DiskPiece[], disks: readonly WritableDisk[]): WritableDisk {
+export function writablePieces(pieces: readonly VolumePiece[], disks: readonly WritableDisk[]): WritableDisk {
   const reading: Disk = concatenated(
     pieces.map(({ disk, offset, length }) => slice(disks[disk]!, offset, length)),
   );

@@ -29,7 +29,7 @@ export async function planChanges(guest: OpenGuest, request: ChangeRequest): Pro
   if (chosen === undefined) return { ...none, findings: [notKnown('no system was recognised on the disks')] };
   const findings = others.length === 0 ? [] : [severalSystems(guest)];
   const { system, files } = chosen;
-  if (files.mounts.length === 0)
+  if (files === undefined)
     return { ...none, findings: [...findings, notKnown(`the files of ${system.name} can't be read here`)] };
   const tree = new PlannedTree(files, request.wish.without);
   if (system.family !== 'linux')

@@ -1,0 +1,24 @@
+/** The system whose files these are, with all that is known of it. */
+import type { InstalledSystem } from '../../model/guest-report.ts';
+import type { GuestMount } from '../guest.ts';
+import type { Looking } from '../looking.ts';
+import type { MountedFiles } from '../mounted-files.ts';
+import type { Volume } from '../volumes/open-volumes.ts';
+import { linuxSystem } from './linux.ts';
+
+export interface SystemContext {
+  /** Of the root volume; findings go there. */
+  readonly looking: Looking;
+  readonly root: Volume;
+  readonly volumes: readonly Volume[];
+  /** Also what costs more to find out. */
+  readonly thorough: boolean;
+}
+
+/** Undefined when it is none that is known here. */
+export async function readSystem(
+  files: MountedFiles<GuestMount>,
+  context: SystemContext,
+): Promise<InstalledSystem | undefined> {
+  return linuxSystem(files, context.root.partition?.number ?? 0);
+}
