@@ -121,7 +121,8 @@ it('hostile files', async () => {
     .split('')
     .map((c, i) => `${c}: &${c} [${Array(9).fill(`*${'abcdefg'[i]}`)}]`)
     .join('\n')}\n`;
-  for (const content of [bomb, `network: ${'['.repeat(50_000)}`, `network: ${'{a: '.repeat(20_000)}`]) {
+  const deep = ['[', '{a: ', '- ', '? '].map((opener) => `network: ${opener}\n${opener.repeat(5000)}`);
+  for (const content of [bomb, ...deep, 'network: [', ' '.repeat(100_000)]) {
     await expect(parseNetplan([{ name: 'x.yaml', content }])).rejects.toThrow(AppError);
   }
   for (const content of ['network: [1, 2]', 'network: {ethernets: {a: 3, b: {addresses: {}}}}', '', '[]']) {
