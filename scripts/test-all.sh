@@ -22,6 +22,7 @@ oracles=(
   hivexregedit=libwin-hivex-perl hivexsh=libhivex-bin cpio=cpio lsinitramfs=initramfs-tools-core rpm=rpm rpmbuild=rpm db_load=db-util sqlite3=sqlite3
   lzop=lzop
   nbdkit=nbdkit nbdinfo=libnbd-bin nbdcopy=libnbd-bin qemu-nbd=qemu-utils qemu-io=qemu-utils openssl=openssl
+  ntfs-3g=ntfs-3g mkntfs=ntfs-3g ntfsinfo=ntfs-3g genisoimage=genisoimage xorriso=xorriso xfs_db=xfsprogs losetup=mount
   setfattr=attr setfacl=acl setcap=libcap2-bin
   go=golang-go dpkg-source=dpkg-dev
 )

@@ -15,6 +15,7 @@ const readers: Readonly<Record<string, (looking: Looking, choices: OpenChoices) 
   xfs: async (looking) => (await import('./xfs/open.ts')).openXfs(looking),
   ntfs: async (looking) => (await import('./ntfs/open.ts')).openNtfs(looking),
   btrfs: async (looking, { subvolume }) => (await import('./btrfs/open.ts')).openBtrfs(looking, subvolume),
+  iso9660: async (looking) => (await import('./iso9660/open.ts')).openIso9660(looking),
 };
 
 /** `ext4` and `fat16` are kinds of one filesystem. */
