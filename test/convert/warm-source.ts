@@ -64,7 +64,8 @@ export class WarmMachine {
         const bytes = (frozen ?? this.disks).get(id)!;
         const source = memorySource(bytes, id);
         const read: typeof source.read = async (target, offset) => {
-          const failure = this.failures.reading.shift();
+          // A look for marks of formats takes no note of it.
+          const failure = target.length < 65536 ? undefined : this.failures.reading.shift();
           if (failure !== undefined) throw failure;
           this.bytesRead += target.length;
           await source.read(target, offset);
