@@ -8,6 +8,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { child, childrenOf, escapeXml, parseXml, textOf, type XmlElement } from '../../src/io/xml.ts';
+import { selfSigned } from '../io/https/self-signed.ts';
 import { type HttpsServer, startHttps } from '../io/https/server.ts';
 import { inventory, type Managed, reference, snapshotOf } from './vmware-server2-inventory.ts';
 
@@ -26,7 +27,11 @@ export interface Server2Options {
   readonly running?: boolean;
   /** It has a snapshot already, its only one. */
   readonly snapshot?: boolean;
+  /** It speaks TLS 1.0 and nothing else, as the product does. */
+  readonly oldTls?: boolean;
 }
+
+const oldTls = { minVersion: 'TLSv1', maxVersion: 'TLSv1', ciphers: 'DEFAULT@SECLEVEL=0' } as const;
 
 class Fault extends Error {
   readonly type: string;
@@ -47,14 +52,18 @@ export async function startVmwareServer2(options: Server2Options = {}): Promise<
   const calls: string[] = [];
   const objects = inventory(options);
   const sessions = new Set<string>();
-  const server = await startHttps((request, response) => {
-    if (request.url?.startsWith('/folder/')) return sendFile(request, response);
-    // Neither vimServiceVersions.xml nor anything else is there.
-    if (request.url !== '/sdk') return void response.writeHead(404).end();
-    const chunks: Buffer[] = [];
-    request.on('data', (chunk) => chunks.push(chunk));
-    request.on('end', () => answer(request, response, Buffer.concat(chunks)));
-  });
+  const server = await startHttps(
+    (request, response) => {
+      if (request.url?.startsWith('/folder/')) return sendFile(request, response);
+      // Neither vimServiceVersions.xml nor anything else is there.
+      if (request.url !== '/sdk') return void response.writeHead(404).end();
+      const chunks: Buffer[] = [];
+      request.on('data', (chunk) => chunks.push(chunk));
+      request.on('end', () => answer(request, response, Buffer.concat(chunks)));
+    },
+    0,
+    options.oldTls ? { ...selfSigned('an old server'), ...oldTls } : selfSigned('a server'),
+  );
 
   const signedIn = ({ headers }: IncomingMessage) => {
     const cookie = /vmware_soap_session="([^"]+)"/.exec(headers.cookie ?? '')?.[1];

@@ -101,3 +101,10 @@ it('the only snapshot that a machine can have there is not replaced', async () =
     { name: 'before the update' },
   ]);
 });
+
+it('its old TLS is spoken by explicit choice only', async () => {
+  const server = await startVmwareServer2({ oldTls: true });
+  await expect(connected(server)).rejects.toMatchObject({ hint: expect.stringMatching(/old tls/i) });
+  const session = await connected(server, {}, { legacy: 'yes' });
+  expect(await listed(session)).toHaveLength(2);
+});
