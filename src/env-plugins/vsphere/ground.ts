@@ -3,6 +3,7 @@ import { childrenOf, textOf } from '../../io/xml.ts';
 import { AppError, toAppError } from '../../model/errors.ts';
 import type { DeliveryRequest, Settings } from '../plugin.ts';
 import { hardwareFor } from './esx-hardware.ts';
+import { wantedVersion } from './import-spec.ts';
 import {
   automatic,
   type Choices,
@@ -45,7 +46,7 @@ export async function groundOf(
     place.datastores.has(d.datastore.id),
   );
   const { versions, usual } = await versionsOf(session, place, signal);
-  const hardware = Number(settings.hardware) || usual;
+  const hardware = wantedVersion(settings) ?? usual;
   return {
     ...{ place, folder, datastore, versions },
     networks: choices.networks,

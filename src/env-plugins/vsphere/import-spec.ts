@@ -1,14 +1,16 @@
 /** What a machine becomes on an ESXi, and what is otherwise there. Pure. */
+import { AppError } from '../../model/errors.ts';
 import type { Finding } from '../../model/finding.ts';
 import type { MachineDisk } from '../../model/machine.ts';
 import { formatBytes, MiB } from '../../model/units.ts';
-import type { DeliveryRequest } from '../plugin.ts';
+import type { DeliveryRequest, Settings } from '../plugin.ts';
 import { fitDisks, type PlacedDisks } from '../vmware-hardware/fit-disks.ts';
 import { needs } from '../vmware-hardware/needs.ts';
 import { limitsOf } from './esx-hardware.ts';
 import { fitCards, type PlacedCard } from './fit-cards.ts';
 import type { Ground } from './ground.ts';
 import { guestIdFor } from './guest-id.ts';
+import { automatic } from './place-choices.ts';
 
 export type Provisioning = 'thin' | 'thick' | 'eager';
 
@@ -51,7 +53,7 @@ const sector = 512;
 
 export function fitMachine(request: DeliveryRequest, ground: Ground): FittedMachine {
   const { machine, settings } = request;
-  const version = Number(settings.hardware) || undefined;
+  const version = wantedVersion(settings);
   const hardware = version ?? ground.usualVersion;
   const { system } = machine;
   const cdrom = (machine.devices?.cdroms ?? []).length > 0;
@@ -100,8 +102,23 @@ export function fitMachine(request: DeliveryRequest, ground: Ground): FittedMach
   };
 }
 
-const provisioningOf = (text: string | undefined): Provisioning =>
-  text === 'thick' || text === 'eager' ? text : 'thin';
+/** @throws AppError `usage`. */
+function provisioningOf(text = ''): Provisioning {
+  const wanted = text || 'thin';
+  if (wanted === 'thin' || wanted === 'thick' || wanted === 'eager') return wanted;
+  throw new AppError('usage', `"${wanted}" is no kind of disk known here`, {
+    hint: 'it takes thin, thick, eager',
+  });
+}
+
+/** Undefined: what the host makes by itself. @throws AppError `usage`. */
+export function wantedVersion({ hardware = '' }: Settings): number | undefined {
+  if (hardware === '' || hardware === automatic) return undefined;
+  if (/^\d{1,2}$/.test(hardware)) return Number(hardware);
+  throw new AppError('usage', `"${hardware}" is no hardware version`, {
+    hint: `it takes ${automatic}, or a number such as 13`,
+  });
+}
 
 const memoryRounded = (mib: number): Finding => ({
   rule: 'vmware.memory-rounded',

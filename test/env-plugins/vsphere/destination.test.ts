@@ -143,6 +143,11 @@ const device = (importKey: string, more: Partial<LeaseDevice> = {}): LeaseDevice
   ...more,
 });
 
+it('a setting that means nothing is refused', () => {
+  expect(() => fitted({}, { hardware: 'new' })).toThrow(/hardware version/);
+  expect(() => fitted({}, { provisioning: 'fat' })).toThrow(/kind of disk/);
+});
+
 it('URLs of a lease are matched by controller and place, never guessed', () => {
   expect(nodeOf('/a:b 0:1/VirtualLsiLogicSASController1:12')).toBe('scsi1:12');
   expect(nodeOf('/vm-7/ParaVirtualSCSIController0:0')).toBe('scsi0:0');
