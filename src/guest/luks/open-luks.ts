@@ -25,7 +25,7 @@ export async function openLuks(
   passphrase: string,
   { name = 'LUKS volume', signal }: OpenLuksOptions = {},
 ): Promise<Disk> {
-  const source = { name, size: disk.size, read: disk.read };
+  const source: Source = { name, size: disk.size, read: (...range) => disk.read(...range) };
   const secret = Buffer.from(passphrase, 'utf8');
   const version = disk.size < 592 ? 0 : (await readBytes(disk, 0, 8, signal)).readUInt16BE(6);
   // Where the first header of version 2 is lost, the second one is there.
