@@ -96,10 +96,10 @@ function diskFindings(disk: DiskDevice, places: Places): Finding[] {
   const kind = disk.datastore === undefined ? undefined : places.get(disk.datastore)?.kind;
   if (kind !== undefined && withoutFiles.has(kind.toLowerCase())) {
     add(
-      'warning',
+      'note',
       'no-files',
-      `its datastore (${kind}) gives no files of disks`,
-      'move it to a VMFS or NFS datastore first, or export it as OVA there',
+      `its datastore (${kind}) gives no files of disks: it is read by an export, or by VMware's own library`,
+      'where that fails, move it to a VMFS or NFS datastore first',
     );
   }
   return found;
