@@ -81,7 +81,7 @@ describe('a machine as a vCenter tells it', () => {
       ['warning', 'vsphere.shared', 'Hard disk 17: [ssd 1] web/rdm.vmdk'],
       ['blocker', 'vsphere.disk-encrypted', 'Hard disk 3: [ssd 1] web/ind.vmdk'],
       ['warning', 'vsphere.independent', 'Hard disk 3: [ssd 1] web/ind.vmdk'],
-      ['warning', 'vsphere.no-files', 'Hard disk 4: [vsanDatastore] web/v.vmdk'],
+      ['note', 'vsphere.no-files', 'Hard disk 4: [vsanDatastore] web/v.vmdk'],
     ]);
   });
 

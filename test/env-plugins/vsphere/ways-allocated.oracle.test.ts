@@ -69,3 +69,42 @@ describeWith([...vcsimTools, ...pyvmomiTools], 'vSphere, allocated areas', () =>
     expect(read.allocated).toBe(size);
   });
 });
+
+describeWith([...vcsimTools, ...pyvmomiTools], 'vSphere, a machine of two disks', () => {
+  it('is exported by one lease, each disk by its place', async () => {
+    const server = await startVcsim({ args: ['-trace'] });
+    const file = await python(
+      server,
+      [
+        `vm = vms["${name}"]`,
+        'first = [d for d in vm.config.hardware.device if isinstance(d, vim.vm.device.VirtualDisk)][0]',
+        'disk = vim.vm.device.VirtualDisk(key=-1, controllerKey=first.controllerKey, unitNumber=1, capacityInKB=1024)',
+        "disk.backing = vim.vm.device.VirtualDisk.FlatVer2BackingInfo(fileName='', diskMode='persistent')",
+        "change = vim.vm.device.VirtualDeviceSpec(operation='add', fileOperation='create', device=disk)",
+        'WaitForTask(vm.ReconfigVM_Task(vim.vm.ConfigSpec(deviceChange=[change])))',
+        'disks = [d for d in vm.config.hardware.device if isinstance(d, vim.vm.device.VirtualDisk)]',
+        'out = [d.backing.fileName.split("] ")[1] for d in disks]',
+      ].join('\n'),
+    );
+    const contents = [randomBytes(3 * MiB), randomBytes(2 * MiB)];
+    for (const [i, path] of (file as string[]).entries()) {
+      await server.put(path, vmfsDescriptor(contents[i]!.length, `flat${i}`));
+      await server.put(path.replace(/[^/]*$/, `flat${i}`), contents[i]!);
+    }
+    const session = await connected(server, {}, { way: 'lease' });
+    const machine = await session.source!.inspect(name, never);
+    expect(machine.disks).toHaveLength(2);
+    const images = [];
+    for (const { id } of machine.disks)
+      images.push(await openImage(await session.source!.open(machine, id, never), { follow: false }));
+    for (const [i, image] of images.entries()) {
+      const bytes = Buffer.alloc(image.size);
+      await image.read(bytes, 0);
+      expect(bytes.equals(contents[i]!)).toBe(true);
+    }
+    for (const image of images) await image.close();
+    const calls = (method: string) =>
+      server.output().match(new RegExp(`<${method} xmlns=`, 'g'))?.length ?? 0;
+    expect(['ExportVm', 'HttpNfcLeaseComplete', 'HttpNfcLeaseAbort'].map(calls)).toEqual([1, 1, 0]);
+  });
+});
