@@ -24,7 +24,7 @@ oracles=(
   nbdkit=nbdkit nbdinfo=libnbd-bin nbdcopy=libnbd-bin qemu-nbd=qemu-utils qemu-io=qemu-utils openssl=openssl
   ntfs-3g=ntfs-3g mkntfs=ntfs-3g ntfsinfo=ntfs-3g genisoimage=genisoimage xorriso=xorriso xfs_db=xfsprogs losetup=mount
   setfattr=attr setfacl=acl setcap=libcap2-bin
-  go=golang-go dpkg-source=dpkg-dev
+  go=golang-go dpkg-source=dpkg-dev curl=curl
 )
 PATH=$PATH:/usr/sbin:/sbin
 export PATH
