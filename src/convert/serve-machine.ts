@@ -1,11 +1,12 @@
 /** The disks of a machine, served by NBD as the guest would see them. */
-import type { Session } from '../env-plugins/plugin.ts';
+import type { Session, SourceRole } from '../env-plugins/plugin.ts';
 import type { Disk } from '../io/disk.ts';
 import { onAbort } from '../io/host/abort-watch.ts';
 import type { NbdExport } from '../io/nbd/server.ts';
 import { AppError, describeFailure, toFailure } from '../model/errors.ts';
 import type { Machine, MachineDisk } from '../model/machine.ts';
 import type { Opening } from '../model/plan.ts';
+import { machineWanted } from './find-machine.ts';
 import { openMachineDisk, sourceOf } from './open-machine.ts';
 import { spoolFolderForLooks } from './unpack.ts';
 
@@ -26,30 +27,77 @@ export interface ServeMachineOptions {
   readonly writable: boolean;
   readonly signal: AbortSignal;
   report(step: string, share?: number): void;
-  /** An error of the storage, which the client is told as well. */
+  /** Something was done to the source that must be undone, or it was. */
+  holding(held: boolean): void;
+  /** An error of the storage, which the client is told as well; what holding the machine brings with it. */
   remark(text: string): void;
   served(disk: ServedDisk): void;
 }
 
-/** Resolves when `signal` has ended it; nothing is left open. @throws AppError when it can't begin. */
+/** Resolves when `signal` has ended it; nothing is left open or held. @throws AppError when it can't begin. */
 export async function serveMachine(
   session: Session,
   id: string,
   options: ServeMachineOptions,
 ): Promise<void> {
-  const { signal, report, listen, served, writable } = options;
+  const { signal, report, how } = options;
   report('looking at its disks');
-  const machine = await sourceOf(session).inspect(id, signal);
-  const chosen = chooseDisks(machine, options.disks);
+  const wanted = await machineWanted(sourceOf(session), id, how, signal);
+  const chosen = chooseDisks(wanted.machine, options.disks);
+  const held = await holdIfUp(sourceOf(session), wanted.machine, options);
+  try {
+    const disks = chosen.map((disk) => held.machine.disks.find((d) => d.id === disk.id) ?? disk);
+    await serveDisks(session, held.machine, disks, { ...options, how: wanted.opening });
+  } finally {
+    await held.release();
+  }
+}
+
+/** A machine that is up is served as it is now: at a point in time that stands still until the end. */
+async function holdIfUp(
+  source: SourceRole,
+  machine: Machine,
+  { signal, report, remark, holding }: ServeMachineOptions,
+): Promise<{ machine: Machine; release(): Promise<void> }> {
+  const { state } = machine;
+  if ((state !== 'running' && state !== 'suspended') || source.hold === undefined) {
+    return { machine, release: async () => undefined };
+  }
+  holding(true);
+  try {
+    report(`holding ${machine.name}, which is ${state}`);
+    const runId = `serve-${process.pid}-${Date.now().toString(36)}`;
+    const hold = await source.hold(machine, { runId, signal, report });
+    remark(`${machine.name} is ${state}: what is served is how it is now, held until the end`);
+    for (const { message } of hold.findings) remark(message);
+    return {
+      machine: hold.machine,
+      async release() {
+        for (const text of await hold.release()) remark(text);
+        holding(false);
+      },
+    };
+  } catch (error) {
+    holding(false);
+    throw error;
+  }
+}
+
+async function serveDisks(
+  session: Session,
+  machine: Machine,
+  disks: readonly MachineDisk[],
+  options: ServeMachineOptions,
+): Promise<void> {
+  const { signal, listen, served, writable } = options;
   const exports: NbdExport[] = [];
   try {
-    for (const disk of chosen)
-      exports.push(await exported(session, machine, disk, chosen.length > 1, options));
+    for (const disk of disks) exports.push(await exported(session, machine, disk, disks.length > 1, options));
     const { serveNbd } = await import('../io/nbd/server.ts');
     const server = await serveNbd({ exports, ...(listen === undefined ? {} : { listen }) });
     try {
       for (const [i, { name, disk }] of exports.entries()) {
-        served({ disk: chosen[i]!.name, uri: server.uri(name), size: disk.size, writable });
+        served({ disk: disks[i]!.name, uri: server.uri(name), size: disk.size, writable });
       }
       await new Promise<void>((resolve) => {
         onAbort(signal, resolve);

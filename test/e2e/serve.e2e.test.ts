@@ -4,10 +4,13 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { dirname } from 'node:path';
+import { connect as connectTls } from 'node:tls';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
+import { connected, never, vmfsDescriptor } from '../env-plugins/vsphere/connected.ts';
 import { compareImages, qemuImg, qemuIo } from '../oracles/qemu-img.ts';
 import { describeWith } from '../oracles/requires.ts';
+import { startVcsim, vcsimTools } from '../servers/vcsim.ts';
 import { oddDisk, type Place, place, values } from './program.ts';
 
 const size = 4 * 2 ** 20;
@@ -29,6 +32,14 @@ async function serving(here: Place, ...args: string[]) {
       return running.ended;
     },
   };
+}
+
+async function fingerprintOf(port: number): Promise<string> {
+  const socket = connectTls({ host: '127.0.0.1', port, rejectUnauthorized: false });
+  await new Promise((resolve) => socket.once('secureConnect', resolve));
+  const { fingerprint256 } = socket.getPeerCertificate();
+  socket.destroy();
+  return fingerprint256;
 }
 
 const socketOf = (uri: string): string => decodeURIComponent(uri.split('?socket=')[1]!);
@@ -122,6 +133,30 @@ describeWith(['qemu-img', 'qemu-io'], 'vmferry serve', () => {
     const taken = await here.run(['serve', 'disk.raw', '--socket', 'disk.raw', '--json']);
     expect(taken.code).toBe(1);
     expect(values(taken.stdout)).toMatchObject([{ type: 'error', kind: 'conflict' }]);
+  });
+});
+
+describeWith([...vcsimTools, 'qemu-img'], 'vmferry serve', () => {
+  it('a machine of vSphere that runs: held until the end', async () => {
+    const here = await place();
+    const name = 'DC0_H0_VM0';
+    const server = await startVcsim({ running: true });
+    await writeFile(here.path('disk.raw'), oddDisk(size));
+    await server.put(`${name}/disk1.vmdk`, vmfsDescriptor(size, 'disk1-flat.vmdk'));
+    await server.put(`${name}/disk1-flat.vmdk`, oddDisk(size));
+    const session = await connected(server);
+    const snapshots = async () => (await session.source!.inspect(name, never)).snapshots?.length ?? 0;
+    const settings = [
+      ...['host=127.0.0.1', `port=${server.port}`, `user=${server.user}`],
+      ...['way=files', `fingerprint=${await fingerprintOf(server.port)}`],
+    ].flatMap((setting) => ['--setting', setting]);
+    await writeFile(here.path('password'), server.password, { mode: 0o600 });
+    const secret = ['--secret', `password=file:${here.path('password')}`];
+    const { uri, end } = await serving(here, name, '--env', 'vsphere', ...settings, ...secret);
+    expect(await snapshots()).toBe(1);
+    await compareImages(uri, 'raw', here.path('disk.raw'), 'raw');
+    expect(await end()).toMatchObject({ code: 0, stderr: '' });
+    expect(await snapshots()).toBe(0);
   });
 });
 

@@ -14,6 +14,9 @@ export const serve: Effect<'serve-machine'> = async ({ id, disks, listen, writab
     ...(disks === undefined ? {} : { disks }),
     ...(listen === undefined ? {} : { listen }),
     report: stepReporter((step) => emit({ type: 'machine-look', id, ...step })),
+    holding: (held) => {
+      context.live.held += held ? 1 : -1;
+    },
     remark: (text) => emit({ type: 'serve-remark', machine: id, text: services.redactor.redact(text) }),
     served: (disk) => emit({ type: 'disk-served', machine: id, ...disk }),
   });
