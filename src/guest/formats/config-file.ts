@@ -10,9 +10,14 @@ export interface ConfigFile {
 const maxTextBytes = 1024 * 1024;
 const maxLines = 20_000;
 
-/** Lines without their ends, of a file that may have those of Windows. */
+/**
+ * Lines without their ends and without blanks there, of a file that may have those of Windows: a pattern that ends
+ * with `\s*$` takes the square of a line's length.
+ */
 export function linesOf(content: Buffer | string): string[] {
-  return textOf(content, maxTextBytes).split(/\r?\n/, maxLines);
+  return textOf(content, maxTextBytes)
+    .split('\n', maxLines)
+    .map((line) => line.trimEnd());
 }
 
 /** Words of a shell: quotes taken away, `#` begins a comment at the beginning of a word. Nothing is expanded. */
@@ -68,7 +73,7 @@ export function iniSections(content: Buffer | string): IniSection[] {
   const sections: { name: string; entries: [string, string][] }[] = [];
   for (const line of linesOf(content)) {
     if (/^\s*([#;]|$)/.test(line)) continue;
-    const head = /^\s*\[([^\]]*)\]\s*$/.exec(line);
+    const head = /^\s*\[([^\]]*)\]$/.exec(line);
     if (head !== null) {
       sections.push({ name: head[1]!, entries: [] });
       continue;

@@ -6,6 +6,9 @@ import { given, plainText } from '../../text.ts';
 import { type ConfigFile, linesOf } from '../config-file.ts';
 import { type BootConfig, type BootEntry, commandLine, maxBootEntries, seconds } from './boot-config.ts';
 
+/** More is no command line, and variables make it longer. */
+const maxLineBytes = 16 * 1024;
+
 export interface BlsOptions {
   /** GRUB 2 puts its variables into options: `$kernelopts`. */
   readonly variables?: ReadonlyMap<string, string>;
@@ -64,12 +67,16 @@ function fits(pattern: string, text: string): boolean {
 function entryOf({ name, content }: ConfigFile, variables: ReadonlyMap<string, string>): BootEntry {
   const values = new Map<string, string[]>();
   for (const line of linesOf(content)) {
-    const match = /^\s*([a-z][a-z_-]*)\s+(.*?)\s*$/.exec(line);
-    if (match !== null) values.set(match[1]!, [...(values.get(match[1]!) ?? []), match[2]!]);
+    const match = /^\s*([a-z][a-z_-]*)\s+(.*)$/.exec(line);
+    if (match === null) continue;
+    const own = values.get(match[1]!) ?? [];
+    own.push(match[2]!);
+    values.set(match[1]!, own);
   }
   const expanded = (key: string) =>
     (values.get(key) ?? [])
       .join(' ')
+      .slice(0, maxLineBytes)
       .replace(
         /\$(?:\{([A-Za-z0-9_]+)\}|([A-Za-z_][A-Za-z0-9_]*))/g,
         (_, a, b) => variables.get(a ?? b) ?? '',
@@ -89,7 +96,7 @@ function entryOf({ name, content }: ConfigFile, variables: ReadonlyMap<string, s
 export function parseLoaderConf(content: Buffer | string): { chosen?: string; timeout?: string } {
   const found = new Map<string, string>();
   for (const line of linesOf(content)) {
-    const match = /^\s*([a-z-]+)\s+(.*?)\s*$/.exec(line);
+    const match = /^\s*([a-z-]+)\s+(.*)$/.exec(line);
     if (match !== null) found.set(match[1]!, plainText(match[2]!));
   }
   return { ...given('chosen', found.get('default')), ...given('timeout', found.get('timeout')) };

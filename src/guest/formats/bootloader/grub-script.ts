@@ -13,6 +13,8 @@ export interface Command {
 const maxBytes = 1024 * 1024;
 const maxDepth = 16;
 const maxCommands = 50_000;
+/** Put in for variables, in all. */
+const maxExpanded = 4 * 1024 * 1024;
 
 export type Variables = ReadonlyMap<string, string>;
 
@@ -21,6 +23,7 @@ export function parseGrubScript(content: Buffer | string, variables: Map<string,
   const text = textOf(content, maxBytes);
   let at = 0;
   let count = 0;
+  let expanded = 0;
 
   const variable = (): string => {
     const match = /^(?:\{([A-Za-z0-9_]+)\}|([A-Za-z_][A-Za-z0-9_]*|[0-9?@*#]))/.exec(
@@ -28,7 +31,9 @@ export function parseGrubScript(content: Buffer | string, variables: Map<string,
     );
     if (match === null) return '$';
     at += match[0].length;
-    return variables.get(match[1] ?? match[2]!) ?? '';
+    const value = variables.get(match[1] ?? match[2]!) ?? '';
+    expanded += value.length;
+    return expanded > maxExpanded ? '' : value;
   };
 
   /** At a quote; ends at the one that closes it. */

@@ -16,7 +16,7 @@ export function parseGrubenv(content: Buffer | string): Map<string, string> {
   const found = new Map<string, string>();
   for (const line of linesOf(content)) {
     const match = /^([^#=][^=]*)=(.*)$/.exec(line);
-    if (match !== null) found.set(match[1]!, match[2]!.replace(/\\(.)/g, '$1'));
+    if (match !== null) found.set(match[1]!, match[2]!.slice(0, 4096).replace(/\\(.)/g, '$1'));
   }
   return found;
 }

@@ -16,7 +16,7 @@ export function parseGrub1(content: Buffer | string, saved?: string): BootConfig
   const entries: Draft[] = [];
   const top = new Map<string, string>();
   for (const line of linesOf(content)) {
-    const match = /^\s*([a-z]+)(?:\s*=\s*|\s+|$)(.*?)\s*$/.exec(line);
+    const match = /^\s*([a-z]+)(?:\s*=\s*|\s+|$)(.*)$/.exec(line);
     if (match === null) continue;
     const [, keyword, rest] = match as unknown as [string, string, string];
     const entry = entries.at(-1);
@@ -64,7 +64,7 @@ export function parseExtlinux(content: Buffer | string): BootConfig {
   const top = new Map<string, string>();
   let marked: number | undefined;
   for (const line of linesOf(content)) {
-    const match = /^\s*([a-z]+)(?:\s+(.*?))?\s*$/i.exec(line);
+    const match = /^\s*([a-z]+)(?:\s+(.*))?$/i.exec(line);
     if (match === null) continue;
     const keyword = match[1]!.toLowerCase();
     const rest = match[2] ?? '';
