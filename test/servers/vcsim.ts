@@ -2,8 +2,8 @@
  * vcsim, the simulator of the vSphere API that comes with govmomi: a vCenter, or an ESXi host, with machines in memory
  * and datastores that are folders. `vcsim-build.sh` builds it, once.
  *
- * What it is not: it asks for no login for a datastore's files, locks none, its snapshots have no delta files, and it
- * knows neither ExportVm nor changed-block tracking.
+ * What it is not: it asks for no login for a datastore's files, locks none, and its snapshots have no delta files.
+ * Exports, imports and changed-block tracking are what `vcsim-more/` adds.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';

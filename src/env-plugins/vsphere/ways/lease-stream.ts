@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { untilAborted } from '../../../io/host/abort-watch.ts';
 import type { Download } from '../../../io/https/download.ts';
 import { AppError, toAppError } from '../../../model/errors.ts';
+import { MiB } from '../../../model/units.ts';
 
 export interface StreamOptions {
   readonly name: string;
@@ -14,12 +15,17 @@ export interface StreamOptions {
   begin(signal: AbortSignal): Promise<Download>;
   /** Pauses before another try when nothing new came, in milliseconds. */
   readonly pauses?: readonly number[];
-  /** A connection of which nothing is taken for so long is given up, before the server does. */
+  /** A connection of which nothing is taken for so long is given up. */
   readonly idleMs?: number;
 }
 
+const cheapBytes = 8 * MiB;
+
+/** A disk that waits for its turn takes no connection at the host; one that was read far costs as much again. */
+const patienceMs = (taken: number): number => (taken <= cheapBytes ? 5000 : 10 * 60_000);
+
 export async function* resumedStream(options: StreamOptions): AsyncGenerator<Buffer> {
-  const { name, signal, pauses = [200, 1000, 3000, 10_000], idleMs = 20_000 } = options;
+  const { name, signal, pauses = [200, 1000, 3000, 10_000] } = options;
   const hash = createHash('sha256');
   let taken = 0;
   let tries = 0;
@@ -38,7 +44,7 @@ export async function* resumedStream(options: StreamOptions): AsyncGenerator<Buf
         const timer = setTimeout(() => {
           idle = true;
           close();
-        }, idleMs);
+        }, options.idleMs ?? patienceMs(taken));
         timer.unref();
         yield chunk;
         clearTimeout(timer);
