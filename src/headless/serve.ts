@@ -62,7 +62,8 @@ function tellDisk(output: Output, { disk, uri, size, writable }: Served): void {
   output.remark(`serving ${disk}: ${formatBytes(size)}, ${kind}; Ctrl+C ends it. For example:`);
   const readOnly = writable ? '' : ' --ro';
   output.remark(`  qemu-img map -f raw '${uri}'`);
-  output.remark(`  guestfish${readOnly} --format=raw -a '${uri}' -i`);
+  // libguestfs knows the scheme without the transport only.
+  output.remark(`  guestfish${readOnly} --format=raw -a '${uri.replace(/^nbd\+unix:/, 'nbd:')}' -i`);
   output.remark(
     `  qemu-system-x86_64 -drive format=raw,if=virtio${writable ? '' : ',readonly=on'},file='${uri}'`,
   );

@@ -121,7 +121,7 @@ describeWith(['qemu-img', 'qemu-io'], 'vmferry serve', () => {
     expect(code).toBe(0);
     expect(stdout).toBe(`nbd+unix:///?socket=${here.path('s')}\n`);
     expect(stderr).toMatch(/serving disk\.raw: 4 MiB, read-only; Ctrl\+C ends it/);
-    expect(stderr).toMatch(/guestfish --ro --format=raw -a 'nbd\+unix/);
+    expect(stderr).toMatch(/guestfish --ro --format=raw -a 'nbd:\/\/\/\?socket=/);
   });
 
   it('refuses what it can not do', async () => {
