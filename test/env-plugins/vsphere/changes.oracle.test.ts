@@ -34,7 +34,7 @@ describeWith([...vcsimTools, ...pyvmomiTools], 'vSphere, a machine carried while
   it('is what it was at its end; each pass reads what changed; tracking is turned on meanwhile', async () => {
     const { server, disk } = await started();
     const run = await carry(server, {
-      warm: { turnOn: true },
+      confirm: true,
       async before(pass) {
         // Scattered, so that the server tells it in several answers; and zeros over data.
         if (pass === 2) {
