@@ -48,7 +48,6 @@ export async function* entriesOf(volume: BtrfsVolume, folder: BtrfsNode): AsyncG
   for await (const item of volume.itemsFrom(subvolume.root, from)) {
     if (item.object > inode || (item.object === inode && item.type > from.type)) return;
     if (item.object === inode && item.type === from.type) {
-      volume.budget.refill();
       for (const entry of namesIn(item.data, inode)) yield opened(volume, folder, entry);
     }
   }

@@ -36,10 +36,16 @@ async function unpackZstd(packed: Buffer, target: Buffer): Promise<void> {
     return part;
   };
   let done = 0;
-  for await (const bytes of unzstd(take)) {
-    target.set(bytes.subarray(0, target.length - done), done);
-    done += bytes.length;
-    if (done >= target.length) return;
+  try {
+    for await (const bytes of unzstd(take)) {
+      target.set(bytes.subarray(0, target.length - done), done);
+      done += bytes.length;
+      if (done >= target.length) return;
+    }
+  } catch (cause) {
+    // The library throws errors of its own.
+    if (cause instanceof AppError) throw cause;
+    throw new AppError('corrupt', 'btrfs: a zstd extent is broken', { cause });
   }
 }
 

@@ -1,6 +1,7 @@
 /**
  * Read-only ext2/3/4: linear and hashed folders (a hashed one is a linear one with its index hidden in empty
- * entries), links, extents, indirect blocks, inline data. A journal that holds changes is read through (journal.ts).
+ * entries), links, extents, indirect blocks, inline data. A
+ * journal that holds changes is not replayed: the volume then may show older content, and says so.
  */
 import { AppError } from '../../../model/errors.ts';
 import type { Looking } from '../../looking.ts';
@@ -42,7 +43,8 @@ export async function openExt(looking: Looking): Promise<VolumeFiles> {
 function factsOf(sb: Superblock, bytes: Buffer): VolumeFacts {
   const { blockBytes, blocksCount, freeBlocks } = geometryOf(sb);
   // state: bit 0 cleanly unmounted, bit 1 errors seen.
-  const clean = (sb.state & 3) === 1 && (sb.featureIncompat & incompat.recover) === 0;
+  const needsJournal = (sb.featureIncompat & incompat.recover) !== 0;
+  const clean = (sb.state & 3) === 1 && !needsJournal;
   return {
     ...given('label', fixedText(bytes, 120, 16)),
     ...given('uuid', uuidAt(bytes, 104)),
@@ -52,7 +54,7 @@ function factsOf(sb: Superblock, bytes: Buffer): VolumeFacts {
     inodes: sb.inodesCount,
     freeInodes: Math.min(sb.freeInodesCount, sb.inodesCount),
     state: clean ? 'clean' : 'dirty',
-    notes: [],
+    notes: needsJournal ? ['the journal was not replayed: the latest changes may be missing'] : [],
   };
 }
 

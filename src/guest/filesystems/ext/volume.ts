@@ -59,7 +59,7 @@ export function extVolume(looking: Looking, sb: Superblock, geometry: Geometry):
 }
 
 /** Behind the superblock, or with meta_bg in the first group of each meta group. */
-function descriptorOffset(sb: Superblock, geometry: Geometry, group: number): number {
+export function descriptorOffset(sb: Superblock, geometry: Geometry, group: number): number {
   const { blockBytes, descBytes } = geometry;
   const perBlock = blockBytes / descBytes;
   const metaGroup = Math.floor(group / perBlock);

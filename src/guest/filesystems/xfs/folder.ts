@@ -25,6 +25,7 @@ export async function* entriesOf(volume: XfsVolume, folder: XfsInode): AsyncGene
     if (offset * sb.blocksize >= leafOffset) return;
     // A folder block may be put together of several extents.
     for (let at = Math.max(next, offset); at < offset + count; at += perFolderBlock) {
+      volume.budget.spend();
       const bytes = Buffer.alloc(folderBlockBytes);
       const from = at * sb.blocksize;
       await readRuns(volume.looking, bytes, runsOf(volume, folder, from, from + folderBlockBytes));
@@ -73,7 +74,6 @@ function* inBlock(volume: XfsVolume, folder: XfsInode, bytes: Buffer): Generator
   // A folder of one block keeps its hash table at the block's end.
   const end = single ? bytes.length - 8 - bytes.readUInt32BE(bytes.length - 8) * 8 : bytes.length;
   for (let at = v5 ? 64 : 16; at < end; ) {
-    volume.budget.spend();
     if (at + 8 > end) throw bad(`an entry past its end at ${at}`);
     if (bytes.readUInt16BE(at) === 0xffff) {
       const length = bytes.readUInt16BE(at + 2);
