@@ -25,6 +25,8 @@ interface Lies {
   readonly structured?: boolean;
   readonly size?: bigint;
   readonly blocks?: readonly number[];
+  /** It knows NBD_OPT_EXPORT_NAME alone, and ends where that names something else. */
+  readonly onlyExport?: string;
   /** An answer to NBD_OPT_GO in place of the right one. */
   go?(asked: number): Buffer;
   /** What is sent for a request; undefined: the connection is cut. */
@@ -42,7 +44,17 @@ async function talk(socket: Socket, lies: Lies): Promise<void> {
   await stream.bytes(4);
   for (;;) {
     const { option: asked, length } = optionHead.decode(await stream.bytes(optionHead.bytes));
-    await stream.bytes(length);
+    const payload = await stream.bytes(length);
+    if (lies.onlyExport !== undefined) {
+      if (asked !== option.exportName) {
+        await stream.send(replied(asked, 0x80000001));
+        continue;
+      }
+      if (payload.toString() !== lies.onlyExport) return void socket.destroy();
+      const facts = exportInfo.encode({ size, flags: 3 });
+      await stream.send(facts, Buffer.alloc((lies.greeting ?? plainGreeting)[17] === 3 ? 0 : 124));
+      break;
+    }
     if (asked === option.structuredReply) {
       await stream.send(replied(asked, lies.structured === false ? 0x80000001 : optionReply.ack));
     } else if (asked === option.setMetaContext) {
@@ -110,6 +122,24 @@ describe('a handshake that makes no sense', () => {
     ['an answer to something else', { go: () => replied(99, optionReply.ack) }, 'corrupt'],
   ])('%s', async (_name, lies, kind) => {
     await expect(lying(lies)).rejects.toMatchObject({ kind });
+  });
+});
+
+it.each([1, 3])('a server without NBD_OPT_GO and without chunks, handshake flags %i', async (flags) => {
+  const reply = (cookie: bigint) =>
+    Buffer.concat([simpleReplyHead.encode({ magic: magic.simpleReply, cookie }), Buffer.alloc(512, 5)]);
+  const greeting = Buffer.concat([magic.server, magic.option, Buffer.from([0, flags])]);
+  const port = await fakeServer((socket) => {
+    void talk(socket, { onlyExport: 'vdi', greeting, reply }).catch(() => undefined);
+  });
+  const disk = await opened({ host: '127.0.0.1', port, name: 'vdi' });
+  expect(disk).toMatchObject({ size, readOnly: true, contexts: [] });
+  const target = Buffer.alloc(512);
+  await disk.read(target, 4096);
+  expect(target.every((byte) => byte === 5)).toBe(true);
+  expect(await disk.extents(0, size)).toEqual([{ kind: 'data', offset: 0, length: size }]);
+  await expect(opened({ host: '127.0.0.1', port, name: 'other' })).rejects.toMatchObject({
+    kind: 'not-found',
   });
 });
 
