@@ -2,7 +2,7 @@
 import { codecById, codecs } from '../codecs/registry.ts';
 import { splitWrapperName } from '../io/wrappers/wrapper.ts';
 import { AppError } from '../model/errors.ts';
-import type { Firmware, Machine, MachineDisk } from '../model/machine.ts';
+import type { DiskBus, Firmware, Machine, MachineDisk, Nic } from '../model/machine.ts';
 import { type Options, resolveOptions } from '../model/options.ts';
 import type { Container, MachineEdit, Plan, PlanSource, Warm } from '../model/plan.ts';
 import { refuseBacking } from './backing.ts';
@@ -78,6 +78,7 @@ export function makePlan(request: PlanRequest): Plan {
     sync: request.sync,
     ...(target !== undefined && request.start === true ? { start: true } : {}),
     ...(request.warm === undefined ? {} : { warm: request.warm }),
+    ...guestPlan(request, product),
   };
   refuseBacking(plan);
   refuseWarm(plan);
@@ -88,6 +89,22 @@ export function makePlan(request: PlanRequest): Plan {
     });
   }
   return plan;
+}
+
+/** Products that the environments of sources belong to: from one to its like the hardware stays. */
+const homes: Readonly<Record<string, string>> = {
+  vsphere: 'vmware',
+  workstation: 'vmware',
+  libvirt: 'qemu',
+  uml: 'uml',
+};
+
+/** A hypervisor gets a guest that runs on it; files stay as they are unless something else is said. */
+function guestPlan({ edit, target, source }: PlanRequest, product: Product): Pick<Plan, 'guest'> {
+  if (edit?.guest !== undefined) return { guest: edit.guest };
+  const moves = target?.product !== undefined && homes[source.environment] !== product.id;
+  const otherHardware = edit?.diskBus !== undefined || edit?.nicModel !== undefined;
+  return moves || otherHardware ? { guest: { changes: 'needed' } } : {};
 }
 
 function placeOf({ target, folder, file }: PlanRequest) {
@@ -133,9 +150,11 @@ function machineAtDestination(request: PlanRequest, product: Product): Machine {
         : { count: edit.processors },
     memoryBytes: edit.memoryBytes ?? machine.memoryBytes ?? hardware.memoryBytes,
     firmware: edit.firmware ?? machine.firmware ?? hint ?? hardware.firmware,
-    nics:
+    nics: withModel(
       edit.nics ?? (hasHardware(machine) ? machine.nics : [{ model: hardware.nicModel, connected: true }]),
-    disks: disks.map((disk, i) => withPlace(disk, i, hardware.diskBus)),
+      edit.nicModel,
+    ),
+    disks: disks.map((disk, i) => withPlace(onBus(disk, i, edit.diskBus), i, hardware.diskBus)),
   };
 }
 
@@ -143,8 +162,21 @@ function machineAtDestination(request: PlanRequest, product: Product): Machine {
 const hasHardware = (machine: Machine): boolean =>
   machine.nics.length > 0 || machine.processors !== undefined || machine.memoryBytes !== undefined;
 
+const withModel = (nics: readonly Nic[], model: string | undefined): readonly Nic[] =>
+  model === undefined ? nics : nics.map((nic) => ({ ...nic, model }));
+
+function onBus(disk: MachineDisk, index: number, bus: DiskBus | undefined): MachineDisk {
+  if (bus === undefined || bus === disk.bus) return disk;
+  const { controllerModel: _old, ...rest } = disk;
+  return { ...rest, bus, controller: 0, unit: index };
+}
+
 const withPlace = (disk: MachineDisk, index: number, bus: NonNullable<MachineDisk['bus']>): MachineDisk =>
   disk.bus === undefined ? { ...disk, bus, controller: 0, unit: index } : disk;
+
+/** Whether anything is to be changed inside the guest. */
+export const wantsChanges = ({ guest }: Plan): boolean =>
+  guest !== undefined && (guest.changes === 'needed' || guest.add !== undefined);
 
 /** Files go to a folder here; everything else is an environment that takes the machine. */
 export const isFolder = ({ destination }: Plan): boolean => destination.environment === 'local';

@@ -7,6 +7,7 @@ import type { Opening } from '../model/plan.ts';
 import { joinParts } from './join-parts.ts';
 import { narrowed, refuseSeveral } from './narrow-disk.ts';
 import { openImage } from './open-image.ts';
+import { spooledImage } from './spool.ts';
 import { refuseStream, type UnpackOptions, unpack } from './unpack.ts';
 
 export type OpenMachineOptions = Omit<UnpackOptions, 'secret' | 'format'>;
@@ -52,10 +53,13 @@ export async function openPackedDisk(
     // A part of a disk is looked for before it is read.
     const plain = window === undefined && partition === undefined && source.table === undefined;
     const once = options.once === true && plain;
-    await refuseStream(disk, { ...options, once, format });
+    const { spoolFolder, runId, signal, report } = options;
+    const spools = disk.source.access === 'forward' && !once && spoolFolder !== undefined;
+    if (!spools) await refuseStream(disk, { ...options, once, format });
     const { wrappers, opened, ...inner } = await unpack(disk, { ...options, once, secret, format });
     disk = inner.disk;
-    const image = opened(await openImage(disk, how));
+    const read = opened(await openImage(disk, how));
+    const image = spools ? await spooledImage(read, spoolFolder, runId, signal, report) : read;
     return { image: await narrowed(withFiles(image, whole.parts), source, options.signal), packed: wrappers };
   } catch (error) {
     await disk.source.close();

@@ -104,6 +104,32 @@ const machine = z.object({
   description: z.string().max(100_000).optional(),
   findings: z.array(finding),
 });
+const guest = z.object({
+  changes: z.enum(['needed', 'none']),
+  without: z.array(text).max(1000).optional(),
+  engine: z.enum(['builtin', 'libguestfs']).optional(),
+  add: z
+    .object({
+      hostname: text.optional(),
+      sshKeys: z
+        .array(z.object({ user: text, keys: z.array(z.string().max(100_000)).max(1000) }))
+        .max(1000)
+        .optional(),
+      passwordsOf: texts.optional(),
+      copies: z
+        .array(z.object({ from: text, to: text }))
+        .max(1000)
+        .optional(),
+      firstBoot: texts.optional(),
+      packages: texts.optional(),
+      cloudInit: z.boolean().optional(),
+      agent: z.boolean().optional(),
+      removeTools: z.boolean().optional(),
+    })
+    .optional(),
+  windowsDrivers: text.optional(),
+  shrink: z.boolean().optional(),
+});
 const schema = z.object({
   version: z.literal(1),
   source: z.object({
@@ -143,6 +169,7 @@ const schema = z.object({
       folder: text.min(1).optional(),
     })
     .optional(),
+  guest: guest.optional(),
 });
 
 /** @throws AppError `usage` naming the first field that is wrong. */

@@ -73,10 +73,11 @@ export async function provide(
 /** A copy that was made beforehand is moved where the file would hold the same bytes. */
 async function adopted(
   file: EncodedFile,
-  { copy }: ExtractedDisk,
+  { copy, image }: ExtractedDisk,
   delivery: Delivery,
   { wrapper }: OutputName,
 ): Promise<boolean> {
-  if (copy === undefined || file.linear !== true || wrapper !== undefined) return false;
-  return (await delivery.adopt?.({ name: file.name, path: copy })) ?? false;
+  // An image that was changed on the way is no longer what lies in the file.
+  if (copy === undefined || copy.of !== image || file.linear !== true || wrapper !== undefined) return false;
+  return (await delivery.adopt?.({ name: file.name, path: copy.path })) ?? false;
 }

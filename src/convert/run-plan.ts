@@ -7,6 +7,7 @@ import { allocatedBytes } from '../io/disk.ts';
 import { throwIfAborted } from '../io/in-order.ts';
 import { AppError, describeFailure, toFailure } from '../model/errors.ts';
 import { type Finding, logText, worst } from '../model/finding.ts';
+import type { GuestChange } from '../model/guest-change.ts';
 import type { Machine, MachineDisk, PowerState } from '../model/machine.ts';
 import { networkThere } from '../model/network-names.ts';
 import { resolveOptions } from '../model/options.ts';
@@ -14,7 +15,7 @@ import type { PassReport } from '../model/pass-report.ts';
 import type { Plan } from '../model/plan.ts';
 import { openBacking, refuseBacking, withBacking } from './backing.ts';
 import { type CheckedRequest, checkPlan, type SourceCondition } from './check-plan.ts';
-import { isFolder } from './make-plan.ts';
+import { isFolder, wantsChanges } from './make-plan.ts';
 import { filesOf } from './open-image.ts';
 import { openMachineDisk, sourceOf } from './open-machine.ts';
 import { packaged } from './package-delivery.ts';
@@ -41,6 +42,8 @@ export type ConversionEvent =
   | { readonly type: 'pass'; readonly pass: PassReport }
   /** What forbids it, before the error that says so. */
   | { readonly type: 'blocked'; readonly rules: readonly string[] }
+  /** What is changed inside the guest, before it is. */
+  | { readonly type: 'changes'; readonly changes: readonly GuestChange[] }
   | { readonly type: 'log'; readonly level: 'info' | 'warning'; readonly text: string };
 
 export interface RunContext {
@@ -102,8 +105,9 @@ export async function runPlan(given: Plan, context: RunContext): Promise<Outcome
       await refuseBlocked(plan, disks, destinationOf(destination), request, held.condition, known, once);
       return request;
     };
-    const { held, disks, bytes } = await opened(plan, source, inner, reading, prepare);
-    const request = await prepare(held, disks);
+    const { held, disks: extracted, bytes } = await opened(plan, source, inner, reading, prepare);
+    const request = await prepare(held, extracted);
+    const disks = await changed(plan, extracted, destinationOf(destination), request, source, inner, reading);
     const seal = await sealFor(plan, destination);
 
     const begun = await destinationOf(destination).begin(request);
@@ -143,6 +147,44 @@ export async function runPlan(given: Plan, context: RunContext): Promise<Outcome
     await reading.close();
     await sessions.close();
   }
+}
+
+/** The guest with its changes, in overlays; the disks as they are where nothing is to be changed. */
+async function changed(
+  plan: Plan,
+  disks: readonly ExtractedDisk[],
+  destination: DestinationRole,
+  request: CheckedRequest,
+  source: Session,
+  context: RunContext,
+  reading: Opened,
+): Promise<readonly ExtractedDisk[]> {
+  if (!wantsChanges(plan)) return disks;
+  const { manipulate } = await import('./manipulate.ts');
+  const hardware = (await destination.hardware?.(request)) ?? request.machine;
+  const images = disks.map(({ image }) => image);
+  const made = reading.keep(
+    await manipulate(plan, images, hardware, {
+      ...{ runId: context.runId, signal: context.signal },
+      report: (text) => context.emit({ type: 'step', text }),
+      ...(source.secret === undefined ? {} : { passphrase: () => source.secret!('guest-passphrase') }),
+    }),
+  );
+  tell(made.findings, context);
+  for (const { title, id } of made.changes)
+    context.emit({ type: 'log', level: 'info', text: `changed in the guest: ${title} (${id})` });
+  for (const { title, id } of made.leftOut)
+    context.emit({ type: 'log', level: 'warning', text: `left as it is in the guest: ${title} (${id})` });
+  context.emit({ type: 'changes', changes: made.changes });
+  refuse(made.findings, context);
+  await made.apply();
+  const out: ExtractedDisk[] = [];
+  for (const [i, disk] of disks.entries()) {
+    const image = made.images[i]!;
+    out.push({ ...disk, image, bytesTotal: await allocatedBytes(image, context.signal) });
+  }
+  tellDisks(out, context);
+  return out;
 }
 
 /** What is to be closed again, the latest first; closing twice does nothing. */
@@ -271,8 +313,8 @@ export interface ExtractedDisk {
   readonly disk: MachineDisk;
   readonly image: OpenImage;
   readonly bytesTotal: number;
-  /** A file of this computer with the same bytes, which nobody else needs. */
-  readonly copy?: string;
+  /** A file of this computer with the bytes of that image, which nobody else needs. */
+  readonly copy?: { readonly path: string; readonly of: OpenImage };
 }
 
 /**
@@ -346,18 +388,21 @@ async function extract(
         signal: context.signal,
         runId: context.runId,
         spoolFolder: isFolder(plan) ? plan.destination.settings.folder : tmpdir(),
-        once: true,
+        once: !wantsChanges(plan),
         report: (text) => context.emit({ type: 'step', text }),
       }),
     );
     out.push({ disk, image, bytesTotal: await allocatedBytes(image, context.signal) });
   }
-  context.emit({
-    type: 'disks',
-    disks: out.map(({ disk, bytesTotal }) => ({ id: disk.id, name: disk.name, bytesTotal })),
-  });
+  tellDisks(out, context);
   return out;
 }
+
+const tellDisks = (disks: readonly ExtractedDisk[], { emit }: RunContext) =>
+  emit({
+    type: 'disks',
+    disks: disks.map(({ disk, bytesTotal }) => ({ id: disk.id, name: disk.name, bytesTotal })),
+  });
 
 async function refuseBlocked(
   plan: Plan,
@@ -371,10 +416,19 @@ async function refuseBlocked(
   context.emit({ type: 'step', text: 'checking the plan' });
   const images = disks.map(({ disk, image }) => ({ id: disk.id, image }));
   const findings = [...known, ...(await checkPlan(plan, images, destination, request, condition))];
+  tell(findings, context);
+  refuse(findings, context);
+}
+
+function tell(findings: readonly Finding[], { emit }: RunContext): void {
   for (const f of findings) {
     const level = f.severity === 'warning' ? 'warning' : 'info';
-    if (f.severity !== 'blocker') context.emit({ type: 'log', level, text: logText(f) });
+    if (f.severity !== 'blocker') emit({ type: 'log', level, text: logText(f) });
   }
+}
+
+/** @throws AppError `blocked`. */
+function refuse(findings: readonly Finding[], context: RunContext): void {
   if (worst(findings) !== 'blocker') return;
   const blockers = findings.filter((f) => f.severity === 'blocker');
   context.emit({ type: 'blocked', rules: blockers.map((f) => f.rule) });

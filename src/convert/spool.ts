@@ -1,8 +1,10 @@
 /** Unpacking and decrypting what can only be read forward into a temporary file, so that a codec can read it at random. */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isZero } from '../io/blocks.ts';
+import type { OpenImage } from '../codecs/codec.ts';
+import { dataBlocks, isZero } from '../io/blocks.ts';
 import type { ByteSource } from '../io/byte-source.ts';
+import { allocatedBytes, sourceDisk } from '../io/disk.ts';
 import { fileSink } from '../io/file-sink.ts';
 import { fileSource } from '../io/file-source.ts';
 import type { Peeled } from '../io/wrappers/peel.ts';
@@ -44,6 +46,46 @@ export async function spooled(
       await packed.close();
     };
     return { ...source, name: packed.name, close };
+  } catch (error) {
+    await sink.abort();
+    await rm(path, { force: true });
+    throw error;
+  }
+}
+
+/**
+ * The disk of an image that is read once, from its start to its end, as one that is read at random, by way of a file in
+ * `folder` that has no name. Closing it closes `image`. @throws AppError `no-space`, and what reading meets.
+ */
+export async function spooledImage(
+  image: OpenImage,
+  folder: string,
+  runId: string,
+  signal: AbortSignal,
+  report?: (step: string, share?: number) => void,
+): Promise<OpenImage> {
+  const path = join(folder, `.vmferry-${runId}-${process.hrtime.bigint()}.spool`);
+  const sink = await fileSink(path, { mode: 0o600 });
+  try {
+    const step = 'reading the stream once, to a temporary file';
+    const total = await allocatedBytes(image, signal);
+    let done = 0;
+    for await (const block of dataBlocks(image, { grainBytes: zeros.length, signal })) {
+      for (const { bytes, offset } of block.runs) {
+        await sink.write(bytes, offset, signal);
+        done += bytes.length;
+      }
+      block.release();
+      report?.(step, Math.min(1, done / Math.max(1, total)));
+    }
+    await sink.finish(image.size);
+    const disk = sourceDisk(await fileSource(path), image.sectorSize);
+    await rm(path);
+    const close = async () => {
+      await disk.close();
+      await image.close();
+    };
+    return { ...disk, info: image.info, close };
   } catch (error) {
     await sink.abort();
     await rm(path, { force: true });

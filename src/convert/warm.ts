@@ -153,10 +153,15 @@ class Passes {
   async opened(reading: Keeper): Promise<ExtractedDisk[]> {
     const out: ExtractedDisk[] = [];
     for (const { disk, info, sectorSize } of this.#disks) {
-      const copy = await this.#copies.finished(disk.id);
-      const bytes = reading.keep(sourceDisk(await fileSource(copy)));
+      const path = await this.#copies.finished(disk.id);
+      const bytes = reading.keep(sourceDisk(await fileSource(path)));
       const image = { ...bytes, sectorSize, info };
-      out.push({ disk, image, bytesTotal: await allocatedBytes(image, this.#context.signal), copy });
+      out.push({
+        disk,
+        image,
+        bytesTotal: await allocatedBytes(image, this.#context.signal),
+        copy: { path, of: image },
+      });
     }
     const disks = out.map(({ disk, bytesTotal }) => ({ id: disk.id, name: disk.name, bytesTotal }));
     this.#context.emit({ type: 'disks', disks });

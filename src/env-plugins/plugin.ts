@@ -199,6 +199,10 @@ export interface DestinationRole {
   fields?(signal: AbortSignal): Promise<readonly Field[]>;
   /** Names of the networks that a NIC can be joined to, the default first. Absent: any name will do. */
   networks?(signal: AbortSignal): Promise<readonly string[]>;
+  /**
+   * The hardware that the guest will find there, where it is not what is asked for: what its drivers are chosen by.
+   */
+  hardware?(request: DeliveryRequest): Promise<Pick<Machine, 'disks' | 'nics' | 'firmware'>>;
   /** What speaks against the delivery, before a byte moves. `bytes` is the largest it can become. */
   check(request: DeliveryRequest, files: readonly string[], bytes: number): Promise<Finding[]>;
   begin(request: DeliveryRequest): Promise<Delivery>;

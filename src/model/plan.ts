@@ -1,5 +1,6 @@
 /** A conversion as data: built by a screen or a command line, printed, saved, checked, run, run again. */
-import type { Firmware, Machine, Nic } from './machine.ts';
+import type { GuestPlan } from './guest-plan.ts';
+import type { DiskBus, Firmware, Machine, Nic } from './machine.ts';
 import type { Options } from './options.ts';
 import type { ByteWindow } from './window.ts';
 
@@ -79,6 +80,8 @@ export interface Plan {
   readonly start?: boolean;
   /** Absent: read once, as it is or as it is held. */
   readonly warm?: Warm;
+  /** Absent: nothing is changed inside the guest. */
+  readonly guest?: GuestPlan;
 }
 
 /** What the user has changed of one machine; absent means as it is. */
@@ -88,6 +91,12 @@ export interface MachineEdit {
   readonly memoryBytes?: number;
   readonly firmware?: Firmware;
   readonly nics?: readonly Nic[];
+  /** Of every disk, in the place of its own. */
+  readonly diskBus?: DiskBus;
+  /** Of every NIC, in the place of its own: `virtio`, `e1000` … */
+  readonly nicModel?: string;
+  /** What is changed inside; absent: what the destination takes, where it is a hypervisor. */
+  readonly guest?: GuestPlan;
   /** Ids of the disks that stay behind. */
   readonly leaveOut?: readonly string[];
   /** See `PlanSource`. */

@@ -1,0 +1,101 @@
+/** The guest's changes in a conversion: worked out, shown, and made in overlays that the rest of the run reads. */
+import { tmpdir } from 'node:os';
+import type { OpenImage } from '../codecs/codec.ts';
+import { applyAll, chooseEngines } from '../guest/change/choose-engines.ts';
+import { describeChange } from '../guest/change/describe.ts';
+import { engines } from '../guest/change/engines/all.ts';
+import { placeEdits } from '../guest/change/place-edits.ts';
+import { planChanges } from '../guest/change/plan-changes.ts';
+import type { GuestTarget } from '../guest/change/target.ts';
+import { openGuest } from '../guest/open-guest.ts';
+import { overlayFile } from '../io/overlay-file.ts';
+import { copyOnWrite, type Overlay } from '../io/writable-disk.ts';
+import type { Finding } from '../model/finding.ts';
+import type { GuestChange } from '../model/guest-change.ts';
+import type { Firmware, MachineDisk, Nic } from '../model/machine.ts';
+import type { Plan } from '../model/plan.ts';
+
+/** What the guest will find at the destination. */
+export interface Hardware {
+  readonly disks: readonly Pick<MachineDisk, 'bus' | 'controllerModel'>[];
+  readonly nics: readonly Pick<Nic, 'mac' | 'model'>[];
+  readonly firmware?: Firmware | undefined;
+}
+
+export interface Manipulation {
+  /** In the order that was given: overlays, which hold the changes once they are made. */
+  readonly images: readonly OpenImage[];
+  readonly changes: readonly GuestChange[];
+  readonly leftOut: readonly GuestChange[];
+  readonly findings: readonly Finding[];
+  /** Throws the overlays away; the images stay open. */
+  close(): Promise<void>;
+  /** Makes the changes. @throws AppError; nothing may be read from the overlays then. */
+  apply(): Promise<void>;
+}
+
+export interface ManipulateContext {
+  readonly runId: string;
+  readonly signal: AbortSignal;
+  report(step: string): void;
+  /** Opens what is encrypted in the guest. */
+  passphrase?(): Promise<string>;
+}
+
+/** `images` are those of the plan's disks, in their order, readable at random. @throws AppError. */
+export async function manipulate(
+  plan: Plan,
+  images: readonly OpenImage[],
+  hardware: Hardware,
+  context: ManipulateContext,
+): Promise<Manipulation> {
+  const wish = plan.guest ?? { changes: 'none' };
+  const { signal, runId, report } = context;
+  report('looking into the guest');
+  const overlays: Overlay[] = [];
+  for (const image of images) {
+    const below = { ...image, close: async () => undefined };
+    overlays.push(copyOnWrite(below, await overlayFile(tmpdir(), runId)));
+  }
+  const close = async () => void (await Promise.all(overlays.map((overlay) => overlay.close())));
+  const guest = await openGuest(overlays, { signal });
+  const target = targetOf(plan, hardware);
+  report('working out what to change in the guest');
+  const planned = await planChanges(guest, { target, nics: plan.machine.nics, wish, signal });
+  const edits = planned.changes.flatMap((change) => change.edits);
+  const files = planned.guest?.files;
+  const volumes = files === undefined ? [] : placeEdits(edits, files, overlays);
+  const chosen = await chooseEngines(volumes, engines, wish.engine, signal);
+  return {
+    images: images.map((image, i) => ({ ...image, ...overlays[i]! })),
+    changes: planned.changes.map(describeChange),
+    leftOut: planned.leftOut.map(describeChange),
+    findings: [...planned.findings, ...chosen.findings],
+    close,
+    async apply() {
+      if (volumes.length === 0) return;
+      report('changing the guest');
+      const { passphrase } = context;
+      await applyAll(
+        chosen,
+        { disks: overlays, ...(passphrase === undefined ? {} : { passphrase }) },
+        { signal, report },
+      );
+    },
+  };
+}
+
+function targetOf({ destination }: Plan, { disks, nics, firmware }: Hardware): GuestTarget {
+  const { product } = destination;
+  return {
+    product,
+    disks: disks.map(({ bus = 'sata', controllerModel }) => ({
+      bus,
+      ...(controllerModel === undefined ? {} : { controllerModel }),
+    })),
+    nics,
+    firmware: firmware?.kind ?? 'bios',
+    console: product === 'uml' ? 'serial' : 'screen',
+    cloud: false,
+  };
+}
