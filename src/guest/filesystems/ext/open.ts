@@ -1,8 +1,9 @@
 /**
  * Read-only ext2/3/4: linear and hashed folders (a hashed one is a linear one with its index hidden in empty
- * entries), links, extents, indirect blocks, inline data. A
- * journal that holds changes is not replayed: the volume then may show older content, and says so.
+ * entries), links, extents, indirect blocks, inline data.
+ * A journal that holds changes is replayed in memory (journal.ts).
  */
+import { cached } from '../../../io/cached.ts';
 import { AppError } from '../../../model/errors.ts';
 import type { Looking } from '../../looking.ts';
 import { fixedText, given, uuidAt } from '../../text.ts';
@@ -12,6 +13,7 @@ import { type Entry, filesOf, type Reader } from '../reader.ts';
 import { readRuns } from '../runs.ts';
 import { runsOf } from './blocks.ts';
 import { checkPlain, type Inode, inlineData, isCasefolded, isFastLink, isInline, statOf } from './inode.ts';
+import { replayJournal } from './journal.ts';
 import { checkReadable, findSuperblock, geometryOf, incompat, type Superblock } from './superblock.ts';
 import { type ExtVolume, extVolume } from './volume.ts';
 
@@ -25,10 +27,29 @@ export async function openExt(looking: Looking): Promise<VolumeFiles> {
   const found = await findSuperblock(looking);
   if (found === undefined) throw new AppError('corrupt', 'no ext superblock at 1024');
   checkReadable(found.sb, found.bytes);
+  if ((found.sb.featureIncompat & incompat.recover) === 0) return openWhole(looking, found, []);
+  const journal = found.bytes.readUInt32LE(224);
+  const old = extVolume(looking, found.sb, geometryOf(found.sb));
+  // 0: it is on another disk.
+  if (journal === 0)
+    return openWhole(looking, found, ['its journal is elsewhere: the latest changes may be missing']);
+  const { disk, transactions } = await replayJournal(old, await old.inode(journal));
+  const replayed = { ...looking, disk: cached(disk) };
+  return openWhole(replayed, (await findSuperblock(replayed)) ?? found, [
+    `read with the ${transactions} transactions of its journal`,
+  ]);
+}
+
+async function openWhole(
+  looking: Looking,
+  found: { sb: Superblock; bytes: Buffer },
+  notes: readonly string[],
+): Promise<VolumeFiles> {
+  checkReadable(found.sb, found.bytes);
   const volume = extVolume(looking, found.sb, geometryOf(found.sb));
   const reader: Reader<Inode> = {
     root: await volume.inode(rootInode),
-    facts: factsOf(found.sb, found.bytes),
+    facts: factsOf(found.sb, found.bytes, notes),
     budget: volume.budget,
     key: (inode) => inode.number,
     stat: statOf,
@@ -40,11 +61,10 @@ export async function openExt(looking: Looking): Promise<VolumeFiles> {
   return filesOf(reader);
 }
 
-function factsOf(sb: Superblock, bytes: Buffer): VolumeFacts {
+function factsOf(sb: Superblock, bytes: Buffer, notes: readonly string[]): VolumeFacts {
   const { blockBytes, blocksCount, freeBlocks } = geometryOf(sb);
   // state: bit 0 cleanly unmounted, bit 1 errors seen.
-  const needsJournal = (sb.featureIncompat & incompat.recover) !== 0;
-  const clean = (sb.state & 3) === 1 && !needsJournal;
+  const clean = (sb.state & 3) === 1 && (sb.featureIncompat & incompat.recover) === 0;
   return {
     ...given('label', fixedText(bytes, 120, 16)),
     ...given('uuid', uuidAt(bytes, 104)),
@@ -54,7 +74,7 @@ function factsOf(sb: Superblock, bytes: Buffer): VolumeFacts {
     inodes: sb.inodesCount,
     freeInodes: Math.min(sb.freeInodesCount, sb.inodesCount),
     state: clean ? 'clean' : 'dirty',
-    notes: needsJournal ? ['the journal was not replayed: the latest changes may be missing'] : [],
+    notes,
   };
 }
 
