@@ -1,12 +1,13 @@
 /** A libvirt as destination: a volume for each disk, and a domain. */
 import { formatBytes } from '../../model/units.ts';
-import type { DestinationRole, Field } from '../plugin.ts';
+import type { DeliveryRequest, DestinationRole, Field } from '../plugin.ts';
 import { checkDelivery } from './check-delivery.ts';
 import type { Libvirt } from './connect.ts';
 import { beginDelivery } from './delivery.ts';
+import { fitMachine } from './fit-machine.ts';
 import { listNetworks } from './networks.ts';
 import { isDevicePool, isFolderPool, listPools, type Pool } from './pools.ts';
-import { groundOf } from './survey.ts';
+import { groundOf, surroundingsOf } from './survey.ts';
 
 export function destinationRole(libvirt: Libvirt): DestinationRole {
   return {
@@ -14,8 +15,26 @@ export function destinationRole(libvirt: Libvirt): DestinationRole {
     formats: ['qcow2', 'raw'],
     fields: (signal) => fieldsOf(libvirt, signal),
     networks: async (signal) => (await listNetworks(libvirt, signal)).names,
+    hardware: (request) => hardwareOf(libvirt, request),
     check: (request, files, bytes) => checkDelivery(libvirt, request, files, bytes),
     begin: async (request) => beginDelivery(libvirt, request, await groundOf(libvirt, request)),
+  };
+}
+
+/** As the domain will have it, whatever its volumes are called. */
+async function hardwareOf(libvirt: Libvirt, request: DeliveryRequest) {
+  const { name, machine, settings } = request;
+  const around = await surroundingsOf(libvirt, request, await groundOf(libvirt, request));
+  const volumes = machine.disks.map(() => ({ path: '', kind: 'file', format: 'qcow2' }) as const);
+  const { disks, nics, firmware } = fitMachine(name, '', machine, volumes, settings, around).spec;
+  return {
+    disks: machine.disks.map((disk, i) => {
+      const { controllerModel: _own, ...rest } = disk;
+      const { bus, controllerModel } = disks[i]!;
+      return { ...rest, bus, ...(controllerModel === undefined ? {} : { controllerModel }) };
+    }),
+    nics: nics.map(({ mac, model }) => ({ model, ...(mac === undefined ? {} : { mac }) })),
+    firmware: { kind: firmware.kind },
   };
 }
 

@@ -42,6 +42,8 @@ const diskModules: Readonly<Record<DiskBus, readonly string[]>> = {
 
 const controllerModules: Readonly<Record<string, readonly string[]>> = {
   pvscsi: ['vmw_pvscsi', 'sd_mod'],
+  vmpvscsi: ['vmw_pvscsi', 'sd_mod'],
+  lsisas1078: ['megaraid_sas', 'sd_mod'],
   lsilogic: ['mptspi', 'sd_mod'],
   lsisas1068: ['mptsas', 'sd_mod'],
   'lsilogic-sas': ['mptsas', 'sd_mod'],
@@ -58,6 +60,8 @@ const nicModules: Readonly<Record<string, readonly string[]>> = {
   vmxnet3: ['vmxnet3'],
   vmxnet: ['pcnet32'],
   pcnet32: ['pcnet32'],
+  pcnet: ['pcnet32'],
+  igb: ['igb'],
   vlance: ['pcnet32'],
   rtl8139: ['8139cp'],
   netvsc: ['hv_vmbus', 'hv_netvsc'],
