@@ -1,0 +1,4 @@
+/** The engines there are, the preferred one first. */
+import type { Engine } from '../engine.ts';
+
+export const engines: readonly Engine[] = [];
