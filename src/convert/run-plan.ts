@@ -9,14 +9,13 @@ import { AppError, describeFailure, toFailure } from '../model/errors.ts';
 import { type Finding, logText, worst } from '../model/finding.ts';
 import type { GuestChange } from '../model/guest-change.ts';
 import type { Machine, MachineDisk, PowerState } from '../model/machine.ts';
-import { networkThere } from '../model/network-names.ts';
 import { resolveOptions } from '../model/options.ts';
 import type { PassReport } from '../model/pass-report.ts';
 import type { Plan } from '../model/plan.ts';
 import { openBacking, refuseBacking, withBacking } from './backing.ts';
 import { type CheckedRequest, checkPlan, type SourceCondition } from './check-plan.ts';
+import { destinationOf, requestOf } from './delivery-request.ts';
 import { isFolder, wantsChanges } from './make-plan.ts';
-import { filesOf } from './open-image.ts';
 import { openMachineDisk, sourceOf } from './open-machine.ts';
 import { packaged } from './package-delivery.ts';
 import type { ProgressReport } from './progress.ts';
@@ -315,62 +314,6 @@ export interface ExtractedDisk {
   readonly bytesTotal: number;
   /** A file of this computer with the bytes of that image, which nobody else needs. */
   readonly copy?: { readonly path: string; readonly of: OpenImage };
-}
-
-/**
- * What a destination is asked for. A network that it doesn't have is replaced by the one that its own form names
- * for that (`network`), else by its first one.
- */
-export async function requestOf(
-  plan: Plan,
-  images: readonly { readonly id: string; readonly image: OpenImage }[],
-  role: DestinationRole,
-  runId: string,
-  signal: AbortSignal,
-): Promise<CheckedRequest> {
-  const { source, destination, force, sync } = plan;
-  const named = [source.machine, ...plan.machine.disks.flatMap((disk) => disk.files)];
-  // Of another host only what has the same name for the same place can be known to be the same.
-  const here = (source.settings.host ?? '') === (destination.settings.host ?? '');
-  const reading = here ? [...named, ...images.flatMap(({ image }) => filesOf(image.info))] : [];
-  const networks = await role.networks?.(signal);
-  const { settings } = destination;
-  const machine = withSizes(withNetworks(plan.machine, networks, settings.network), images);
-  return {
-    ...{ name: machine.name, machine, settings, force, sync, reading, runId, signal },
-    ...(networks === undefined ? {} : { networks }),
-  };
-}
-
-/** As the open images tell them; of one that could not be opened, what its environment said. */
-function withSizes(
-  machine: Machine,
-  images: readonly { readonly id: string; readonly image: OpenImage }[],
-): Machine {
-  const sizes = new Map(images.map(({ id, image }) => [id, image.size]));
-  const disks = machine.disks.map((disk) => {
-    const virtualSizeBytes = sizes.get(disk.id);
-    return virtualSizeBytes === undefined ? disk : { ...disk, virtualSizeBytes };
-  });
-  return { ...machine, disks };
-}
-
-function withNetworks(
-  machine: Machine,
-  networks: readonly string[] | undefined,
-  wanted: string | undefined,
-): Machine {
-  const usual = networks?.find((name) => name === wanted) ?? networks?.[0];
-  if (usual === undefined) return machine;
-  const nics = machine.nics.map((nic) =>
-    nic.network === undefined ? nic : { ...nic, network: networkThere(networks ?? [], nic.network) ?? usual },
-  );
-  return { ...machine, nics };
-}
-
-export function destinationOf(session: Session): DestinationRole {
-  if (session.destination === undefined) throw new AppError('usage', 'this environment is no destination');
-  return session.destination;
 }
 
 async function extract(

@@ -1,5 +1,5 @@
 /** Connecting to the environment that takes the machines. */
-import { destinationOf } from '../../convert/run-plan.ts';
+import { destinationOf } from '../../convert/delivery-request.ts';
 import { pluginById } from '../../convert/sessions.ts';
 import type { Session } from '../../env-plugins/plugin.ts';
 import { toAppError, toFailure } from '../../model/errors.ts';
