@@ -17,7 +17,7 @@ import { emptyImage } from '../guest/filesystems/whole-tree.ts';
 import { describeWith } from '../oracles/requires.ts';
 import { tempFolder } from '../temp.ts';
 
-const seeds = Number(process.env.HOSTILE_SEEDS ?? 60);
+const seeds = Number(process.env.HOSTILE_SEEDS ?? 40);
 const firstSeed = Number(process.env.HOSTILE_FIRST ?? 1);
 const MiB = 2 ** 20;
 
@@ -120,6 +120,30 @@ const samples: Record<string, Sample> = {
       return image;
     },
   },
+  'ext4 with a journal to be replayed': {
+    kind: 'ext4',
+    async make(folder, root) {
+      const image = await emptyImage(folder, 4);
+      const args = [
+        '-q',
+        '-t',
+        'ext4',
+        '-b',
+        '1024',
+        '-J',
+        'size=1',
+        '-O',
+        '^metadata_csum',
+        '-d',
+        root,
+        image,
+      ];
+      execFileSync('mke2fs', args, { stdio: 'ignore' });
+      await writeFile(join(folder, 'script'), 'jo\njw -b 3900,3901 /dev/zero\njc\n');
+      execFileSync('debugfs', ['-w', '-f', join(folder, 'script'), image], { stdio: 'ignore' });
+      return image;
+    },
+  },
 };
 
 /** Some numbers of every width that are most likely to break something. */
@@ -182,7 +206,7 @@ async function lookThrough(files: VolumeFiles, where: string): Promise<number> {
 }
 
 describeWith(
-  ['mkfs.xfs', 'mkntfs', 'ntfscp', 'mkfs.btrfs', 'xorriso', 'mke2fs'],
+  ['mkfs.xfs', 'mkntfs', 'ntfscp', 'mkfs.btrfs', 'xorriso', 'mke2fs', 'debugfs'],
   'mutated filesystems give files or an AppError',
   () => {
     it.each(Object.keys(samples))(
