@@ -1,4 +1,5 @@
 /** The options of a machine that is copied while it runs. */
+import { resolve } from 'node:path';
 import { AppError } from '../model/errors.ts';
 import type { Warm } from '../model/plan.ts';
 import { parseBytes } from '../model/units.ts';
@@ -26,7 +27,7 @@ export function warmOf(options: WarmOptions): Warm | undefined {
     ...(warmInterval === undefined
       ? {}
       : { intervalSeconds: wholeNumber('--warm-interval', warmInterval, 1_000_000) }),
-    ...(warmFolder === undefined ? {} : { folder: warmFolder }),
+    ...(warmFolder === undefined ? {} : { folder: resolve(warmFolder) }),
   };
 }
 
