@@ -72,5 +72,8 @@ describeWith(['genisoimage', 'xorriso'], 'ISO 9660 comes out as it went in', () 
     const plain = await openIso9660(await lookingInto(image));
     expect((await plain.list('/')).sort()).toEqual(['AUTORUN', 'DRIVERS']);
     expect((await plain.read('autorun', 99))?.toString()).toBe('run');
+    expect(plain.facts.notes).toEqual([]);
+    execFileSync('genisoimage', ['-quiet', '-udf', '-o', image, root], { stdio: 'ignore' });
+    expect((await openIso9660(await lookingInto(image))).facts.notes.join()).toContain('UDF');
   });
 });

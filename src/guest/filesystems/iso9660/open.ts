@@ -31,13 +31,13 @@ const maxFolderBytes = 64 * 2 ** 20;
 
 /** @throws AppError `corrupt`. */
 export async function openIso9660(looking: Looking): Promise<VolumeFiles> {
-  const { primary, joliet } = await readDescriptors(looking);
+  const { primary, joliet, hasUdf } = await readDescriptors(looking);
   const skip = await rockRidgeSkip(looking, primary);
   const useJoliet = skip === undefined && joliet !== undefined;
   const volume: IsoVolume = { looking, descriptor: useJoliet ? joliet : primary, isJoliet: useJoliet, skip };
   const reader: Reader<IsoNode> = {
     root: nodeOf(volume, [decodeFolderRecord(volume.descriptor.root)], undefined),
-    facts: factsOf(primary, joliet),
+    facts: factsOf(primary, joliet, hasUdf),
     budget: new Budget(50_000, 'steps through an ISO 9660 volume'),
     key: (node) => node.runs[0]?.at ?? -1,
     stat: (node) => node.stat,
@@ -63,7 +63,7 @@ async function rockRidgeSkip(
   return self === undefined ? undefined : sharingSkip(self.systemUse);
 }
 
-function factsOf(primary: Descriptor, joliet: Descriptor | undefined): VolumeFacts {
+function factsOf(primary: Descriptor, joliet: Descriptor | undefined, hasUdf: boolean): VolumeFacts {
   const { bytes, blockBytes } = primary;
   // As blkid writes it: the time of the last change.
   const time = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)/.exec(bytes.toString('latin1', 830, 846));
@@ -75,7 +75,7 @@ function factsOf(primary: Descriptor, joliet: Descriptor | undefined): VolumeFac
     sizeBytes: bytes.readUInt32LE(80) * blockBytes,
     freeBytes: 0,
     state: 'clean',
-    notes: [],
+    notes: hasUdf ? ['it has UDF as well, where more files may be: that is not read here'] : [],
   };
 }
 
