@@ -54,6 +54,9 @@ describeWith(['mkfs.vfat', 'mcopy', 'mmd', 'mdir', 'blkid'], 'FAT read as mtools
     expect(
       (await files.read('EFI/LARGE FILE with a name of more than 26 letters.bin', 2 ** 20))?.equals(large),
     ).toBe(true);
+    const file = (await files.open('EFI/large file with a name of more than 26 letters.bin'))!;
+    for (const at of [0, 70_001, 140_000, 3, 299_999, 512])
+      expect((await file.readAt(at, 70_001)).equals(large.subarray(at, at + 70_001)), `at ${at}`).toBe(true);
     expect((await files.read('EFI/after', 99))?.toString()).toBe('short');
     expect(await files.read('EFI/hole', 99)).toBeUndefined();
     const names = await files.list('EFI/many names');

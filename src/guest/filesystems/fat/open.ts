@@ -91,6 +91,9 @@ async function folderBytes(
   return bytes;
 }
 
+/** Where the last read of a file ended: the next one goes on there, not at the start of the chain. */
+const resumed = new WeakMap<FatEntry, { start: number; cluster: number }>();
+
 /** The file's bytes from `offset` on. @throws AppError `corrupt` when the chain ends before the file does. */
 async function* fileRuns(
   looking: Looking,
@@ -99,11 +102,15 @@ async function* fileRuns(
   file: FatEntry,
   offset: number,
 ): AsyncGenerator<Run> {
-  let start = 0;
-  for await (const { at, length } of clusterChain(looking, geometry, budget, file.cluster)) {
+  const before = resumed.get(file);
+  let { start, cluster } =
+    before !== undefined && before.start <= offset ? before : { start: 0, cluster: file.cluster };
+  for await (const { at, length } of clusterChain(looking, geometry, budget, cluster)) {
+    cluster = (at - geometry.dataAt) / geometry.clusterBytes + 2;
+    resumed.set(file, { start, cluster });
     const skip = Math.max(0, Math.min(length, offset - start));
     start += length;
-    if (skip < length) yield { at: at! + skip, length: length - skip };
+    if (skip < length) yield { at: at + skip, length: length - skip };
   }
   throw new AppError('corrupt', `FAT file of ${file.size} bytes: its chain ends after ${start}`);
 }
