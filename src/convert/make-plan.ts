@@ -176,7 +176,7 @@ const withPlace = (disk: MachineDisk, index: number, bus: NonNullable<MachineDis
 
 /** Whether anything is to be changed inside the guest. */
 export const wantsChanges = ({ guest }: Plan): boolean =>
-  guest !== undefined && (guest.changes === 'needed' || guest.add !== undefined);
+  guest !== undefined && (guest.changes === 'needed' || guest.add !== undefined || guest.shrink === true);
 
 /** Files go to a folder here; everything else is an environment that takes the machine. */
 export const isFolder = ({ destination }: Plan): boolean => destination.environment === 'local';

@@ -14,6 +14,7 @@ import type { Finding } from '../model/finding.ts';
 import type { GuestChange } from '../model/guest-change.ts';
 import type { Firmware, MachineDisk, Nic } from '../model/machine.ts';
 import type { Plan } from '../model/plan.ts';
+import { type Shrunk, shrink } from './shrink.ts';
 
 /** What the guest will find at the destination. */
 export interface Hardware {
@@ -30,8 +31,11 @@ export interface Manipulation {
   readonly findings: readonly Finding[];
   /** Throws the overlays away; the images stay open. */
   close(): Promise<void>;
-  /** Makes the changes. @throws AppError; nothing may be read from the overlays then. */
-  apply(): Promise<void>;
+  /**
+   * Makes the changes, and leaves out what is not used. Resolves to what was left out.
+   * @throws AppError; nothing may be read from the overlays then.
+   */
+  apply(): Promise<Shrunk>;
 }
 
 export interface ManipulateContext {
@@ -73,14 +77,15 @@ export async function manipulate(
     findings: [...planned.findings, ...chosen.findings],
     close,
     async apply() {
-      if (volumes.length === 0) return;
-      report('changing the guest');
-      const { passphrase } = context;
-      await applyAll(
-        chosen,
-        { disks: overlays, ...(passphrase === undefined ? {} : { passphrase }) },
-        { signal, report },
-      );
+      if (volumes.length > 0) {
+        report('changing the guest');
+        const { passphrase } = context;
+        const work = { disks: overlays, ...(passphrase === undefined ? {} : { passphrase }) };
+        await applyAll(chosen, work, { signal, report });
+      }
+      if (!(wish.shrink ?? wish.changes === 'needed')) return { bytes: 0, findings: [] };
+      report('leaving out what the filesystems do not use');
+      return shrink(overlays, signal);
     },
   };
 }

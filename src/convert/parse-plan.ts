@@ -129,6 +129,7 @@ const guest = z.object({
     .optional(),
   windowsDrivers: text.optional(),
   shrink: z.boolean().optional(),
+  undo: text.optional(),
 });
 const schema = z.object({
   version: z.literal(1),

@@ -12,6 +12,7 @@ import type { Machine, MachineDisk, PowerState } from '../model/machine.ts';
 import { resolveOptions } from '../model/options.ts';
 import type { PassReport } from '../model/pass-report.ts';
 import type { Plan } from '../model/plan.ts';
+import { formatBytes } from '../model/units.ts';
 import { openBacking, refuseBacking, withBacking } from './backing.ts';
 import { type CheckedRequest, checkPlan, type SourceCondition } from './check-plan.ts';
 import { destinationOf, requestOf } from './delivery-request.ts';
@@ -176,7 +177,12 @@ async function changed(
     context.emit({ type: 'log', level: 'warning', text: `left as it is in the guest: ${title} (${id})` });
   context.emit({ type: 'changes', changes: made.changes });
   refuse(made.findings, context);
-  await made.apply();
+  const left = await made.apply();
+  tell(left.findings, context);
+  if (left.bytes > 0) {
+    const text = `${formatBytes(left.bytes)} that the filesystems do not use are left out`;
+    context.emit({ type: 'log', level: 'info', text });
+  }
   const out: ExtractedDisk[] = [];
   for (const [i, disk] of disks.entries()) {
     const image = made.images[i]!;

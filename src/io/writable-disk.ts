@@ -24,6 +24,9 @@ export interface OverlayStore {
 export const overlayBlock = 4096;
 const blocksPerChunk = 8192;
 
+/** A chunk of which every block is in the set; never written to. */
+const fullChunk = new Uint8Array(blocksPerChunk / 8).fill(0xff);
+
 /** Which blocks are known: memory goes with what was written, not with the disk's size. */
 class BlockSet {
   readonly #chunks = new Map<number, Uint8Array>();
@@ -38,13 +41,34 @@ class BlockSet {
     return chunk !== undefined && (chunk[(block % blocksPerChunk) >> 3]! & (1 << (block & 7))) !== 0;
   }
 
-  set(block: number, on: boolean): void {
-    if (this.has(block) === on) return;
-    const key = Math.floor(block / blocksPerChunk);
-    const chunk = this.#chunks.get(key) ?? new Uint8Array(blocksPerChunk / 8);
-    this.#chunks.set(key, chunk);
-    chunk[(block % blocksPerChunk) >> 3]! ^= 1 << (block & 7);
-    this.#count += on ? 1 : -1;
+  setRange(from: number, to: number, on: boolean): void {
+    for (let block = from; block < to; ) {
+      const key = Math.floor(block / blocksPerChunk);
+      const start = key * blocksPerChunk;
+      const end = Math.min(to, start + blocksPerChunk);
+      const chunk = this.#chunks.get(key);
+      if (end - block === blocksPerChunk) {
+        this.#count += (on ? blocksPerChunk : 0) - bitsIn(chunk);
+        if (on) this.#chunks.set(key, fullChunk);
+        else this.#chunks.delete(key);
+      } else if (chunk !== undefined || on) {
+        // The full one is shared.
+        const own =
+          chunk === undefined
+            ? new Uint8Array(blocksPerChunk / 8)
+            : chunk === fullChunk
+              ? chunk.slice()
+              : chunk;
+        this.#chunks.set(key, own);
+        for (let at = block - start; at < end - start; at++) {
+          const bit = 1 << (at & 7);
+          if (((own[at >> 3]! & bit) !== 0) === on) continue;
+          own[at >> 3]! ^= bit;
+          this.#count += on ? 1 : -1;
+        }
+      }
+      block = end;
+    }
   }
 
   /** The end, exclusive, of the run of blocks from `from` on that are all as `from` is; at most `to`. */
@@ -53,8 +77,8 @@ class BlockSet {
     let at = from + 1;
     while (at < to) {
       const chunk = this.#chunks.get(Math.floor(at / blocksPerChunk));
-      if (chunk === undefined) {
-        if (on) return at;
+      if (chunk === undefined || chunk === fullChunk) {
+        if (on !== (chunk === fullChunk)) return at;
         at = (Math.floor(at / blocksPerChunk) + 1) * blocksPerChunk;
         continue;
       }
@@ -63,6 +87,14 @@ class BlockSet {
     }
     return Math.min(at, to);
   }
+}
+
+function bitsIn(chunk: Uint8Array | undefined): number {
+  if (chunk === undefined) return 0;
+  if (chunk === fullChunk) return blocksPerChunk;
+  let count = 0;
+  for (let byte of chunk) for (; byte !== 0; byte &= byte - 1) count++;
+  return count;
 }
 
 export interface Overlay extends WritableDisk {
@@ -119,10 +151,8 @@ export function copyOnWrite(below: Disk, store: OverlayStore): Overlay {
       whole.set(bytes, offset - start);
     }
     await store.write(whole, start);
-    for (let block = first; block < end; block++) {
-      written.set(block, true);
-      zeroed.set(block, false);
-    }
+    written.setRange(first, end, true);
+    zeroed.setRange(first, end, false);
   }
 
   async function clear(offset: number, length: number, signal?: AbortSignal): Promise<void> {
@@ -134,10 +164,8 @@ export function copyOnWrite(below: Disk, store: OverlayStore): Overlay {
     if (head > 0) await put(new Uint8Array(head), offset, signal);
     const tail = offset + length - end * overlayBlock;
     if (tail > 0) await put(new Uint8Array(tail), end * overlayBlock, signal);
-    for (let block = first; block < end; block++) {
-      written.set(block, false);
-      zeroed.set(block, true);
-    }
+    written.setRange(first, end, false);
+    zeroed.setRange(first, end, true);
   }
 
   return {
