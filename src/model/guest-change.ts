@@ -9,6 +9,8 @@ export interface FileChange {
   readonly kind: 'new' | 'changed' | 'appended' | 'copied' | 'removed' | 'linked' | 'folder' | 'registry';
   /** Unified, for text. */
   readonly diff?: string;
+  /** What it holds is shown to nobody. */
+  readonly secret?: boolean;
   /** Bytes that are written. */
   readonly bytes?: number;
 }

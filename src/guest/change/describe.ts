@@ -21,8 +21,10 @@ function describeEdit(edit: Edit): FileChange {
         path: edit.path,
         kind: edit.before === undefined ? 'new' : 'changed',
         bytes: edit.content.length,
-        ...diffOf(edit.path, edit.before, edit.content),
+        ...(edit.secret ? { secret: true } : diffOf(edit.path, edit.before, edit.content)),
       };
+    case 'upload':
+      return { path: edit.path, kind: 'copied', bytes: edit.size, diff: `copy of ${edit.from}, from here\n` };
     case 'remove':
       return { path: edit.path, kind: 'removed', ...diffOf(edit.path, edit.before, undefined) };
     case 'append':

@@ -1,23 +1,39 @@
 /** One edit of a guest. Paths are absolute, as the running guest sees them, with no link on the way to the last name. */
 
+export interface Owner {
+  readonly mode?: number;
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
 export type Edit =
   /** A file as a whole; `before` where there was one. Its mode and owner stay, or are as given, or 0644 of root. */
-  | {
+  | ({
       readonly kind: 'write';
       readonly path: string;
       readonly content: Buffer;
       readonly before?: Buffer;
-      readonly mode?: number;
-      readonly uid?: number;
-      readonly gid?: number;
-    }
+      /** Neither what it holds nor what it held is shown, logged or kept. */
+      readonly secret?: boolean;
+    } & Owner)
+  /** As `write`, of a file that is too large to be held. What was there is replaced. */
+  | ({ readonly kind: 'upload'; readonly path: string } & Upload & Owner)
   /** Bytes put behind a file that is too large to be held: an initramfs. */
   | { readonly kind: 'append'; readonly path: string; readonly content: Buffer; readonly size: number }
   | { readonly kind: 'copy'; readonly path: string; readonly from: string; readonly size: number }
-  | { readonly kind: 'remove'; readonly path: string; readonly before?: Buffer }
+  | ({ readonly kind: 'remove'; readonly path: string; readonly before?: Buffer } & Owner)
   | { readonly kind: 'link'; readonly path: string; readonly target: string; readonly before?: string }
-  | { readonly kind: 'folder'; readonly path: string; readonly mode?: number }
+  | ({ readonly kind: 'folder'; readonly path: string } & Owner)
   | RegistryEdit;
+
+/** Bytes that are read when they are written. */
+export interface Upload {
+  /** Where they come from, for people: a path on this computer, `virtio-win.iso:/…`. */
+  readonly from: string;
+  readonly size: number;
+  /** `size` bytes in all, in pieces of a mebibyte at most. @throws AppError, also when it is no longer that size. */
+  chunks(): AsyncIterable<Buffer>;
+}
 
 export interface RegistryEdit {
   readonly kind: 'registry';

@@ -5,7 +5,7 @@
 import { AppError } from '../../model/errors.ts';
 import type { ChangeNeed } from '../../model/guest-change.ts';
 import type { FileStat, Files } from '../filesystems/files.ts';
-import type { Edit, RegistryEdit } from './edit.ts';
+import type { Edit, Owner, RegistryEdit, Upload } from './edit.ts';
 
 export interface PlannedChange {
   readonly id: string;
@@ -21,15 +21,16 @@ export interface Editor {
   text(path: string): Promise<string | undefined>;
   bytes(path: string): Promise<Buffer | undefined>;
   stat(path: string): Promise<FileStat | undefined>;
+  /** Of the last name itself, where that is a link. */
+  lstat(path: string): Promise<FileStat | undefined>;
+  readlink(path: string): Promise<string | undefined>;
   list(path: string): Promise<string[]>;
   /** Where the path really is: no link on the way, nor at the end. The last name need not be there. */
   real(path: string): Promise<string>;
   /** Nothing happens when the content is what is there already. Folders on the way are made. */
-  write(
-    path: string,
-    content: string | Buffer,
-    as?: { mode?: number; uid?: number; gid?: number },
-  ): Promise<void>;
+  write(path: string, content: string | Buffer, as?: Owner & { readonly secret?: boolean }): Promise<void>;
+  /** A file of any size; what it holds is not known here from then on. */
+  upload(path: string, what: Upload, as?: Owner): Promise<void>;
   /** `content` is what the file becomes; nothing happens where there is no file. */
   edit(path: string, change: (text: string) => string): Promise<void>;
   append(path: string, content: Buffer): Promise<void>;
@@ -37,7 +38,8 @@ export interface Editor {
   copy(from: string, to: string): Promise<void>;
   remove(path: string): Promise<void>;
   link(path: string, target: string): Promise<void>;
-  folder(path: string, mode?: number): Promise<void>;
+  /** A folder that is there stays as it is. */
+  folder(path: string, as?: Owner): Promise<void>;
   registry(edit: Omit<RegistryEdit, 'kind'>): void;
 }
 
@@ -48,6 +50,7 @@ const maxLinks = 40;
 /** What the edits so far make of one path. */
 type Layer =
   | { readonly kind: 'file'; readonly content: Buffer; readonly stat: FileStat }
+  /** A file whose bytes are not held. */
   | { readonly kind: 'grown'; readonly size: number }
   | { readonly kind: 'link'; readonly target: string }
   | { readonly kind: 'folder' }
@@ -89,7 +92,7 @@ export class PlannedTree {
   }
 
   /** For looking only. */
-  get view(): Pick<Editor, 'text' | 'bytes' | 'stat' | 'list' | 'real'> {
+  get view(): Pick<Editor, 'text' | 'bytes' | 'stat' | 'lstat' | 'readlink' | 'list' | 'real'> {
     return this.#editor([]);
   }
 
@@ -102,9 +105,10 @@ export class PlannedTree {
       const before = await this.#bytes(path);
       if (before?.equals(after) && as.mode === undefined) return;
       const old = await this.#stat(path);
+      const { secret: _secret, ...owner } = as;
       const stat: FileStat = {
         ...(old ?? { mode: 0o644, uid: 0, gid: 0 }),
-        ...as,
+        ...owner,
         kind: 'file',
         size: after.length,
       };
@@ -115,6 +119,8 @@ export class PlannedTree {
       bytes,
       text: async (path) => (await bytes(path))?.toString('utf8'),
       stat: async (path) => this.#stat(await this.#real(path)),
+      lstat: async (path) => this.#lstat(await this.#real(path, false)),
+      readlink: async (path) => this.#readlink(await this.#real(path, false)),
       list: async (path) => this.#list(await this.#real(path)),
       real: (path) => this.#real(path),
       write,
@@ -126,6 +132,14 @@ export class PlannedTree {
         const lossless = Buffer.from(text, 'utf8').equals(before);
         const encoding = lossless ? 'utf8' : 'latin1';
         await write(path, Buffer.from(change(before.toString(encoding)), encoding));
+      },
+      upload: async (given, what, as = {}) => {
+        const path = await this.#real(given);
+        if ((await this.#stat(path))?.kind === 'folder')
+          throw new AppError('conflict', 'a folder is there, where a file is to be', { where: path });
+        await this.#folders(parent(path), edits);
+        this.#layers.set(path, { kind: 'grown', size: what.size });
+        edits.push({ kind: 'upload', path, ...what, ...as });
       },
       append: async (given, content) => {
         const path = await this.#real(given);
@@ -154,7 +168,15 @@ export class PlannedTree {
         const small = stat.kind === 'file' && stat.size <= maxEditBytes;
         const before = small ? await this.#bytes(path) : undefined;
         this.#layers.set(path, { kind: 'gone' });
-        edits.push({ kind: 'remove', path, ...(before === undefined ? {} : { before }) });
+        const { mode, uid, gid } = stat;
+        edits.push({
+          kind: 'remove',
+          path,
+          ...(before === undefined ? {} : { before }),
+          ...(mode === undefined ? {} : { mode }),
+          ...(uid === undefined ? {} : { uid }),
+          ...(gid === undefined ? {} : { gid }),
+        });
       },
       link: async (given, target) => {
         const path = await this.#real(given, false);
@@ -164,7 +186,7 @@ export class PlannedTree {
         this.#layers.set(path, { kind: 'link', target });
         edits.push({ kind: 'link', path, target, ...(before === undefined ? {} : { before }) });
       },
-      folder: async (path, mode) => this.#folders(await this.#real(path), edits, mode),
+      folder: async (path, as) => this.#folders(await this.#real(path), edits, as),
       registry: (edit) => void edits.push({ kind: 'registry', ...edit }),
     };
   }
@@ -215,11 +237,15 @@ export class PlannedTree {
   }
 
   /** Makes what is missing of the folders on the way. */
-  async #folders(path: string, edits: Edit[], mode?: number): Promise<void> {
-    if (path === '/' || (await this.#lstat(path))?.kind === 'folder') return;
+  async #folders(path: string, edits: Edit[], as: Owner = {}): Promise<void> {
+    if (path === '/') return;
+    const there = (await this.#lstat(path))?.kind;
+    if (there === 'folder') return;
+    if (there !== undefined)
+      throw new AppError('conflict', `a ${there} is there, where a folder is to be`, { where: path });
     await this.#folders(parent(path), edits);
     this.#layers.set(path, { kind: 'folder' });
-    edits.push({ kind: 'folder', path, ...(mode === undefined ? {} : { mode }) });
+    edits.push({ kind: 'folder', path, ...as });
   }
 
   /** @throws AppError `corrupt` when links go in circles. */
