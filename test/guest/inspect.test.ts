@@ -28,6 +28,11 @@ describe('inspectDisk', () => {
         architecture: 'aarch64',
         hostname: 'tiny',
         rootPartition: 1,
+        bootKernels: [
+          { version: '6.1.0-9-arm64', image: '/boot/vmlinuz-6.1.0-9-arm64', isDefault: false },
+          { version: '6.1.0-10-arm64', image: '/boot/vmlinuz-6.1.0-10-arm64', isDefault: true },
+        ],
+        space: [{ mountPoint: '/', kind: 'ext4', freeBytes: 448512, freeInodes: 30 }],
         confidence: 'high',
         evidence: ['/etc/os-release', '/bin/sh', '/etc/fstab'],
         kernels: ['6.1.0-9-arm64', '6.1.0-10-arm64'],

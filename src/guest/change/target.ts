@@ -98,3 +98,8 @@ export function diskName({ disks }: Pick<GuestTarget, 'disks'>, index: number): 
 type NameFamily = 'virtio' | 'xen' | 'ubd' | 'nvme' | 'other';
 const family = (bus: DiskBus): NameFamily =>
   bus === 'virtio' || bus === 'xen' || bus === 'ubd' || bus === 'nvme' ? bus : 'other';
+
+/** Every module that is named here, once. */
+export const targetModules: readonly string[] = [
+  ...new Set([diskModules, controllerModules, nicModules].flatMap((lists) => Object.values(lists).flat())),
+].sort();

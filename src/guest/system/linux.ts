@@ -1,105 +1,77 @@
-/** A Linux system, by the files on its root. */
-import type { InstalledSystem } from '../../model/guest-report.ts';
-import type { Files } from '../filesystems/files.ts';
-import { given } from '../text.ts';
-import { elfArchitecture, elfHeadBytes } from './elf.ts';
-import { firstLine, kernelVersions, parseFstab, parseOsRelease } from './text-files.ts';
+/** A Linux system, by the files on all its mounts. */
+import type { GuestMountSpace, InstalledSystem } from '../../model/guest-report.ts';
+import type { GuestMount } from '../guest.ts';
+import { orFinding } from '../looking.ts';
+import type { MountedFiles } from '../mounted-files.ts';
+import { given, plainText } from '../text.ts';
+import { readBootloader } from './linux/bootloader.ts';
+import { textAt } from './linux/guest-text.ts';
+import { readInterfaces } from './linux/interfaces.ts';
+import { readKernels } from './linux/kernels.ts';
+import { readPackages } from './linux/packages.ts';
+import { architectureOf, hostnameOf, releaseOf } from './linux/release.ts';
+import { readCloudInit, readInit, readSelinux, readServices } from './linux/running.ts';
+import { readTools } from './linux/tools.ts';
+import type { SystemContext } from './read-system.ts';
+import { parseFstab } from './text-files.ts';
 
-/** Far more than any of these files has. */
-const maxTextBytes = 128 * 1024;
-
-async function text(files: Files, path: string): Promise<string | undefined> {
-  return (await files.read(path, maxTextBytes))?.toString('utf8');
-}
-
-interface Release {
-  readonly name: string;
-  readonly version?: string;
-  readonly evidence: string;
-}
-
-/** The system whose root this is, or undefined when it is none. */
-export async function linuxSystem(files: Files, rootPartition: number): Promise<InstalledSystem | undefined> {
+/** The system whose root this is, or undefined when it is none. A part that is broken is left out, with a finding. */
+export async function linuxSystem(
+  files: MountedFiles<GuestMount>,
+  context: SystemContext,
+): Promise<InstalledSystem | undefined> {
   const release = await releaseOf(files);
   if (release === undefined) return undefined;
-  const fstab = await text(files, '/etc/fstab');
+  const { looking, root, thorough } = context;
+  const part = <T>(step: () => Promise<T>) => orFinding(looking, root.name, step);
+  const fstab = await textAt(files, '/etc/fstab', 256 * 1024);
   const { architecture, program } = await architectureOf(files);
+  const { bootloader, entries } = (await part(() => readBootloader(files))) ?? { entries: [] };
+  const kernels = (await part(() => readKernels(files, { entries, looking, thorough }))) ?? [];
+  const packages = await part(() => readPackages(files));
+  const installed = packages?.entries ?? [];
+  const line = bootloader?.arguments ?? '';
+  const hasCloudInit = installed.some(({ name }) => name === 'cloud-init');
+  const interfaces = (await part(() => readInterfaces(files))) ?? [];
+  const tools = (await part(() => readTools(files, installed))) ?? [];
+  const services = (await part(() => readServices(files))) ?? [];
   return {
     name: release.name,
     family: 'linux',
     ...given('version', release.version),
     ...given('architecture', architecture),
-    ...given('hostname', await hostnameOf(files)),
-    rootPartition,
+    ...given('hostname', await part(() => hostnameOf(files))),
+    ...given('distribution', release.distribution),
+    ...given('like', release.like),
+    ...given('init', await part(() => readInit(files))),
+    ...unlessEmpty('bootKernels', kernels),
+    ...given('bootloader', bootloader),
+    ...unlessEmpty('interfaces', interfaces),
+    ...unlessEmpty('tools', tools),
+    ...given('cloudInit', await part(() => readCloudInit(files, hasCloudInit, line))),
+    ...given('selinux', await part(() => readSelinux(files, line))),
+    ...(packages === undefined ? {} : { packages: { kind: packages.kind, count: installed.length } }),
+    ...unlessEmpty('services', services),
+    ...unlessEmpty('space', spaceOf(files.mounts)),
+    rootPartition: root.partition?.number ?? root.inside[0]?.partition?.number ?? 0,
     confidence: 'high',
     evidence: [
       release.evidence,
       ...(program === undefined ? [] : [program]),
       ...(fstab === undefined ? [] : ['/etc/fstab']),
     ],
-    kernels: kernelVersions(await files.list('/boot')),
+    kernels: [...new Set(kernels.map(({ version }) => version))],
     mounts: fstab === undefined ? [] : parseFstab(fstab),
   };
 }
 
-async function releaseOf(files: Files): Promise<Release | undefined> {
-  for (const path of ['/etc/os-release', '/usr/lib/os-release']) {
-    const content = await text(files, path);
-    if (content === undefined) continue;
-    const { PRETTY_NAME, NAME, VERSION, VERSION_ID } = parseOsRelease(content);
-    const name = PRETTY_NAME || [NAME, VERSION ?? VERSION_ID].filter(Boolean).join(' ') || 'Linux';
-    return { name, ...given('version', VERSION_ID), evidence: path };
-  }
-  return olderRelease(files);
-}
+const unlessEmpty = <K extends string, V>(key: K, list: readonly V[]) =>
+  given(key, list.length === 0 ? undefined : list);
 
-/** Systems from before os-release (2012). */
-async function olderRelease(files: Files): Promise<Release | undefined> {
-  for (const path of [
-    '/etc/redhat-release',
-    '/etc/SuSE-release',
-    '/etc/system-release',
-    '/etc/alpine-release',
-  ]) {
-    const line = firstLine((await text(files, path)) ?? '');
-    if (line === undefined) continue;
-    const name = path === '/etc/alpine-release' ? `Alpine Linux ${line}` : line;
-    return { name, ...given('version', /\d+(?:\.\d+)*/.exec(line)?.[0]), evidence: path };
-  }
-  const lsb = await text(files, '/etc/lsb-release');
-  if (lsb !== undefined) {
-    const { DISTRIB_DESCRIPTION, DISTRIB_ID, DISTRIB_RELEASE } = parseOsRelease(lsb);
-    const name = DISTRIB_DESCRIPTION || DISTRIB_ID;
-    if (name) return { name, ...given('version', DISTRIB_RELEASE), evidence: '/etc/lsb-release' };
-  }
-  const debian = firstLine((await text(files, '/etc/debian_version')) ?? '');
-  if (debian === undefined) return undefined;
-  return { name: `Debian GNU/Linux ${debian}`, version: debian, evidence: '/etc/debian_version' };
-}
-
-async function hostnameOf(files: Files): Promise<string | undefined> {
-  const hostname = firstLine(
-    (await text(files, '/etc/hostname')) ?? (await text(files, '/etc/HOSTNAME')) ?? '',
-  );
-  if (hostname !== undefined) return hostname;
-  // Red Hat up to 6
-  return parseOsRelease((await text(files, '/etc/sysconfig/network')) ?? '').HOSTNAME;
-}
-
-const programs = [
-  '/bin/sh',
-  '/usr/bin/env',
-  '/bin/busybox',
-  '/sbin/init',
-  '/usr/bin/bash',
-  '/usr/lib/systemd/systemd',
-];
-
-async function architectureOf(files: Files): Promise<{ architecture?: string; program?: string }> {
-  for (const program of programs) {
-    const head = await files.read(program, elfHeadBytes);
-    const architecture = head && elfArchitecture(head);
-    if (architecture !== undefined) return { architecture, program };
-  }
-  return {};
-}
+const spaceOf = (mounts: readonly GuestMount[]): GuestMountSpace[] =>
+  mounts.map(({ mountPoint, kind, files: { facts } }) => ({
+    mountPoint: plainText(mountPoint, 1024),
+    kind,
+    ...given('freeBytes', facts.freeBytes),
+    ...given('freeInodes', facts.freeInodes),
+  }));

@@ -11,7 +11,7 @@ export interface SystemContext {
   readonly looking: Looking;
   readonly root: Volume;
   readonly volumes: readonly Volume[];
-  /** Also what costs more to find out. */
+  /** Every kernel's initramfs, not only that of the default one. */
   readonly thorough: boolean;
 }
 
@@ -20,5 +20,5 @@ export async function readSystem(
   files: MountedFiles<GuestMount>,
   context: SystemContext,
 ): Promise<InstalledSystem | undefined> {
-  return linuxSystem(files, context.root.partition?.number ?? 0);
+  return linuxSystem(files, context);
 }
