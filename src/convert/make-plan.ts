@@ -101,10 +101,11 @@ const homes: Readonly<Record<string, string>> = {
 
 /** A hypervisor gets a guest that runs on it; files stay as they are unless something else is said. */
 function guestPlan({ edit, target, source }: PlanRequest, product: Product): Pick<Plan, 'guest'> {
-  if (edit?.guest !== undefined) return { guest: edit.guest };
   const moves = target?.product !== undefined && homes[source.environment] !== product.id;
   const otherHardware = edit?.diskBus !== undefined || edit?.nicModel !== undefined;
-  return moves || otherHardware ? { guest: { changes: 'needed' } } : {};
+  const needed = moves || otherHardware;
+  if (edit?.guest === undefined && !needed) return {};
+  return { guest: { changes: needed ? 'needed' : 'none', ...edit?.guest } };
 }
 
 function placeOf({ target, folder, file }: PlanRequest) {
@@ -176,7 +177,11 @@ const withPlace = (disk: MachineDisk, index: number, bus: NonNullable<MachineDis
 
 /** Whether anything is to be changed inside the guest. */
 export const wantsChanges = ({ guest }: Plan): boolean =>
-  guest !== undefined && (guest.changes === 'needed' || guest.add !== undefined || guest.shrink === true);
+  guest !== undefined &&
+  (guest.changes === 'needed' ||
+    guest.add !== undefined ||
+    guest.shrink === true ||
+    guest.undo !== undefined);
 
 /** Files go to a folder here; everything else is an environment that takes the machine. */
 export const isFolder = ({ destination }: Plan): boolean => destination.environment === 'local';

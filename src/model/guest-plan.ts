@@ -11,6 +11,8 @@ export interface GuestPlan {
   readonly windowsDrivers?: string;
   /** Blocks that a clean filesystem does not use are left out. */
   readonly shrink?: boolean;
+  /** Id of a run whose changes are taken back; then nothing else is changed. */
+  readonly undo?: string;
 }
 
 export interface GuestAdditions {

@@ -95,8 +95,8 @@ export interface MachineEdit {
   readonly diskBus?: DiskBus;
   /** Of every NIC, in the place of its own: `virtio`, `e1000` … */
   readonly nicModel?: string;
-  /** What is changed inside; absent: what the destination takes, where it is a hypervisor. */
-  readonly guest?: GuestPlan;
+  /** What is changed inside; without `changes`: what the destination takes, where it is a hypervisor. */
+  readonly guest?: Partial<GuestPlan>;
   /** Ids of the disks that stay behind. */
   readonly leaveOut?: readonly string[];
   /** See `PlanSource`. */
