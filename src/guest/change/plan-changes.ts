@@ -5,6 +5,7 @@ import type { GuestSystemFiles, OpenGuest } from '../guest.ts';
 import { planLinux } from './linux/plan-linux.ts';
 import type { GuestTarget, TargetNic } from './target.ts';
 import { type PlannedChange, PlannedTree } from './tree.ts';
+import { planUndo, type Undo } from './undo.ts';
 
 export interface PlannedChanges {
   /** The one that is changed. */
@@ -19,6 +20,10 @@ export interface ChangeRequest {
   /** As the machine has them now, in the order of `target.nics`. */
   readonly nics: readonly TargetNic[];
   readonly wish: GuestPlan;
+  /** The new password of a user of the guest. Only for a preview may it be any text: it is never shown. */
+  password?(user: string): Promise<string>;
+  /** What is taken back, where `wish.undo` names a run. */
+  readonly undo?: readonly Undo[];
   readonly signal: AbortSignal;
 }
 
@@ -32,6 +37,10 @@ export async function planChanges(guest: OpenGuest, request: ChangeRequest): Pro
   if (files === undefined)
     return { ...none, findings: [...findings, notKnown(`the files of ${system.name} can't be read here`)] };
   const tree = new PlannedTree(files, request.wish.without);
+  if (request.wish.undo !== undefined) {
+    findings.push(...(await planUndo(tree, request.wish.undo, request.undo ?? [])));
+    return { guest: chosen, changes: tree.changes, leftOut: tree.leftOut, findings };
+  }
   if (system.family !== 'linux')
     return { ...none, findings: [...findings, notKnown(`changes of ${system.name} are not known here`)] };
   const context = { ...request, system, files, volumes: guest.identities };

@@ -16,6 +16,8 @@ export interface LinuxContext {
   readonly nics: readonly TargetNic[];
   readonly volumes: readonly VolumeIdentity[];
   readonly wish: GuestPlan;
+  /** The new password of a user. What is shown does not depend on it. */
+  password?(user: string): Promise<string>;
   readonly signal: AbortSignal;
 }
 

@@ -1,6 +1,10 @@
 /** All changes of a Linux guest for its destination, in the order in which they build on each other. */
 import type { Finding } from '../../../model/finding.ts';
 import type { PlannedTree } from '../tree.ts';
+import { copyFiles } from './additions/copies.ts';
+import { setHostname } from './additions/hostname.ts';
+import { setPasswords } from './additions/passwords.ts';
+import { addSshKeys } from './additions/ssh-keys.ts';
 import { forgetHardware } from './caches.ts';
 import { settleCloudInit } from './cloud-init.ts';
 import { changeConsole } from './console.ts';
@@ -23,7 +27,7 @@ const needed: readonly LinuxChange[] = [
   disableForeignTools,
 ];
 
-const asked: readonly LinuxChange[] = [settleCloudInit];
+const asked: readonly LinuxChange[] = [settleCloudInit, setHostname, addSshKeys, setPasswords, copyFiles];
 
 export async function planLinux(tree: PlannedTree, context: LinuxContext): Promise<Finding[]> {
   const findings: Finding[] = [];
