@@ -7,6 +7,7 @@ import { engines } from '../guest/change/engines/all.ts';
 import { placeEdits } from '../guest/change/place-edits.ts';
 import { planChanges } from '../guest/change/plan-changes.ts';
 import type { GuestTarget } from '../guest/change/target.ts';
+import { type Undo, undoOf } from '../guest/change/undo.ts';
 import { openGuest } from '../guest/open-guest.ts';
 import { overlayFile } from '../io/overlay-file.ts';
 import { copyOnWrite, type Overlay } from '../io/writable-disk.ts';
@@ -29,6 +30,8 @@ export interface Manipulation {
   readonly changes: readonly GuestChange[];
   readonly leftOut: readonly GuestChange[];
   readonly findings: readonly Finding[];
+  /** What takes the changes back. */
+  readonly undo: readonly Undo[];
   /** Throws the overlays away; the images stay open. */
   close(): Promise<void>;
   /**
@@ -44,6 +47,10 @@ export interface ManipulateContext {
   report(step: string): void;
   /** Opens what is encrypted in the guest. */
   passphrase?(): Promise<string>;
+  /** The new password of a user of the guest. Only for a preview may it be any text. */
+  password?(user: string): Promise<string>;
+  /** What a run has kept so that its changes can be taken back. @throws AppError `not-found`. */
+  undoOf?(run: string): Promise<readonly Undo[]>;
 }
 
 /** `images` are those of the plan's disks, in their order, readable at random. @throws AppError. */
@@ -54,6 +61,7 @@ export async function manipulate(
   context: ManipulateContext,
 ): Promise<Manipulation> {
   const wish = plan.guest ?? { changes: 'none' };
+  const undo = wish.undo === undefined ? undefined : await context.undoOf?.(wish.undo);
   const { signal, runId, report } = context;
   report('looking into the guest');
   const overlays: Overlay[] = [];
@@ -65,7 +73,11 @@ export async function manipulate(
   const guest = await openGuest(overlays, { signal });
   const target = targetOf(plan, hardware);
   report('working out what to change in the guest');
-  const planned = await planChanges(guest, { target, nics: plan.machine.nics, wish, signal });
+  const planned = await planChanges(guest, {
+    ...{ target, nics: plan.machine.nics, wish, signal },
+    ...(context.password === undefined ? {} : { password: (user) => context.password!(user) }),
+    ...(undo === undefined ? {} : { undo }),
+  });
   const edits = planned.changes.flatMap((change) => change.edits);
   const files = planned.guest?.files;
   const volumes = files === undefined ? [] : placeEdits(edits, files, overlays);
@@ -75,6 +87,7 @@ export async function manipulate(
     changes: planned.changes.map(describeChange),
     leftOut: planned.leftOut.map(describeChange),
     findings: [...planned.findings, ...chosen.findings],
+    undo: undoOf(planned.changes),
     close,
     async apply() {
       if (volumes.length > 0) {

@@ -7,20 +7,26 @@ import type { Plan } from '../model/plan.ts';
 import { backingUnreadable, openBacking, withBacking } from './backing.ts';
 import { checkPlan } from './check-plan.ts';
 import { destinationOf, requestOf } from './delivery-request.ts';
+import type { ManipulateContext } from './manipulate.ts';
 import { openMachineDisk, sourceOf } from './open-machine.ts';
+import { type GuestReview, reviewGuest } from './review-guest.ts';
 import type { Connector } from './sessions.ts';
 import { isUp, lookAgain, readNvram } from './source-now.ts';
 import { packedWith } from './unpack.ts';
 import { warmFindings } from './warm-when.ts';
 
-export interface Review {
-  readonly findings: readonly Finding[];
+export interface Review extends GuestReview {
   /** Allocated bytes that the conversion will read, as far as the disks can be opened. */
   readonly bytes: number;
 }
 
 /** @throws AppError when an environment can't be reached; a disk that can't be opened is a finding. */
-export async function reviewPlan(plan: Plan, connect: Connector, signal: AbortSignal): Promise<Review> {
+export async function reviewPlan(
+  plan: Plan,
+  connect: Connector,
+  signal: AbortSignal,
+  undoOf?: ManipulateContext['undoOf'],
+): Promise<Review> {
   const opened: { close(): Promise<void> }[] = [];
   try {
     const source = await connect(plan.source, signal);
@@ -61,7 +67,15 @@ export async function reviewPlan(plan: Plan, connect: Connector, signal: AbortSi
       ...warmFindings(plan, condition, sourceOf(source)),
       ...(await checkPlan(plan, images, role, request, condition)),
     );
-    return { findings, bytes };
+    const guest = await reviewGuest(
+      plan,
+      images.map(({ image }) => image),
+      role,
+      request,
+      { signal, ...(undoOf === undefined ? {} : { undoOf }) },
+    );
+    findings.push(...guest.findings);
+    return { ...guest, findings, bytes };
   } finally {
     for (const thing of opened.reverse()) await thing.close();
   }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import type { OpenImage } from '../codecs/codec.ts';
 import { codecById } from '../codecs/registry.ts';
 import type { Delivery, DestinationRole, Hold, Session } from '../env-plugins/plugin.ts';
+import type { Undo } from '../guest/change/undo.ts';
 import { allocatedBytes } from '../io/disk.ts';
 import { throwIfAborted } from '../io/in-order.ts';
 import { AppError, describeFailure, toFailure } from '../model/errors.ts';
@@ -58,6 +59,12 @@ export interface RunContext {
   holding?(held: boolean): void;
   /** Aborted when the user gives the word that a machine copied while it runs is to be shut down. */
   readonly word?: AbortSignal;
+  /** A new password for a user of the guest, where the plan names some. @throws AppError `auth`. */
+  password?(user: string): Promise<string>;
+  /** Keeps what takes the guest's changes back. Never throws. */
+  keepUndo?(undo: readonly Undo[]): Promise<void>;
+  /** What an earlier run has kept. @throws AppError `not-found`. */
+  undoOf?(run: string): Promise<readonly Undo[]>;
   /** How often the state of such a machine is asked for. */
   readonly lookMilliseconds?: number;
 }
@@ -87,6 +94,7 @@ export async function runPlan(given: Plan, context: RunContext): Promise<Outcome
   const reading = new Opened();
   let delivery: Delivery | undefined;
   try {
+    const passwords = await passwordsOf(plan, context);
     context.emit({ type: 'step', text: 'opening the source' });
     const source = sessions.keep(await context.connect(plan.source, signal));
     const destination = sessions.keep(
@@ -107,7 +115,16 @@ export async function runPlan(given: Plan, context: RunContext): Promise<Outcome
     };
     const { held, disks: extracted, bytes } = await opened(plan, source, inner, reading, prepare);
     const request = await prepare(held, extracted);
-    const disks = await changed(plan, extracted, destinationOf(destination), request, source, inner, reading);
+    const changing = { ...inner, password: async (user: string) => passwords.get(user)! };
+    const disks = await changed(
+      plan,
+      extracted,
+      destinationOf(destination),
+      request,
+      source,
+      changing,
+      reading,
+    );
     const seal = await sealFor(plan, destination);
 
     const begun = await destinationOf(destination).begin(request);
@@ -149,6 +166,17 @@ export async function runPlan(given: Plan, context: RunContext): Promise<Outcome
   }
 }
 
+/** Asked for before anything else: nobody may be there later. */
+async function passwordsOf({ guest }: Plan, context: RunContext): Promise<ReadonlyMap<string, string>> {
+  const passwords = new Map<string, string>();
+  for (const user of guest?.add?.passwordsOf ?? []) {
+    if (context.password === undefined)
+      throw new AppError('auth', `there is no new password for ${user} of the guest`);
+    passwords.set(user, await context.password(user));
+  }
+  return passwords;
+}
+
 /** The guest with its changes, in overlays; the disks as they are where nothing is to be changed. */
 async function changed(
   plan: Plan,
@@ -165,7 +193,7 @@ async function changed(
   const images = disks.map(({ image }) => image);
   const made = reading.keep(
     await manipulate(plan, images, hardware, {
-      ...{ runId: context.runId, signal: context.signal },
+      ...context,
       report: (text) => context.emit({ type: 'step', text }),
       ...(source.secret === undefined ? {} : { passphrase: () => source.secret!('guest-passphrase') }),
     }),
@@ -177,6 +205,7 @@ async function changed(
     context.emit({ type: 'log', level: 'warning', text: `left as it is in the guest: ${title} (${id})` });
   context.emit({ type: 'changes', changes: made.changes });
   refuse(made.findings, context);
+  await context.keepUndo?.(made.undo);
   const left = await made.apply();
   tell(left.findings, context);
   if (left.bytes > 0) {

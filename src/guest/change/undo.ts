@@ -1,0 +1,147 @@
+/** Taking changes back: what is kept of each edit so that it can be undone later, and the changes that undo it. */
+import { createHash } from 'node:crypto';
+import type { Finding } from '../../model/finding.ts';
+import type { Edit, Owner } from './edit.ts';
+import type { Editor, PlannedChange, PlannedTree } from './tree.ts';
+
+/** In the order in which they are to be done. `after`: SHA-256 of what the change left, absent: nothing. */
+export type UndoStep =
+  | ({
+      readonly kind: 'content';
+      readonly path: string;
+      readonly content: Buffer;
+      readonly after?: string;
+    } & Owner)
+  | { readonly kind: 'remove'; readonly path: string; readonly after?: string }
+  | { readonly kind: 'link'; readonly path: string; readonly target?: string; readonly after: string }
+  /** A file that was grown, from the copy that was made of it before. */
+  | { readonly kind: 'restore'; readonly path: string; readonly from: string; readonly size: number }
+  /** It can't be undone. */
+  | { readonly kind: 'lost'; readonly path: string; readonly why: string };
+
+/** A change with what takes it back. */
+export interface Undo {
+  readonly id: string;
+  readonly title: string;
+  readonly steps: readonly UndoStep[];
+}
+
+/** The latest change first. New folders stay: they are empty then. */
+export const undoOf = (changes: readonly PlannedChange[]): Undo[] =>
+  changes.toReversed().map(({ id, title, edits }) => ({
+    id,
+    title,
+    steps: edits.toReversed().flatMap((edit) => stepsFor(edit, edits)),
+  }));
+
+function stepsFor(edit: Edit, all: readonly Edit[]): UndoStep[] {
+  const lost = (path: string, why: string): UndoStep[] => [{ kind: 'lost', path, why }];
+  switch (edit.kind) {
+    case 'write': {
+      const { path, before } = edit;
+      if (edit.secret) return lost(path, 'nothing is kept of files with passwords in them');
+      const after = digest(edit.content);
+      return before === undefined
+        ? [{ kind: 'remove', path, after }]
+        : [{ kind: 'content', path, content: before, after }];
+    }
+    case 'remove': {
+      const { path, before } = edit;
+      if (before === undefined) return lost(path, 'what was removed was too large to be kept, or no file');
+      return [{ kind: 'content', path, content: before, ...ownerOf(edit) }];
+    }
+    case 'append': {
+      const { path, size } = edit;
+      const copy = all.find((other) => other.kind === 'copy' && other.from === path);
+      if (copy?.kind !== 'copy')
+        return lost(path, `it was too large for a copy; its first ${size} bytes are what it was`);
+      return [{ kind: 'restore', path, from: copy.path, size: size + edit.content.length }];
+    }
+    case 'copy':
+      // What was made of a file that grows is gone with its use.
+      return all.some((other) => other.kind === 'append' && other.path === edit.from)
+        ? []
+        : [{ kind: 'remove', path: edit.path }];
+    case 'link': {
+      const { path, before, target } = edit;
+      return [{ kind: 'link', path, after: target, ...(before === undefined ? {} : { target: before }) }];
+    }
+    case 'upload':
+      return lost(edit.path, 'what was copied in stays');
+    case 'folder':
+      return [];
+    case 'registry':
+      return lost(`HKLM\\${edit.hive}\\${edit.key}`, 'the registry is not taken back');
+  }
+}
+
+/** Plans it into the tree. What somebody has changed since is left as it is, and said. */
+export async function planUndo(tree: PlannedTree, run: string, undo: readonly Undo[]): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  const left = new Set<string>();
+  for (const { id, title, steps } of undo) {
+    const reason = `it was made by the conversion ${run}`;
+    await tree.change({ id, title: `taken back: ${title}`, reason, need: 'asked' }, async (editor) => {
+      for (const step of steps) {
+        if (left.has(step.path)) continue;
+        const why = step.kind === 'lost' ? step.why : await takeBack(editor, step);
+        if (why === undefined) continue;
+        left.add(step.path);
+        findings.push(notTakenBack(step.path, id, why));
+      }
+    });
+  }
+  return findings;
+}
+
+/** Why it can't be done; undefined when it is planned. */
+async function takeBack(
+  editor: Editor,
+  step: Exclude<UndoStep, { kind: 'lost' }>,
+): Promise<string | undefined> {
+  const { path } = step;
+  const stat = await editor.lstat(path);
+  const since = 'it was changed since';
+  switch (step.kind) {
+    case 'content': {
+      const { content, after } = step;
+      if ((await digestAt(editor, path)) !== after) return since;
+      return void (await editor.write(path, content, ownerOf(step)));
+    }
+    case 'remove':
+      if (stat === undefined) return undefined;
+      if (step.after !== undefined && (await digestAt(editor, path)) !== step.after) return since;
+      return void (await editor.remove(path));
+    case 'link':
+      if ((await editor.readlink(path)) !== step.after) return since;
+      return void (await (step.target === undefined ? editor.remove(path) : editor.link(path, step.target)));
+    case 'restore':
+      if (stat?.kind !== 'file' || stat.size !== step.size) return since;
+      if ((await editor.lstat(step.from))?.kind !== 'file')
+        return 'the copy that was made of it is not there any more';
+      await editor.remove(path);
+      await editor.copy(step.from, path);
+      return void (await editor.remove(step.from));
+  }
+}
+
+async function digestAt(editor: Editor, path: string): Promise<string | undefined> {
+  if ((await editor.lstat(path))?.kind !== 'file') return undefined;
+  const bytes = await editor.bytes(path);
+  return bytes === undefined ? undefined : digest(bytes);
+}
+
+const ownerOf = ({ mode, uid, gid }: Owner): Owner => ({
+  ...(mode === undefined ? {} : { mode }),
+  ...(uid === undefined ? {} : { uid }),
+  ...(gid === undefined ? {} : { gid }),
+});
+
+const digest = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
+
+const notTakenBack = (path: string, id: string, why: string): Finding => ({
+  rule: 'guest.not-taken-back',
+  severity: 'warning',
+  message: `${path} stays as it is: ${why}`,
+  evidence: id,
+});
