@@ -43,8 +43,12 @@ export interface Engine {
   readonly id: 'builtin' | 'libguestfs';
   /** Why it can't be used here at all; undefined when it can. Looked at once. */
   missing(signal: AbortSignal): Promise<string | undefined>;
-  /** Why it can't write these edits to this volume; undefined when it can. */
-  refuses(volume: Omit<EngineVolume, 'edits'>, edits: readonly Edit[]): string | undefined;
+  /** Why it can't write these edits to this volume, which may be looked into; undefined when it can. */
+  refuses(
+    volume: Omit<EngineVolume, 'edits'>,
+    edits: readonly Edit[],
+    signal: AbortSignal,
+  ): Promise<string | undefined>;
   /** Either all of it is written to the overlays, or it throws and they are to be thrown away. @throws AppError. */
   apply(work: EngineWork, context: EngineContext): Promise<void>;
 }
