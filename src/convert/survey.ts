@@ -1,13 +1,13 @@
 /** Looking into a machine's disks without converting: formats, layers, sizes, partitions, systems. */
-import type { ImageInfo } from '../codecs/codec.ts';
+import type { ImageInfo, OpenImage } from '../codecs/codec.ts';
 import type { Session } from '../env-plugins/plugin.ts';
-import { inspectDisk } from '../guest/inspect.ts';
 import { allocatedBytes } from '../io/disk.ts';
 import { AppError, type Failure, toAppError, toFailure } from '../model/errors.ts';
 import type { Finding } from '../model/finding.ts';
 import type { GuestReport } from '../model/guest-report.ts';
 import type { Firmware, Machine, MachineDisk } from '../model/machine.ts';
 import type { Opening } from '../model/plan.ts';
+import { openGuestWithSecret } from './guest-secret.ts';
 import { filesOf } from './open-image.ts';
 import { openPackedDisk } from './open-machine.ts';
 import { type Glance, packedWith, spoolFolderForLooks } from './unpack.ts';
@@ -37,32 +37,38 @@ export async function surveyMachine(
   signal: AbortSignal,
 ): Promise<Survey> {
   const images: Record<string, ImageInfo> = {};
-  const reports: Record<string, GuestReport> = {};
   const disks: MachineDisk[] = [];
   const findings: Finding[] = [];
+  const opened: OpenedForLook[] = [];
   let failure: Failure | undefined;
-  for (const disk of machine.disks) {
-    if (disk.costly && !how.whole) {
-      findings.push(costlyFinding(disk));
-      disks.push(disk);
-      continue;
-    }
-    try {
-      const found = await surveyDisk(session, machine, disk, how, signal);
-      images[disk.id] = found.info;
-      if (found.report !== undefined) reports[disk.id] = found.report;
-      disks.push(found.disk);
-    } catch (error) {
-      if (toAppError(error).kind === 'cancelled') throw error;
-      const glance = packedWith(error);
-      if (glance === undefined) {
-        failure ??= toFailure(error);
+  let reports: Record<string, GuestReport> = {};
+  try {
+    for (const disk of machine.disks) {
+      if (disk.costly && !how.whole) {
+        findings.push(costlyFinding(disk));
         disks.push(disk);
         continue;
       }
-      findings.push(packedFinding(disk, glance));
-      disks.push(glancedDisk(disk, glance));
+      try {
+        const found = await openForLook(session, machine, disk, how, signal);
+        opened.push(found);
+        images[disk.id] = found.image.info;
+        disks.push(found.disk);
+      } catch (error) {
+        if (toAppError(error).kind === 'cancelled') throw error;
+        const glance = packedWith(error);
+        if (glance === undefined) {
+          failure ??= toFailure(error);
+          disks.push(disk);
+          continue;
+        }
+        findings.push(packedFinding(disk, glance));
+        disks.push(glancedDisk(disk, glance));
+      }
     }
+    reports = await lookInside(session, opened, signal);
+  } finally {
+    for (const { image } of opened) await image.close();
   }
   return {
     machine: withSystem(
@@ -118,13 +124,19 @@ function glancedDisk(disk: MachineDisk, { wrappers, format, virtualSizeBytes }: 
   };
 }
 
-async function surveyDisk(
+interface OpenedForLook {
+  readonly image: OpenImage;
+  /** With what the image told. */
+  readonly disk: MachineDisk;
+}
+
+async function openForLook(
   session: Session,
   machine: Machine,
   disk: MachineDisk,
   how: SurveyOptions,
   signal: AbortSignal,
-): Promise<{ info: ImageInfo; report?: GuestReport; disk: MachineDisk }> {
+): Promise<OpenedForLook> {
   const { whole = false, report, ...opening } = how;
   const source = { machine: machine.id, ...opening };
   const { image, packed } = await openPackedDisk(session, source, machine, disk.id, {
@@ -145,14 +157,39 @@ async function surveyDisk(
           ? [...new Set([...disk.files, ...filesOf(info)])]
           : disk.files,
     };
-    const report = await inspectDisk(image, signal).catch((error) => {
-      // A disk with broken insides can still be carried; what it is stays known.
-      if (!(error instanceof AppError) || error.kind === 'cancelled') throw error;
-      return undefined;
-    });
-    return { info, disk: known, ...(report === undefined ? {} : { report }) };
-  } finally {
+    return { image, disk: known };
+  } catch (error) {
     await image.close();
+    throw error;
+  }
+}
+
+/**
+ * All disks together: a volume may lie across several. A disk with broken insides can still be carried; what it is
+ * stays known.
+ */
+async function lookInside(
+  session: Session,
+  opened: readonly OpenedForLook[],
+  signal: AbortSignal,
+): Promise<Record<string, GuestReport>> {
+  try {
+    const guest = await openGuestWithSecret(
+      opened.map(({ image }) => image),
+      session,
+      { signal, thorough: false },
+    );
+    const single = opened.length === 1;
+    return Object.fromEntries(
+      opened.map(({ disk }, i) => {
+        const report = guest.reports[i]!;
+        // What is found across disks is told once, with the first of them.
+        return [disk.id, single || i > 0 ? report : { ...report, findings: guest.findings }];
+      }),
+    );
+  } catch (error) {
+    if (!(error instanceof AppError) || error.kind === 'cancelled') throw error;
+    return {};
   }
 }
 

@@ -29,11 +29,20 @@ export interface GuestSystemFiles {
   readonly files?: MountedFiles<GuestMount>;
 }
 
+/** A volume whose files can be read, whether a system mounts it or not. */
+export interface FileVolume {
+  /** For messages first, then what it is called by: `partition 2`, `/dev/sda2`. */
+  readonly names: readonly string[];
+  readonly kind: string;
+  readonly files: VolumeFiles;
+}
+
 export interface OpenGuest {
   /** What each disk says by itself, in the order of the disks. */
   readonly reports: readonly GuestReport[];
   /** Best known first. */
   readonly systems: readonly GuestSystemFiles[];
+  readonly fileVolumes: readonly FileVolume[];
   /** What lies in partitions, or across them: LVM2, MD, opened LUKS. */
   readonly volumes: readonly VolumeInside[];
   /** Every partition and whole disk with what it is called by. */

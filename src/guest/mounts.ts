@@ -105,7 +105,7 @@ function mountOf(mountPoint: string, { volume, files }: FilesVolume, readOnly = 
 }
 
 /** As libguestfs calls it, with the disks attached in their order. */
-function deviceOf({ diskNumber, partition, deviceNames }: Volume): string {
+export function deviceOf({ diskNumber, partition, deviceNames }: Volume): string {
   if (partition === undefined || diskNumber === undefined) return deviceNames.at(-1) ?? '';
   const disk = `/dev/sd${String.fromCharCode(97 + diskNumber)}`;
   return partition.number === 0 ? disk : `${disk}${partition.number}`;

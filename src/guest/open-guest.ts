@@ -13,7 +13,7 @@ import type { VolumeFiles } from './filesystems/files.ts';
 import { canOpenFiles, openFiles } from './filesystems/open-files.ts';
 import type { GuestSystemFiles, OpenGuest } from './guest.ts';
 import { addFinding, type Looking, orFinding } from './looking.ts';
-import { guestMounts } from './mounts.ts';
+import { deviceOf, guestMounts } from './mounts.ts';
 import { concludedSystem } from './system/by-volumes.ts';
 import { efiLoaders, firmwareHint, isEsp, isFallbackLoader } from './system/firmware.ts';
 import { readSystem } from './system/read-system.ts';
@@ -25,8 +25,10 @@ export interface OpenGuestOptions {
   readonly signal?: AbortSignal | undefined;
   /** Tried on every LUKS volume. */
   readonly passphrase?: string;
-  /** Also what costs more to find out: drivers in initramfs archives, lists of packages. Default yes. */
+  /** Every kernel's initramfs, not only that of the default one. Default yes. */
   readonly thorough?: boolean;
+  /** The systems' names and mounts alone, for who only wants the files. */
+  readonly filesOnly?: boolean;
 }
 
 /** A real system takes some dozen megabytes, most of it the initramfs. This bounds what a hostile one can make us read. */
@@ -41,13 +43,16 @@ export interface FilesVolume {
 /** @throws AppError `cancelled` only; what can't be read is said in the findings. The disks stay open. */
 export async function openGuest(disks: readonly Disk[], options: OpenGuestOptions = {}): Promise<OpenGuest> {
   const { signal } = options;
+  const read = disks.map(() => 0);
   let bytesRead = 0;
-  const looked = disks.map((disk) =>
+  let looking = true;
+  const looked = disks.map((disk, number) =>
     cached(
       counted(disk, (bytes) => {
         bytesRead += bytes;
+        read[number] = read[number]! + bytes;
         throwIfAborted(signal);
-        if (bytesRead > maxBytesRead)
+        if (looking && bytesRead > maxBytesRead)
           throw new AppError('corrupt', `gave up after reading ${maxBytesRead} bytes`);
       }),
     ),
@@ -69,18 +74,26 @@ export async function openGuest(disks: readonly Disk[], options: OpenGuestOption
       systems.length > 0
         ? undefined
         : await concludedOn(number, all, loaders, table, withFiles, findings, signal);
+    const inside = volumes.filter((v) => diskOf(v) === number).flatMap(volumeInfo);
     reports.push({
       partitionTable: table,
       partitions: all,
+      ...(inside.length === 0 ? {} : { volumes: inside }),
       systems: concluded === undefined ? here : [concluded],
       firmware,
       efiLoaders: loaders,
       findings: disks.length === 1 ? findings : [],
-      bytesRead: disks.length === 1 ? bytesRead : 0,
+      bytesRead: read[number]!,
     });
   }
+  looking = false;
   return {
     reports,
+    fileVolumes: withFiles.map(({ volume, files }) => ({
+      names: [volume.name, ...volume.deviceNames, deviceOf(volume)],
+      kind: volume.volume!.kind,
+      files,
+    })),
     systems: systems.length > 0 ? systems : concludedSystems(reports),
     volumes: volumes.flatMap(volumeInfo),
     identities: volumes.flatMap(identityOf),
@@ -165,6 +178,7 @@ async function systemsOf(
         root: volume,
         volumes,
         thorough: options.thorough !== false,
+        filesOnly: options.filesOnly === true,
       });
       return read && { system: read, files };
     });

@@ -181,6 +181,8 @@ export interface InstalledSystem extends GuestSystem {
 export interface GuestReport {
   readonly partitionTable: PartitionTable;
   readonly partitions: readonly GuestPartition[];
+  /** What lies in its partitions, or begins there: LVM2, MD, opened LUKS. */
+  readonly volumes?: readonly VolumeInside[];
   /** Best known first. */
   readonly systems: readonly InstalledSystem[];
   readonly firmware: FirmwareHint;

@@ -22,10 +22,28 @@ export async function linuxSystem(
 ): Promise<InstalledSystem | undefined> {
   const release = await releaseOf(files);
   if (release === undefined) return undefined;
-  const { looking, root, thorough } = context;
+  const { looking, root, thorough, filesOnly } = context;
   const part = <T>(step: () => Promise<T>) => orFinding(looking, root.name, step);
   const fstab = await textAt(files, '/etc/fstab', 256 * 1024);
   const { architecture, program } = await architectureOf(files);
+  const base = {
+    name: release.name,
+    family: 'linux' as const,
+    ...given('version', release.version),
+    ...given('architecture', architecture),
+    ...given('distribution', release.distribution),
+    ...given('like', release.like),
+    rootPartition: root.partition?.number ?? root.inside[0]?.partition?.number ?? 0,
+    confidence: 'high' as const,
+    evidence: [
+      release.evidence,
+      ...(program === undefined ? [] : [program]),
+      ...(fstab === undefined ? [] : ['/etc/fstab']),
+    ],
+    kernels: [],
+    mounts: fstab === undefined ? [] : parseFstab(fstab),
+  };
+  if (filesOnly) return base;
   const { bootloader, entries } = (await part(() => readBootloader(files))) ?? { entries: [] };
   const kernels = (await part(() => readKernels(files, { entries, looking, thorough }))) ?? [];
   const packages = await part(() => readPackages(files));
@@ -36,13 +54,8 @@ export async function linuxSystem(
   const tools = (await part(() => readTools(files, installed))) ?? [];
   const services = (await part(() => readServices(files))) ?? [];
   return {
-    name: release.name,
-    family: 'linux',
-    ...given('version', release.version),
-    ...given('architecture', architecture),
+    ...base,
     ...given('hostname', await part(() => hostnameOf(files))),
-    ...given('distribution', release.distribution),
-    ...given('like', release.like),
     ...given('init', await part(() => readInit(files))),
     ...unlessEmpty('bootKernels', kernels),
     ...given('bootloader', bootloader),
@@ -53,15 +66,7 @@ export async function linuxSystem(
     ...(packages === undefined ? {} : { packages: { kind: packages.kind, count: installed.length } }),
     ...unlessEmpty('services', services),
     ...unlessEmpty('space', spaceOf(files.mounts)),
-    rootPartition: root.partition?.number ?? root.inside[0]?.partition?.number ?? 0,
-    confidence: 'high',
-    evidence: [
-      release.evidence,
-      ...(program === undefined ? [] : [program]),
-      ...(fstab === undefined ? [] : ['/etc/fstab']),
-    ],
     kernels: [...new Set(kernels.map(({ version }) => version))],
-    mounts: fstab === undefined ? [] : parseFstab(fstab),
   };
 }
 

@@ -13,6 +13,8 @@ export interface SystemContext {
   readonly volumes: readonly Volume[];
   /** Every kernel's initramfs, not only that of the default one. */
   readonly thorough: boolean;
+  /** What it is called, and no more. */
+  readonly filesOnly: boolean;
 }
 
 /** Undefined when it is none that is known here. */
