@@ -4,7 +4,9 @@ import type { GuestMount } from '../guest.ts';
 import type { Looking } from '../looking.ts';
 import type { MountedFiles } from '../mounted-files.ts';
 import type { Volume } from '../volumes/open-volumes.ts';
+import { bsdSystem } from './bsd.ts';
 import { linuxSystem } from './linux.ts';
+import { windowsSystem } from './windows.ts';
 
 export interface SystemContext {
   /** Of the root volume; findings go there. */
@@ -22,5 +24,7 @@ export async function readSystem(
   files: MountedFiles<GuestMount>,
   context: SystemContext,
 ): Promise<InstalledSystem | undefined> {
-  return linuxSystem(files, context);
+  return (
+    (await linuxSystem(files, context)) ?? (await windowsSystem(files, context)) ?? bsdSystem(files, context)
+  );
 }
