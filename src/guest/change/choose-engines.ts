@@ -23,7 +23,7 @@ export async function chooseEngines(
     const reasons: string[] = [];
     let chosen: Engine | undefined;
     for (const engine of offered) {
-      const refused = engine.refuses(volume, volume.edits);
+      const refused = await engine.refuses(volume, volume.edits, signal);
       if (refused === undefined && !missing.has(engine)) {
         const why = await engine.missing(signal);
         if (why !== undefined) missing.set(engine, why);
