@@ -65,6 +65,10 @@ export async function between(
     });
   const run = () => dispatcher.perform({ type: 'run', plans: state().planned.plans });
   const log = () => state().run?.log.map((line) => `${line.level}: ${line.text}`) ?? [];
-  const rules = () => state().planned.findings.map((f) => `${f.severity} ${f.rule}`);
+  // The disks of these tests are empty: that nothing is changed in them is said each time.
+  const rules = () =>
+    state()
+      .planned.findings.filter((f) => f.rule !== 'guest.not-changed')
+      .map((f) => `${f.severity} ${f.rule}`);
   return { dispatcher, services, events, state, choose, deliver, run, log, rules, profiles };
 }

@@ -31,7 +31,7 @@ export interface ChangeRequest {
 export async function planChanges(guest: OpenGuest, request: ChangeRequest): Promise<PlannedChanges> {
   const [chosen, ...others] = guest.systems;
   const none = { changes: [], leftOut: [] };
-  if (chosen === undefined) return { ...none, findings: [notKnown('no system was recognised on the disks')] };
+  if (chosen === undefined) return { ...none, findings: [nothingKnown] };
   const findings = others.length === 0 ? [] : [severalSystems(guest)];
   const { system, files } = chosen;
   if (files === undefined)
@@ -47,6 +47,13 @@ export async function planChanges(guest: OpenGuest, request: ChangeRequest): Pro
   findings.push(...(await planLinux(tree, context)));
   return { guest: chosen, changes: tree.changes, leftOut: tree.leftOut, findings };
 }
+
+/** A disk of data needs nothing. */
+const nothingKnown: Finding = {
+  rule: 'guest.not-changed',
+  severity: 'note',
+  message: 'nothing is changed inside the guest: no system was recognised on the disks',
+};
 
 const notKnown = (why: string): Finding => ({
   rule: 'guest.not-changed',
