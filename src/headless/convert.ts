@@ -19,12 +19,18 @@ import {
   type SourceOptions,
 } from './environment-options.ts';
 import { followRun } from './follow-run.ts';
+import { type GuestOptions, guestLines, guestOf, sshKeysOf, unknownChanges } from './guest-options.ts';
 import { findingLine, type Output, terminalOutput } from './output.ts';
 import type { CommonOptions } from './program.ts';
 import { addImage, withDispatcher } from './session.ts';
 import { type WarmOptions, warmOf } from './warm-options.ts';
 
-export interface ConvertOptions extends CommonOptions, SourceOptions, DestinationOptions, WarmOptions {
+export interface ConvertOptions
+  extends CommonOptions,
+    SourceOptions,
+    DestinationOptions,
+    WarmOptions,
+    GuestOptions {
   readonly network?: readonly string[];
   readonly start?: boolean;
   readonly sample?: boolean;
@@ -56,9 +62,12 @@ export async function convert(image: string | undefined, options: ConvertOptions
   return withDispatcher(options, async (composed) => {
     const planned = await planFor(composed, image, options);
     tellFindings(planned, output, options.dryRun === true);
+    tellUnknownChanges(planned, options, output);
     if (options.dryRun) {
-      if (output.json) output.value({ type: 'plan', plans: planned.plans, findings: planned.findings });
-      else for (const line of planned.text) output.line(line);
+      const { plans, findings, guests = {} } = planned;
+      if (output.json) output.value({ type: 'plan', plans, findings, guests });
+      else
+        for (const line of [...planned.text, ...Object.values(guests).flatMap(guestLines)]) output.line(line);
       return worst(planned.findings) === 'blocker' ? 3 : 0;
     }
     refuseBlocked(planned);
@@ -122,7 +131,9 @@ async function planFor(
   const change = { ...place, ...(warm === undefined ? {} : { warm }) };
   await dispatcher.perform({ type: 'draft', change });
   const id = await addImage(composed, await imageOf(composed, image, options), options);
+  const keys = sshKeysOf(options);
   await dispatcher.perform({ type: 'edit-machine', id, change: editOf(composed, id, options, change) });
+  for (const { user, file } of keys) await dispatcher.perform({ type: 'add-ssh-keys', id, user, file });
   // Selected last, so that the plan is made once.
   await dispatcher.perform({ type: 'select', ids: [id] });
   const { planned } = dispatcher.getState();
@@ -262,6 +273,7 @@ function editOf(composed: Composed, id: string, options: ConvertOptions, change:
     });
   });
   const nics = nicsOf(composed, item?.machine, options.network);
+  const guest = guestOf(options);
   const name = options.name ?? (change.file === undefined ? undefined : plainName(change.file));
   const cpus = options.cpus === undefined ? undefined : Number(options.cpus);
   if (cpus !== undefined && (!Number.isInteger(cpus) || cpus < 1 || cpus > 1024)) {
@@ -278,6 +290,9 @@ function editOf(composed: Composed, id: string, options: ConvertOptions, change:
     ...(options.firmware === undefined ? {} : { firmware: { kind: options.firmware } }),
     ...(leaveOut.length === 0 ? {} : { leaveOut }),
     ...(nics === undefined ? {} : { nics }),
+    ...(options.diskBus === undefined ? {} : { diskBus: options.diskBus }),
+    ...(options.nicModel === undefined ? {} : { nicModel: options.nicModel }),
+    ...(guest === undefined ? {} : { guest }),
   };
 }
 
@@ -323,6 +338,13 @@ function tellFindings(planned: Planned, output: Output, all: boolean): void {
   for (const finding of planned.findings) {
     if (all || finding.severity !== 'blocker') output.remark(findingLine(finding));
   }
+}
+
+/** A slip of the pen would make a change that nobody wants. */
+function tellUnknownChanges({ guests }: Planned, options: ConvertOptions, output: Output): void {
+  if (guests === undefined) return;
+  for (const id of unknownChanges(options, Object.values(guests)))
+    output.remark(`warning: --without-change ${id}: no change of the guest is called so; see --dry-run`);
 }
 
 function refuseBlocked(planned: Planned): void {

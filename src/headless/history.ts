@@ -3,6 +3,7 @@ import { AppError, describeFailure } from '../model/errors.ts';
 import { formatBytes, formatDuration } from '../model/units.ts';
 import type { HistoryEntry, HistorySummary } from '../state/state.ts';
 import { followRun } from './follow-run.ts';
+import { changeLines } from './guest-options.ts';
 import { type Output, table, terminalOutput } from './output.ts';
 import type { CommonOptions } from './program.ts';
 import { withDispatcher } from './session.ts';
@@ -67,6 +68,9 @@ function describeEntry(entry: HistoryEntry): string[] {
     `  ${when(entry.startedAt)} UTC, ${entry.outcome}, ${formatBytes(entry.bytes)} in ${formatDuration(entry.seconds)}${rate}`,
     ...entry.places.map((place) => `  ${place}`),
     ...(entry.failure === undefined ? [] : [`  ${describeFailure(entry.failure)}`]),
+    ...(entry.changes === undefined
+      ? []
+      : ['changed inside the guest:', ...entry.changes.flatMap(changeLines)]),
     ...entry.log.map(
       (line) =>
         `  ${new Date(line.at).toISOString().slice(11, 19)} ${line.level === 'info' ? '' : `${line.level}: `}${line.text}`,

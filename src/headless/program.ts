@@ -3,6 +3,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { toAppError, toFailure } from '../model/errors.ts';
 import { packageVersion } from '../package-root.ts';
 import { exitCode } from './exit-codes.ts';
+import { withChangeChoice, withGuest } from './guest-options.ts';
 import { terminalOutput } from './output.ts';
 import type { Trust } from './session.ts';
 
@@ -71,9 +72,11 @@ export function makeProgram(done: (code: number) => void): Command {
   addInspect(program, done);
   addCheck(program, done);
   addServe(program, done);
+  addFiles(program, done);
   addConvert(program, done);
   addRun(program, done);
   addHistory(program, done);
+  addUndo(program, done);
   addPlugins(program, done);
   program
     .command('doctor')
@@ -95,6 +98,7 @@ Examples:
   vmferry convert --sample                       convert the sample machine that comes along
   vmferry inspect disk.vmdk                      what it is and what is inside
   vmferry check disk.qcow2                       whether its structure is sound
+  vmferry check disk.vmdk --for all              where it can run
   vmferry serve disk.vmdk                        to qemu, nbdkit and guestfish, as if it were raw
   vmferry convert disk.vmdk --to disk.qcow2      to a disk for QEMU
   vmferry convert machine.ova --to /srv/images   into a folder
@@ -192,7 +196,14 @@ function addCheck(program: Command, done: Done): void {
     .option('--from <format>', 'what the image is, where its marks do not say')
     .option('--follow', 'trust names in the image that lead out of its folder')
     .option('--json', 'one JSON value')
-    .action(async (image: string, options) => done(await (await import('./check.ts')).check(image, options)));
+    .option('--for <destinations>', 'where it can run instead: all, or some such as kvm,aws (docs/rules.md)')
+    .action(async (image: string, options) =>
+      done(
+        options.for === undefined
+          ? await (await import('./check.ts')).check(image, options)
+          : await (await import('./check-for.ts')).checkFor(image, options),
+      ),
+    );
 }
 
 function addServe(program: Command, done: Done): void {
@@ -222,8 +233,43 @@ function addServe(program: Command, done: Done): void {
     .action(async (image: string, options) => done(await (await import('./serve.ts')).serve(image, options)));
 }
 
+const guestPathHelp = 'an image or a machine, a colon, and an absolute path in it: disk.qcow2:/etc/fstab';
+
+function withGuest(command: Command): Command {
+  return withSource(withSecrets(command))
+    .option('--volume <name>', 'of this volume alone (a partition by its number), not of the whole system')
+    .option('--from <format>', 'what the image is, where its marks do not say')
+    .option('--snapshot <name>', 'its snapshot of this name (of a disk also by id), not the current state')
+    .option('--follow', 'trust names in the image that lead out of its folder')
+    .option('--identity <file>', 'the file of the identity (age) that opens the image');
+}
+
+function addFiles(program: Command, done: Done): void {
+  withGuest(program.command('ls'))
+    .argument('<path>', guestPathHelp)
+    .description('list a folder inside a guest')
+    .option('-l, --long', 'with modes, owners, sizes and times')
+    .option('--json', 'one JSON value a line')
+    .action(async (path: string, options) => done(await (await import('./files.ts')).ls(path, options)));
+  withGuest(program.command('cat'))
+    .argument('<path>', guestPathHelp)
+    .description('write a file inside a guest to standard output')
+    .action(async (path: string, options) => done(await (await import('./files.ts')).cat(path, options)));
+  withGuest(program.command('cp'))
+    .argument('<path>', guestPathHelp)
+    .argument('[destination]', 'a folder here, or a new name', '.')
+    .description('copy a file or a folder out of a guest')
+    .option('-r, --recursive', 'a folder with all that is in it; links are copied as links')
+    .option('--force', 'replace files of the same name')
+    .option('--json', 'one JSON value')
+    .option('-q, --quiet', 'no remarks')
+    .action(async (path: string, to: string, options) =>
+      done(await (await import('./files.ts')).cp(path, to, options)),
+    );
+}
+
 function withConversion(command: Command): Command {
-  return withDestination(withSource(withSecrets(command)))
+  return withGuest(withDestination(withSource(withSecrets(command))))
     .argument('[image]', imageHelp)
     .option('--sample', 'the sample machine that comes along')
     .option('-o, --to <path>', 'a file (its extension says the format) or a folder')
@@ -310,6 +356,24 @@ function addHistory(program: Command, done: Done): void {
     .option('--force', 'with --rerun: replace files of the same name')
     .action(async (id: string | undefined, options) =>
       done(await (await import('./history.ts')).history(id, options)),
+    );
+}
+
+function addUndo(program: Command, done: Done): void {
+  withChangeChoice(withSource(withSecrets(program.command('undo-changes'))))
+    .argument('<run>', 'the id of the conversion, see vmferry history')
+    .argument('<image>', 'what it delivered: a path, or as for convert')
+    .description('a copy of an image without what a conversion changed inside it; the image stays as it is')
+    .requiredOption('-o, --to <path>', 'a file (its extension says the format) or a folder')
+    .option('-f, --format <format>', 'disk format')
+    .option('--from <format>', 'what the image is, where its marks do not say')
+    .option('--follow', 'trust names in the image that lead out of its folder')
+    .option('--force', 'replace files of the same name')
+    .option('-n, --dry-run', 'show what would be taken back, move nothing')
+    .option('--json', 'one event a line')
+    .option('-q, --quiet', 'no progress, no remarks')
+    .action(async (undo: string, image: string, options) =>
+      done(await (await import('./convert.ts')).convert(image, { ...options, undo })),
     );
 }
 

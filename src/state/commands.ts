@@ -63,9 +63,13 @@ export type Command =
     }
   /** Answers with a `machine-named` event. */
   | { readonly type: 'find-machine'; readonly name: string }
+  /** Opens the disks of those whose survey is for later. */
+  | { readonly type: 'look-into'; readonly ids: readonly string[] }
   /** Verifies the structure of its images; with `deep` all data is read as well. Need not be in the list. */
   | { readonly type: 'check-machine'; readonly id: string; readonly deep: boolean }
   | { readonly type: 'stop-check' }
+  /** Where it can run, by the rules; it is in the list. `destinations`: ids of packs of rules; absent: all. */
+  | { readonly type: 'judge-machine'; readonly id: string; readonly destinations?: readonly string[] }
   /** Tells the extents of its disks, as `machine-extents` events. */
   | { readonly type: 'map-machine'; readonly id: string }
   /**
@@ -80,6 +84,33 @@ export type Command =
       readonly writable: boolean;
     }
   | { readonly type: 'stop-serve' }
+  /** What is in a folder of the guest, as a `guest-entries` event. `volume`: of this one alone, not the system. */
+  | {
+      readonly type: 'list-files';
+      readonly id: string;
+      readonly path: string;
+      readonly volume?: string;
+      /** With sizes, times and where links lead. */
+      readonly long: boolean;
+    }
+  /** `take` is given the bytes in order; the next ones come when it has resolved. */
+  | {
+      readonly type: 'read-file';
+      readonly id: string;
+      readonly path: string;
+      readonly volume?: string;
+      readonly take: (bytes: Uint8Array) => Promise<void>;
+    }
+  /** Copies a file or a folder of the guest to a path here; tells what in a `files-copied` event. */
+  | {
+      readonly type: 'copy-files';
+      readonly id: string;
+      readonly path: string;
+      readonly volume?: string;
+      readonly to: string;
+      readonly recursive: boolean;
+      readonly force: boolean;
+    }
   | { readonly type: 'select'; readonly ids: readonly string[] }
   // Configuration
   | { readonly type: 'draft'; readonly change: DraftChange }
@@ -89,6 +120,8 @@ export type Command =
       readonly id: string;
       readonly change: { [K in keyof MachineEdit]?: MachineEdit[K] | undefined };
     }
+  /** The public keys of a file here may log in as this user of the guest. @throws AppError `usage`. */
+  | { readonly type: 'add-ssh-keys'; readonly id: string; readonly user: string; readonly file: string }
   // Run
   | { readonly type: 'run'; readonly plans: readonly Plan[] }
   | { readonly type: 'pause' }

@@ -3,6 +3,7 @@ import type { MachineCheck } from '../model/check-report.ts';
 import type { Failure } from '../model/errors.ts';
 import type { GuestReport } from '../model/guest-report.ts';
 import type { ImageInfo } from '../model/image-info.ts';
+import type { Judgement } from '../model/judgement.ts';
 import type { Machine } from '../model/machine.ts';
 import type {
   Catalog,
@@ -22,6 +23,19 @@ import type {
   ScreenId,
   SecretStoreInfo,
 } from './state.ts';
+
+export interface GuestEntry {
+  readonly name: string;
+  readonly kind?: 'file' | 'folder' | 'link' | 'other';
+  readonly size?: number;
+  readonly mode?: number;
+  readonly uid?: number;
+  readonly gid?: number;
+  /** Seconds since 1970. */
+  readonly modifiedAt?: number;
+  /** Where a link leads. */
+  readonly target?: string;
+}
 
 export type Event =
   | { readonly type: 'went'; readonly screen: ScreenId }
@@ -61,8 +75,13 @@ export type Event =
   /** The id of the machine that was asked for by its name. */
   | { readonly type: 'machine-named'; readonly id: string }
   | { readonly type: 'listing' }
-  | { readonly type: 'machine-found'; readonly machine: Machine; readonly byHand?: true }
-  | { readonly type: 'machine-survey'; readonly id: string; readonly status: 'busy' }
+  | {
+      readonly type: 'machine-found';
+      readonly machine: Machine;
+      readonly byHand?: true;
+      readonly later?: true;
+    }
+  | { readonly type: 'machine-survey'; readonly id: string; readonly status: 'waiting' | 'busy' }
   | {
       readonly type: 'machine-surveyed';
       readonly machine: Machine;
@@ -76,7 +95,32 @@ export type Event =
   | { readonly type: 'machine-check'; readonly id: string; readonly step: string; readonly share?: number }
   /** Without a result: it was given up. */
   | { readonly type: 'machine-checked'; readonly id: string; readonly result?: MachineCheck }
+  /** `broken`: the user's rules that could not be used, by file. */
+  | {
+      readonly type: 'machine-judged';
+      readonly id: string;
+      readonly judgements: readonly Judgement[];
+      readonly broken: readonly { readonly where: string; readonly reason: string }[];
+    }
   /** A piece of a map: not kept. */
+  /** Of a folder in the guest: not kept. Names are as they are, and may hold anything. */
+  | {
+      readonly type: 'guest-entries';
+      readonly machine: string;
+      readonly path: string;
+      readonly entries: readonly GuestEntry[];
+    }
+  | {
+      readonly type: 'files-copied';
+      readonly machine: string;
+      readonly files: number;
+      readonly folders: number;
+      readonly links: number;
+      readonly bytes: number;
+      readonly skipped: number;
+    }
+  /** What was chosen or left out with the files of a guest: not kept. */
+  | { readonly type: 'guest-remark'; readonly machine: string; readonly text: string }
   | {
       readonly type: 'machine-extents';
       readonly machine: string;

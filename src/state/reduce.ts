@@ -66,10 +66,20 @@ export function reduce(state: State, event: Event): State {
         state,
         state.machines.items.map((item) => withCheck(item, event)),
       );
+    case 'machine-judged': {
+      const { id, judgements } = event;
+      return withItems(
+        state,
+        state.machines.items.map((item) => (item.machine.id === id ? { ...item, judgements } : item)),
+      );
+    }
     case 'destination':
       return { ...state, destination: event.destination };
     case 'machine-named':
     case 'machine-extents':
+    case 'guest-entries':
+    case 'files-copied':
+    case 'guest-remark':
     case 'machine-look':
     case 'disk-served':
     case 'serve-remark':
@@ -178,13 +188,15 @@ function reduceItems(items: readonly MachineItem[], event: MachineEvent): readon
       const at = items.findIndex((i) => i.machine.id === event.machine.id);
       const before = items[at];
       // Found again: what is known of it stays on the screen until it has been looked into anew.
-      const known = before?.survey === 'done' ? before : { machine: event.machine, images: {}, reports: {} };
+      const isKnown = before?.survey === 'done' && !event.later;
+      const known = isKnown ? before : { machine: event.machine, images: {}, reports: {} };
       const { machine, images, reports } = known;
-      const item: MachineItem = { machine, survey: 'waiting', images, reports, ...hand };
+      const survey = event.later ? 'later' : 'waiting';
+      const item: MachineItem = { machine, survey, images, reports, ...hand };
       return before === undefined ? [...items, item] : items.with(at, item);
     }
     case 'machine-survey':
-      return items.map((i) => (i.machine.id === event.id ? { ...i, survey: 'busy' } : i));
+      return items.map((i) => (i.machine.id === event.id ? { ...i, survey: event.status } : i));
     case 'machine-surveyed': {
       const { machine, images, reports, failure } = event;
       const survey = failure === undefined ? ('done' as const) : ('failed' as const);

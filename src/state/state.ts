@@ -3,8 +3,10 @@ import type { MachineCheck } from '../model/check-report.ts';
 import type { Failure } from '../model/errors.ts';
 import type { Field } from '../model/field.ts';
 import type { Finding } from '../model/finding.ts';
+import type { GuestChange } from '../model/guest-change.ts';
 import type { GuestReport } from '../model/guest-report.ts';
 import type { ImageInfo } from '../model/image-info.ts';
+import type { Judgement } from '../model/judgement.ts';
 import type { Firmware, Machine, PowerState } from '../model/machine.ts';
 import type { OptionSpec, Options } from '../model/options.ts';
 import type { PassReport } from '../model/pass-report.ts';
@@ -113,8 +115,8 @@ export interface DestinationOffer {
 /** A machine in the list, with what opening its disks has told so far. */
 export interface MachineItem {
   readonly machine: Machine;
-  /** `waiting`, `busy`: its disks are still being looked into. */
-  readonly survey: 'waiting' | 'busy' | 'done' | 'failed';
+  /** `waiting`, `busy`: its disks are still being looked into. `later`: when it is chosen. */
+  readonly survey: 'later' | 'waiting' | 'busy' | 'done' | 'failed';
   readonly failure?: Failure;
   /** Added by its path: looking again does not find it, and that does not mean that it is gone. */
   readonly byHand?: true;
@@ -123,6 +125,8 @@ export interface MachineItem {
   readonly reports: Readonly<Record<string, GuestReport>>;
   /** What a check of its images is doing, or has found. */
   readonly check?: MachineItemCheck;
+  /** Where it can run, by the rules, in the order of the packs. */
+  readonly judgements?: readonly Judgement[];
 }
 
 export type MachineItemCheck =
@@ -219,7 +223,15 @@ export interface Planned {
   readonly text: readonly string[];
   /** Bytes to read, where known. */
   readonly bytes: number;
+  /** What is changed inside, by the machine's id in its plan's source; of those alone that are to be changed. */
+  readonly guests?: Readonly<Record<string, PlannedGuest>>;
   readonly failure?: Failure;
+}
+
+export interface PlannedGuest {
+  readonly changes: readonly GuestChange[];
+  /** Not made because the user said so. */
+  readonly leftOut: readonly GuestChange[];
 }
 
 export interface DiskProgress {
@@ -242,6 +254,8 @@ export interface RunItem {
   readonly disks: readonly DiskProgress[];
   /** Of a machine that is copied while it runs: those that have ended. */
   readonly passes?: readonly PassReport[];
+  /** What is changed inside the guest. */
+  readonly changes?: readonly GuestChange[];
   /** The word was given that it is to be shut down for the last pass. */
   readonly goesDown?: true;
   /** Where the result is. */
@@ -300,6 +314,8 @@ export interface HistoryEntry extends HistorySummary {
   readonly plan?: Plan;
   readonly failure?: Failure;
   readonly log: readonly LogLine[];
+  /** What was changed inside the guest. */
+  readonly changes?: readonly GuestChange[];
 }
 
 /** Asked of whoever is there. The answer is never in the state. */

@@ -1,6 +1,7 @@
 /** Earlier conversions, from their journals. */
 
 import { AppError } from '../../model/errors.ts';
+import type { GuestChange } from '../../model/guest-change.ts';
 import type { Effect } from '../dispatcher.ts';
 import type { HistorySummary, LogLine } from '../state.ts';
 import type { RunSummary } from '../stores/journal-lines.ts';
@@ -13,11 +14,13 @@ export const open: Effect<'history-open'> = async ({ id }, { services, emit }) =
   const run = await services.history.get(id);
   const plan = await planOf(run.plan);
   const { failure } = run.summary;
+  const changes = run.events.flatMap(({ event }) => changeOf(event));
   emit({
     type: 'history-entry',
     entry: {
       ...summaryOf(run.summary),
       log: run.events.flatMap(({ event }) => logLineOf(event)),
+      ...(changes.length === 0 ? {} : { changes }),
       ...(plan === undefined ? {} : { plan }),
       ...(failure === undefined ? {} : { failure }),
     },
@@ -60,4 +63,13 @@ function logLineOf(event: unknown): LogLine[] {
   const line = event as Partial<LogLine> & { type?: string };
   if (line?.type !== 'log' || typeof line.at !== 'number' || typeof line.text !== 'string') return [];
   return [{ at: line.at, level: line.level ?? 'info', text: line.text }];
+}
+
+/** One a line, so that no line grows too long. */
+function changeOf(event: unknown): GuestChange[] {
+  const line = event as { type?: unknown; change?: GuestChange };
+  const { change } = line ?? {};
+  return line?.type === 'change' && typeof change?.id === 'string' && Array.isArray(change.files)
+    ? [change]
+    : [];
 }

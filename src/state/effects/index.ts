@@ -4,7 +4,10 @@ import type { Effect, Lane } from '../dispatcher.ts';
 import * as credentials from './credentials.ts';
 import * as destination from './destination.ts';
 import * as environment from './environment.ts';
+import * as guest from './guest.ts';
+import * as guestFiles from './guest-files.ts';
 import * as history from './history.ts';
+import * as judging from './judging.ts';
 import * as looking from './looking.ts';
 import * as machines from './machines.ts';
 import * as planning from './planning.ts';
@@ -39,14 +42,20 @@ export const effects: { readonly [T in Exclude<Command['type'], 'terminate'>]: E
   'stop-list': { run: machines.stopList },
   'add-machine': { run: machines.addMachine },
   'find-machine': { run: machines.findMachine },
+  'look-into': { run: machines.lookInto },
   'check-machine': { run: looking.check, lane: 'check' },
   'stop-check': { run: (_, { abort }) => abort('check') },
+  'judge-machine': { run: judging.judgeMachine, lane: 'judge' },
   'map-machine': { run: looking.map },
   'serve-machine': { run: serving.serve, lane: 'serve' },
   'stop-serve': { run: (_, { abort }) => abort('serve') },
+  'list-files': { run: guestFiles.listFiles },
+  'read-file': { run: guestFiles.readFile },
+  'copy-files': { run: guestFiles.copyFiles },
   select: { run: planning.select, lane: 'plan' },
   draft: { run: planning.draft, lane: 'plan' },
   'edit-machine': { run: planning.editMachine, lane: 'plan' },
+  'add-ssh-keys': { run: guest.addSshKeys },
   run: { run: running.run },
   pause: { run: running.pause },
   resume: { run: running.resume },

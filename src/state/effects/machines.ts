@@ -24,7 +24,8 @@ function sessionOf({ live }: EffectContext) {
 
 export const list: Effect<'list'> = async (_, context) => {
   const { emit, signal, getState } = context;
-  const { session } = sessionOf(context);
+  const source = sourceOf(sessionOf(context).session);
+  const later = source.lookWhenChosen === true;
   const before = getState().machines.items;
   const knownParts = new Set(before.flatMap(partsOf));
   emit({ type: 'listing' });
@@ -32,19 +33,19 @@ export const list: Effect<'list'> = async (_, context) => {
   // Not shown and taken away again at each refresh: they are shown when they turn out to be no parts any more.
   const held: Machine[] = [];
   try {
-    await sourceOf(session).list({
+    await source.list({
       signal,
       found(machine) {
         if (knownParts.has(machine.id)) {
           held.push(machine);
         } else {
           found.push(machine);
-          emit({ type: 'machine-found', machine });
+          emit({ type: 'machine-found', machine, ...(later ? { later } : {}) });
         }
       },
     });
     await dropGone(context, before, new Set(found.map((machine) => machine.id)));
-    await surveyAll(context, found);
+    await surveyAll(context, later ? found.filter(({ id }) => isSelected(context, id)) : found);
     const parts = new Set(getState().machines.items.flatMap(partsOf));
     const free = held.filter((machine) => !parts.has(machine.id));
     for (const machine of free) emit({ type: 'machine-found', machine });
@@ -59,10 +60,29 @@ export const list: Effect<'list'> = async (_, context) => {
 
 async function surveyAll(context: EffectContext, machines: readonly Machine[]): Promise<void> {
   const { signal } = context;
-  for await (const _done of inOrder(machines, surveysAtOnce, (m) => survey(context, m, signal), signal)) {
-    await mergeParts(context);
-  }
+  const all = inOrder(
+    machines,
+    surveysAtOnce,
+    async (machine) => {
+      await survey(context, machine, signal);
+      return machine.id;
+    },
+    signal,
+  );
+  for await (const id of all) await mergePartsOf(context, id);
 }
+
+export const lookInto: Effect<'look-into'> = async ({ ids }, context) => {
+  const wanted = new Set(ids);
+  const { items } = context.getState().machines;
+  const found = items.filter(({ machine, survey }) => survey === 'later' && wanted.has(machine.id));
+  for (const { machine } of found)
+    context.emit({ type: 'machine-survey', id: machine.id, status: 'waiting' });
+  await surveyAll(
+    context,
+    found.map(({ machine }) => machine),
+  );
+};
 
 /** What was listed before and not found again; what was added by its path is asked for by it. */
 async function dropGone(
@@ -148,9 +168,10 @@ async function survey(context: EffectContext, machine: Machine, signal: AbortSig
 }
 
 /** A file that another machine's image consists of (an extent, a backing file) is no machine of its own. */
-async function mergeParts(context: EffectContext): Promise<void> {
+async function mergePartsOf(context: EffectContext, id: string): Promise<void> {
   const { items } = context.getState().machines;
-  const parts = new Set(items.flatMap(partsOf));
+  const looked = items.find(({ machine }) => machine.id === id);
+  const parts = new Set(looked === undefined ? [] : partsOf(looked));
   const ids = items.filter((item) => !item.byHand && parts.has(item.machine.id)).map((i) => i.machine.id);
   await drop(context, 'machines-merged', ids);
 }

@@ -1,20 +1,31 @@
 /** From what is selected and drafted to plans with their findings. */
 import { describePlan } from '../../convert/describe-plan.ts';
 import { openingOf, snapshotOf } from '../../convert/find-machine.ts';
-import { makePlan, type PlanTarget } from '../../convert/make-plan.ts';
+import { makePlan, type PlanTarget, wantsChanges } from '../../convert/make-plan.ts';
 import { reviewPlan } from '../../convert/review-plan.ts';
-import { AppError, toFailure } from '../../model/errors.ts';
+import { AppError, describeFailure, toFailure } from '../../model/errors.ts';
 import type { Finding } from '../../model/finding.ts';
 import type { MachineEdit, Opening, Plan } from '../../model/plan.ts';
 import type { Effect, EffectContext } from '../dispatcher.ts';
-import { type Field, firmwareOf, type MachineItem, type Planned, placeName, type State } from '../state.ts';
+import {
+  type Field,
+  firmwareOf,
+  type MachineItem,
+  type Planned,
+  type PlannedGuest,
+  placeName,
+  type State,
+} from '../state.ts';
 import { reviewConnector, trustOf } from './connection.ts';
+import { productFindings } from './judging.ts';
 
 /** Keystrokes come faster than plans are made: how long a plan waits when another one was not finished, ms. */
 const settle = 60;
 
 export const select: Effect<'select'> = ({ ids }, context) => {
   context.emit({ type: 'selected', ids });
+  // What is found then makes it plan anew; it goes on while the choice changes.
+  void context.perform({ type: 'look-into', ids }).catch(() => undefined);
   return replan(context);
 };
 
@@ -54,13 +65,19 @@ async function compute(context: EffectContext): Promise<Planned> {
   const plans = items.map((item) => planFor(context, item, items.length));
   const findings: Finding[] = [];
   let bytes = 0;
-  for (const plan of plans) {
-    const review = await reviewPlan(plan, reviewConnector(context), context.signal);
+  const guests: Record<string, PlannedGuest> = {};
+  for (const [i, plan] of plans.entries()) {
+    const review = await reviewPlan(plan, reviewConnector(context), context.signal, (run) =>
+      context.services.history.undoOf(run),
+    );
+    const { changes, leftOut } = review;
+    if (wantsChanges(plan)) guests[plan.source.machine] = { changes, leftOut };
     const several = plans.length > 1 ? `${plan.machine.name}: ` : '';
-    findings.push(...review.findings.map((f) => ({ ...f, message: several + f.message })));
+    const advice = await productFindings(plan, items[i]!, context);
+    findings.push(...[...review.findings, ...advice].map((f) => ({ ...f, message: several + f.message })));
     bytes += review.bytes;
   }
-  findings.push(...sameNames(plans));
+  findings.push(...unreadable(items), ...sameNames(plans));
   const state = context.getState();
   const described = plans.map((plan) =>
     describePlan(
@@ -71,7 +88,8 @@ async function compute(context: EffectContext): Promise<Planned> {
     ),
   );
   const text = described.flatMap((lines, i) => (i === 0 ? lines : ['', ...lines]));
-  return { status: 'ready', plans, findings, text, bytes };
+  const planned = { status: 'ready', plans, findings, text, bytes } as const;
+  return Object.keys(guests).length === 0 ? planned : { ...planned, guests };
 }
 
 /** Defaults of the connection's form and of the delivery's; where the machine goes is told even so. */
@@ -161,6 +179,20 @@ function targetOf({ destination, draft }: State): PlanTarget | undefined {
     ...(options === undefined ? {} : { options }),
   };
 }
+
+/** Chosen before it was looked into. The disks of one that is up may open only while it is held. */
+const unreadable = (items: readonly MachineItem[]): Finding[] =>
+  items.flatMap(({ machine, failure }) =>
+    failure === undefined || machine.state === 'running' || machine.state === 'suspended'
+      ? []
+      : [
+          {
+            rule: 'machine.unreadable',
+            severity: 'blocker',
+            message: `${machine.name} can't be read: ${describeFailure(failure)}`,
+          },
+        ],
+  );
 
 /** Two machines of one name would be written over each other. */
 function sameNames(plans: readonly Plan[]): Finding[] {

@@ -8,7 +8,9 @@ import { formatBytes, formatDuration } from '../../model/units.ts';
 import type { Effect, EffectContext } from '../dispatcher.ts';
 import { RunControl } from '../run-control.ts';
 import { isActive, placeName, type RunItem, type RunStatus, type State } from '../state.ts';
+import type { Journal } from '../stores/journal.ts';
 import { connectorFor } from './connection.ts';
+import { ask } from './questions.ts';
 
 export const run: Effect<'run'> = async ({ plans }, context) => {
   const { emit, getState, live, signal } = context;
@@ -107,7 +109,14 @@ async function runOne(
       holding: (held) => {
         context.live.held += held ? 1 : -1;
       },
-      emit: (event) => tell(event, index, context, log),
+      emit: (event) => tell(event, index, context, log, journal),
+      password: (user) => newPassword(user, plan, context, control.signal),
+      keepUndo: (undo) =>
+        services.history.keepUndo(journal.id, undo).catch((error) => {
+          const why = toFailure(error).message;
+          log('warning', `the guest's changes can not be taken back later: ${why}`);
+        }),
+      undoOf: (run) => services.history.undoOf(run),
     });
     const { bytes, places, started, warning } = outcome;
     const after = {
@@ -138,7 +147,13 @@ async function runOne(
 type Log = (level: 'info' | 'warning' | 'error', text: string) => void;
 
 /** What a conversion says, as events and lines of the log. */
-function tell(event: ConversionEvent, index: number, { emit, getState }: EffectContext, log: Log): void {
+function tell(
+  event: ConversionEvent,
+  index: number,
+  { emit, getState, services }: EffectContext,
+  log: Log,
+  journal: Journal,
+): void {
   switch (event.type) {
     case 'step':
       log('info', event.text);
@@ -160,6 +175,11 @@ function tell(event: ConversionEvent, index: number, { emit, getState }: EffectC
     }
     case 'blocked':
       return emit({ type: 'run-item', index, change: { blockedBy: event.rules } });
+    case 'changes': {
+      const changes = services.redactor.redactData(event.changes);
+      for (const change of changes) journal.append({ type: 'change', change });
+      return emit({ type: 'run-item', index, change: { changes } });
+    }
     case 'progress':
       return emit({ ...event, index });
     case 'pass': {
@@ -167,6 +187,31 @@ function tell(event: ConversionEvent, index: number, { emit, getState }: EffectC
       return emit({ type: 'run-item', index, change: { passes } });
     }
   }
+}
+
+/** Named `password-of:USER` among the secrets, else asked for; twice, as nobody sees what is typed. */
+async function newPassword(
+  user: string,
+  plan: Plan,
+  context: EffectContext,
+  signal: AbortSignal,
+): Promise<string> {
+  const { givenSecrets, redactor, canAnswer } = context.services;
+  const given = await givenSecrets.get(`password-of:${user}`)?.();
+  if (given !== undefined) {
+    redactor.add(given);
+    return given;
+  }
+  if (!canAnswer) {
+    throw new AppError('auth', `there is no new password for ${user}`, {
+      hint: `give it with --secret password-of:${user}=env:NAME`,
+    });
+  }
+  const from = plan.machine.name;
+  const typed = await ask(context, { text: `New password for ${user}`, from, hidden: true }, signal);
+  const again = await ask(context, { text: 'The same once more', from, hidden: true }, signal);
+  if (typed === again) return typed;
+  throw new AppError('auth', `the two passwords for ${user} are not the same`, { hint: 'start it again' });
 }
 
 /** At least a millisecond: a rate is made of it. */

@@ -1,7 +1,11 @@
-/** The runs so far: one journal each in `runs/<id>.jsonl`, the oldest removed when there are too many. */
+/**
+ * The runs so far: one journal each in `runs/<id>.jsonl`, the oldest removed when there are too many. Beside it, where
+ * a guest was changed, `runs/<id>.undo/` with what takes that back.
+ */
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Undo } from '../../guest/change/undo.ts';
 import { AppError, toAppError } from '../../model/errors.ts';
 import { Journal, type JournalOptions } from './journal.ts';
 import type { JournalLine, RunSummary } from './journal-lines.ts';
@@ -90,6 +94,24 @@ export class History {
     await rm(path).catch((error) => {
       throw toAppError(error);
     });
+    await this.#forgetUndo(id);
+  }
+
+  /** Keeps what takes the run's changes back. @throws AppError. */
+  async keepUndo(id: string, undo: readonly Undo[]): Promise<void> {
+    const { writeUndo } = await import('./undo-store.ts');
+    await writeUndo(this.#undoFolder(id), undo);
+  }
+
+  /** @throws AppError `not-found` where nothing was kept, `corrupt`. */
+  async undoOf(id: string): Promise<readonly Undo[]> {
+    const { readUndo } = await import('./undo-store.ts');
+    const undo = await readUndo(this.#undoFolder(id));
+    if (undo !== undefined) return undo;
+    throw new AppError('not-found', 'nothing is kept of changes of this run', {
+      where: id,
+      hint: 'see "vmferry history": only a run that changed a guest keeps something',
+    });
   }
 
   async #create(): Promise<Journal> {
@@ -125,7 +147,8 @@ export class History {
   async #prune(current: string): Promise<void> {
     const surplus = (await this.#ids()).slice(this.#limit).filter((id) => id !== current);
     for (const id of surplus) {
-      if ((await this.#summary(id))?.outcome !== 'running') await rm(this.#path(id), { force: true });
+      if ((await this.#summary(id))?.outcome !== 'running')
+        await rm(this.#path(id), { force: true }).then(() => this.#forgetUndo(id));
     }
   }
 
@@ -141,6 +164,14 @@ export class History {
       .filter((id) => ID.test(id))
       .sort()
       .reverse();
+  }
+
+  #undoFolder(id: string): string {
+    return this.#path(id).replace(/\.jsonl$/, '.undo');
+  }
+
+  #forgetUndo(id: string): Promise<void> {
+    return rm(this.#undoFolder(id), { recursive: true, force: true });
   }
 
   #path(id: string): string {

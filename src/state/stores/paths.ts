@@ -13,6 +13,8 @@ export interface StorePaths {
   readonly vault: string;
   /** Plugins from outside, each in a folder of its own. */
   readonly plugins: string;
+  /** The user's own rules. */
+  readonly rules: string;
   readonly runs: string;
 }
 
@@ -37,6 +39,7 @@ export function storePaths(context: Partial<PathContext> = {}): StorePaths {
     profiles: join(config, 'profiles.json'),
     vault: join(config, 'vault.json'),
     plugins: join(config, 'plugins'),
+    rules: join(config, 'rules'),
     runs: join(state, 'runs'),
   };
 }

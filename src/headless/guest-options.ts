@@ -1,0 +1,186 @@
+/** The options of what is changed inside a guest, and its changes in lines. */
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { Option } from 'commander';
+import { AppError } from '../model/errors.ts';
+import type { GuestChange } from '../model/guest-change.ts';
+import type { GuestAdditions, GuestPlan } from '../model/guest-plan.ts';
+import type { DiskBus } from '../model/machine.ts';
+import type { PlannedGuest } from '../state/state.ts';
+
+export interface GuestOptions {
+  readonly changes?: GuestPlan['changes'];
+  readonly withoutChange?: readonly string[];
+  readonly engine?: 'builtin' | 'libguestfs';
+  readonly diskBus?: DiskBus;
+  readonly nicModel?: string;
+  readonly hostname?: string;
+  readonly sshKey?: readonly string[];
+  readonly passwordOf?: readonly string[];
+  readonly copyIn?: readonly string[];
+  readonly firstBoot?: readonly string[];
+  readonly install?: readonly string[];
+  readonly cloudInit?: 'on' | 'off';
+  readonly agent?: boolean;
+  readonly removeTools?: boolean;
+  readonly windowsDrivers?: string;
+  readonly shrink?: boolean;
+  /** Id of the run whose changes are taken back. */
+  readonly undo?: string;
+}
+
+const collect = (value: string, before: readonly string[] = []): string[] => [...before, value];
+
+export const withChangeChoice = (command: Command): Command =>
+  command
+    .option(
+      '--without-change <id>',
+      'leave out this change of the guest, or all whose ids begin so (network); several times',
+      collect,
+    )
+    .addOption(
+      new Option('--engine <engine>', 'what writes into the guest; else whichever can').choices([
+        'builtin',
+        'libguestfs',
+      ]),
+    );
+
+export function withGuest(command: Command): Command {
+  command.addOption(
+    new Option(
+      '--changes <which>',
+      'inside the guest: what it needs to run there, or none; --dry-run shows them',
+    ).choices(['needed', 'none']),
+  );
+  return withChangeChoice(command)
+    .addOption(
+      new Option('--disk-bus <bus>', 'what all disks are attached by').choices([
+        'virtio',
+        'sata',
+        'scsi',
+        'ide',
+        'nvme',
+      ]),
+    )
+    .addOption(
+      new Option('--nic-model <model>', 'the model of all network adapters').choices([
+        'virtio',
+        'e1000',
+        'e1000e',
+        'vmxnet3',
+        'rtl8139',
+        'pcnet32',
+      ]),
+    )
+    .option('--hostname <name>', "the guest's name for itself")
+    .option('--ssh-key <user:file>', 'a file of public keys that may log in as USER; several times', collect)
+    .option(
+      '--password-of <user>',
+      'set the password of this user of the guest: asked for, or --secret password-of:USER=ref; several times',
+      collect,
+    )
+    .option('--copy-in <from:to>', 'a file or folder here, and its path in the guest; several times', collect)
+    .option('--first-boot <script>', 'run this script at the first start, once; several times', collect)
+    .option('--install <package>', "install this package's file at the first start; several times", collect)
+    .addOption(new Option('--cloud-init <state>', 'switch cloud-init on or off').choices(['on', 'off']))
+    .option('--agent', "install the destination's agent at the first start, from the guest's repositories")
+    .option('--remove-tools', 'remove the tools of the source at the first start; else they are switched off')
+    .option('--windows-drivers <path>', 'an ISO image or a folder with drivers for Windows (virtio-win)')
+    .option('--shrink', 'leave out blocks that clean filesystems do not use, also where nothing is changed')
+    .option('--no-shrink', 'take along what the filesystems do not use');
+}
+
+/** Undefined where nothing was said of it. @throws AppError `usage`. */
+export function guestOf(options: GuestOptions): Partial<GuestPlan> | undefined {
+  const { changes, withoutChange, engine, windowsDrivers, shrink, undo } = options;
+  const add = additionsOf(options);
+  const guest: Partial<GuestPlan> = {
+    ...(changes === undefined ? {} : { changes }),
+    ...(withoutChange === undefined ? {} : { without: withoutChange }),
+    ...(engine === undefined ? {} : { engine }),
+    ...(Object.keys(add).length === 0 ? {} : { add }),
+    ...(windowsDrivers === undefined ? {} : { windowsDrivers: resolve(windowsDrivers) }),
+    ...(shrink === undefined ? {} : { shrink }),
+    ...(undo === undefined ? {} : { undo, changes: 'none', shrink: false }),
+  };
+  return Object.keys(guest).length === 0 ? undefined : guest;
+}
+
+/** Without SSH keys: their file is read by a command of its own. */
+function additionsOf(options: GuestOptions): GuestAdditions {
+  const { hostname, passwordOf, copyIn, firstBoot, install, cloudInit, agent, removeTools } = options;
+  if (hostname !== undefined) refuseHostname(hostname);
+  return {
+    ...(hostname === undefined ? {} : { hostname }),
+    ...(passwordOf === undefined ? {} : { passwordsOf: [...new Set(passwordOf)] }),
+    ...(copyIn === undefined ? {} : { copies: copyIn.map(copyOf) }),
+    ...(firstBoot === undefined ? {} : { firstBoot: firstBoot.map((file) => resolve(file)) }),
+    ...(install === undefined ? {} : { packages: install.map((file) => resolve(file)) }),
+    ...(cloudInit === undefined ? {} : { cloudInit: cloudInit === 'on' }),
+    ...(agent === undefined ? {} : { agent }),
+    ...(removeTools === undefined ? {} : { removeTools }),
+  };
+}
+
+function refuseHostname(name: string): void {
+  const label = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i;
+  if (name.length <= 253 && name.split('.').every((part) => label.test(part))) return;
+  throw new AppError('usage', `--hostname ${name}: no name of a host`, {
+    hint: 'letters, digits and "-", in parts of at most 63 with "." between',
+  });
+}
+
+function copyOf(text: string): { from: string; to: string } {
+  const at = text.lastIndexOf(':');
+  const to = text.slice(at + 1);
+  if (at > 0 && to.startsWith('/')) return { from: resolve(text.slice(0, at)), to };
+  throw new AppError('usage', `--copy-in ${text}: it takes FROM:TO`, {
+    hint: 'TO is an absolute path in the guest, such as ./motd:/etc/motd',
+  });
+}
+
+/** @throws AppError `usage`. */
+export function sshKeysOf({ sshKey = [] }: GuestOptions): { user: string; file: string }[] {
+  return sshKey.map((text) => {
+    const at = text.indexOf(':');
+    if (at > 0 && at < text.length - 1) return { user: text.slice(0, at), file: text.slice(at + 1) };
+    throw new AppError('usage', `--ssh-key ${text}: it takes USER:FILE`, {
+      hint: 'such as root:~/.ssh/id_ed25519.pub',
+    });
+  });
+}
+
+/** Of the ids that were to be left out, those that nothing was called. */
+export function unknownChanges(
+  { withoutChange = [] }: GuestOptions,
+  guests: readonly PlannedGuest[],
+): string[] {
+  const ids = guests.flatMap(({ changes, leftOut }) => [...changes, ...leftOut]).map(({ id }) => id);
+  return withoutChange.filter((given) => !ids.some((id) => id === given || id.split('.')[0] === given));
+}
+
+export function guestLines({ changes, leftOut }: PlannedGuest): string[] {
+  if (changes.length === 0 && leftOut.length === 0) return ['nothing is changed inside the guest'];
+  return [
+    ...(changes.length === 0 ? [] : ['changes inside the guest:']),
+    ...changes.flatMap(changeLines),
+    ...(leftOut.length === 0 ? [] : ['left as it is, as it was asked for:']),
+    ...leftOut.map(({ id, title }) => `  ${id}: ${title}`),
+  ];
+}
+
+export function changeLines({ id, title, reason, need, files }: GuestChange): string[] {
+  return [
+    `  ${id} (${need}): ${title}`,
+    `    why: ${reason}`,
+    ...files.flatMap((file) => [
+      `    ${file.path}: ${file.kind}${file.bytes === undefined ? '' : `, ${file.bytes} bytes`}`,
+      ...diffLines(file.diff).map((line) => `      ${line}`),
+      ...(file.secret ? ['      not shown: it is secret'] : []),
+    ]),
+  ];
+}
+
+/** Tabs as blanks: what is printed has no control characters. */
+const diffLines = (diff = ''): string[] =>
+  diff === '' ? [] : diff.replace(/\n$/, '').replaceAll('\t', '    ').split('\n');
