@@ -190,7 +190,7 @@ describe('a machine that runs', () => {
     const { state, choose, deliver, run, log, rules } = await between(from, to);
     await choose();
     await deliver();
-    expect(rules()).toEqual(['note disk.opened-later', 'note machine.held']);
+    expect(rules()).toEqual(['note disk.opened-later', 'note machine.held', 'note guest.looked-at-later']);
     await run();
     expect(state().run?.status).toBe('done');
     const told = from.told.filter((text) => !/^(connect|close)/.test(text));
