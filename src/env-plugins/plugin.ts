@@ -123,6 +123,8 @@ export interface TrackOptions extends HoldOptions {
 }
 
 export interface SourceRole {
+  /** There may be thousands of machines, each a while away: the disks are looked into of those that are chosen. */
+  readonly lookWhenChosen?: boolean;
   list(options: ListOptions): Promise<void>;
   /** Everything known of one machine. @throws AppError `not-found`. */
   inspect(id: string, signal: AbortSignal): Promise<Machine>;

@@ -3,6 +3,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { localPlugin } from '../../src/env-plugins/local/index.ts';
+import type { EnvironmentPlugin } from '../../src/env-plugins/plugin.ts';
 import { Dispatcher } from '../../src/state/dispatcher.ts';
 import type { Event } from '../../src/state/events.ts';
 import { SecretKeeper } from '../../src/state/secret-keeper.ts';
@@ -15,9 +16,16 @@ import { PreferencesStore } from '../../src/state/stores/preferences.ts';
 import { ProfileStore } from '../../src/state/stores/profiles.ts';
 import { tempFolder } from '../temp.ts';
 
-async function dispatcherOn(folder: string) {
+async function dispatcherOn(folder: string, role: { lookWhenChosen?: boolean } = {}) {
   const home = await tempFolder();
-  const plugin = localPlugin({ imageExtensions: ['raw', 'vmdk'] });
+  const local = localPlugin({ imageExtensions: ['raw', 'vmdk'] });
+  const plugin: EnvironmentPlugin = {
+    ...local,
+    async connect(settings, context) {
+      const session = await local.connect(settings, context);
+      return { ...session, source: { ...session.source!, ...role } };
+    },
+  };
   const redactor = new Redactor();
   const keychain = new KeychainStore();
   const vault = new VaultStore(join(home, 'vault.json'));
@@ -171,4 +179,33 @@ it('says what a machine starts by as the first of its disks that tells it', asyn
   expect(by('unknown', 'uefi')).toBe('uefi');
   expect(by('bios', 'uefi')).toBe('bios');
   expect(by('both', 'unknown')).toBeUndefined();
+});
+
+it('looks into the disks of those alone that are chosen, where that is asked for', async () => {
+  const folder = await folderWith('a.raw', 'b.raw', 'c.vmdk');
+  const [a, b, c] = ['a.raw', 'b.raw', 'c.vmdk'].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ];
+  const { dispatcher, events, chosen } = await dispatcherOn(folder, { lookWhenChosen: true });
+  const surveys = () => dispatcher.getState().machines.items.map(({ survey }) => survey);
+  expect(surveys()).toEqual(['later', 'later', 'later']);
+  const settled = (id: string) =>
+    expect.poll(() => dispatcher.getState().machines.items.find((i) => i.machine.id === id)?.survey);
+  await dispatcher.perform({ type: 'select', ids: [a] });
+  await settled(a).toBe('done');
+  await dispatcher.perform({ type: 'select', ids: [c] });
+  await settled(c).toBe('failed');
+  await expect
+    .poll(() => dispatcher.getState().planned.findings.map(({ rule }) => rule))
+    .toContain('machine.unreadable');
+  expect(surveys()).toEqual(['done', 'later', 'failed']);
+  await dispatcher.perform({ type: 'look-into', ids: [b] });
+  expect(surveys()).toEqual(['done', 'done', 'failed']);
+  // Listed anew: what is chosen is looked into anew.
+  events.length = 0;
+  await dispatcher.perform({ type: 'list' });
+  expect(chosen()).toEqual([c]);
+  expect(surveys()).toEqual(['later', 'later', 'failed']);
 });

@@ -57,6 +57,7 @@ export function sourceRole(context: WayContext): ClosableSource {
   };
 
   return {
+    lookWhenChosen: true,
     async list({ signal, found }) {
       const [places, all] = await Promise.all([readPlaces(session, signal), names(session, signal)]);
       const refs = all.map(({ ref }) => ref);

@@ -24,6 +24,7 @@ export function detailLines(item: MachineItem): Line[] {
   return [
     ...failureLines(item),
     ...checkLines(item),
+    ...(item.survey === 'later' ? ['Not looked into yet: that is done when it is chosen'] : []),
     machine.id,
     ...(machine.system === undefined ? [] : [`System: ${systemInWords(machine)}`]),
     `Machine: ${hardwareInWords(machine)}`,

@@ -78,7 +78,7 @@ function systemText(item: MachineItem): string {
 function ownSystem({ machine, survey, failure }: MachineItem): string {
   if (survey === 'failed') return `can't be read: ${failure?.message ?? ''}`;
   if (machine.system !== undefined) return shortSystem(machine.system.name);
-  return { waiting: '', busy: 'looking inside', done: 'not recognised' }[survey];
+  return { later: '', waiting: '', busy: 'looking inside', done: 'not recognised' }[survey];
 }
 
 /** A column is narrow: what tells systems apart is the product and the version, which the full name has last. */
@@ -128,7 +128,7 @@ function formatText({ machine, images }: MachineItem): string {
 }
 
 const systemTone = (row: MachineRow) =>
-  row.survey === 'failed' ? 'error' : row.survey === 'done' ? undefined : 'dim';
+  row.survey === 'failed' ? 'error' : row.survey === 'done' || row.survey === 'later' ? undefined : 'dim';
 
 export const machineColumns: readonly Column<MachineRow>[] = [
   { title: 'Name', width: { grow: 3, min: 12 }, cut: 'middle', cell: (row) => row.name },

@@ -53,7 +53,10 @@ function listKeys({ port, state, row, sort, setMode, turnSort }: ImageKeys): Key
       label: 'details',
       help: 'everything known of the machine under the cursor',
       reason: row === undefined ? 'the list is empty' : undefined,
-      run: () => setMode('details'),
+      run() {
+        if (row !== undefined) void port.dispatch({ type: 'look-into', ids: [row.id] });
+        setMode('details');
+      },
     },
     {
       key: 'p',
