@@ -45,7 +45,7 @@ export const withChangeChoice = (command: Command): Command =>
       ]),
     );
 
-export function withGuest(command: Command): Command {
+export function withGuestChanges(command: Command): Command {
   command.addOption(
     new Option(
       '--changes <which>',

@@ -3,7 +3,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { toAppError, toFailure } from '../model/errors.ts';
 import { packageVersion } from '../package-root.ts';
 import { exitCode } from './exit-codes.ts';
-import { withChangeChoice, withGuest } from './guest-options.ts';
+import { withChangeChoice, withGuestChanges } from './guest-options.ts';
 import { terminalOutput } from './output.ts';
 import type { Trust } from './session.ts';
 
@@ -235,7 +235,7 @@ function addServe(program: Command, done: Done): void {
 
 const guestPathHelp = 'an image or a machine, a colon, and an absolute path in it: disk.qcow2:/etc/fstab';
 
-function withGuest(command: Command): Command {
+function withFilesOf(command: Command): Command {
   return withSource(withSecrets(command))
     .option('--volume <name>', 'of this volume alone (a partition by its number), not of the whole system')
     .option('--from <format>', 'what the image is, where its marks do not say')
@@ -245,17 +245,17 @@ function withGuest(command: Command): Command {
 }
 
 function addFiles(program: Command, done: Done): void {
-  withGuest(program.command('ls'))
+  withFilesOf(program.command('ls'))
     .argument('<path>', guestPathHelp)
     .description('list a folder inside a guest')
     .option('-l, --long', 'with modes, owners, sizes and times')
     .option('--json', 'one JSON value a line')
     .action(async (path: string, options) => done(await (await import('./files.ts')).ls(path, options)));
-  withGuest(program.command('cat'))
+  withFilesOf(program.command('cat'))
     .argument('<path>', guestPathHelp)
     .description('write a file inside a guest to standard output')
     .action(async (path: string, options) => done(await (await import('./files.ts')).cat(path, options)));
-  withGuest(program.command('cp'))
+  withFilesOf(program.command('cp'))
     .argument('<path>', guestPathHelp)
     .argument('[destination]', 'a folder here, or a new name', '.')
     .description('copy a file or a folder out of a guest')
@@ -269,7 +269,7 @@ function addFiles(program: Command, done: Done): void {
 }
 
 function withConversion(command: Command): Command {
-  return withGuest(withDestination(withSource(withSecrets(command))))
+  return withGuestChanges(withDestination(withSource(withSecrets(command))))
     .argument('[image]', imageHelp)
     .option('--sample', 'the sample machine that comes along')
     .option('-o, --to <path>', 'a file (its extension says the format) or a folder')
