@@ -74,6 +74,7 @@ export async function compose(options: ComposeOptions): Promise<Composed> {
       canAsk: options.canAsk,
     }),
     redactor,
+    rulesFolder: paths.rules,
     interactive: options.canAsk,
     canAnswer: options.canAnswer ?? options.canAsk,
     givenSecrets: new Map(

@@ -45,13 +45,15 @@ function findingOf(rule: Rule, pack: string, { matches }: Outcome, view: FactVie
   for (const { as, element } of matches) scope[as] ??= element;
   const fill = (template: string) => filled(template, scope);
   const evidence = rule.evidence === undefined ? namesOf(matches) : fill(rule.evidence);
+  const message = fill(rule.message);
   const { source } = rule;
   return {
     rule: `${pack}.${rule.id}`,
     severity: rule.severity,
     title: rule.title,
-    message: fill(rule.message),
-    ...(evidence === undefined ? {} : { evidence }),
+    message,
+    // What the message names already is not said again.
+    ...(evidence === undefined || message.includes(evidence) ? {} : { evidence }),
     ...(rule.remedy === undefined ? {} : { remedy: fill(rule.remedy) }),
     ...(rule.change === undefined ? {} : { change: rule.change }),
     source: source.section === undefined ? source.name : `${source.name}, ${source.section}`,

@@ -17,10 +17,7 @@ export const guest: PackCases = {
       says: '192.0.2.7/24',
     },
     'foreign-tools': { breaks: { 'system.tools': [{ id: 'open-vm-tools' }] }, says: 'open-vm-tools' },
-    hibernated: {
-      breaks: { 'volume.state': 'hibernated' },
-      keeps: { 'system.windows': { hibernated: false } },
-    },
+    hibernated: { breaks: { 'volume.state': 'hibernated' } },
     'fast-startup': { on: 'windows', breaks: { 'system.windows.fastStartup': true } },
     dirty: { breaks: { 'volume.state': 'dirty' }, says: 'partition 1 of a.img' },
     'dynamic-disk': { on: 'windows', breaks: { 'report.partitions.0.type': '0x42' } },
