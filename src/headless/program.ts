@@ -99,7 +99,6 @@ Examples:
   vmferry inspect disk.vmdk                      what it is and what is inside
   vmferry check disk.qcow2                       whether its structure is sound
   vmferry check disk.vmdk --for all              where it can run
-  vmferry check disk.vmdk --for all              where it can run
   vmferry serve disk.vmdk                        to qemu, nbdkit and guestfish, as if it were raw
   vmferry convert disk.vmdk --to disk.qcow2      to a disk for QEMU
   vmferry convert machine.ova --to /srv/images   into a folder

@@ -70,8 +70,6 @@ export type Command =
   | { readonly type: 'stop-check' }
   /** Where it can run, by the rules; it is in the list. `destinations`: ids of packs of rules; absent: all. */
   | { readonly type: 'judge-machine'; readonly id: string; readonly destinations?: readonly string[] }
-  /** Where it can run, by the rules; it is in the list. `destinations`: ids of packs of rules; absent: all. */
-  | { readonly type: 'judge-machine'; readonly id: string; readonly destinations?: readonly string[] }
   /** Tells the extents of its disks, as `machine-extents` events. */
   | { readonly type: 'map-machine'; readonly id: string }
   /**

@@ -4,7 +4,6 @@ import type { Failure } from '../model/errors.ts';
 import type { GuestReport } from '../model/guest-report.ts';
 import type { ImageInfo } from '../model/image-info.ts';
 import type { Judgement } from '../model/judgement.ts';
-import type { Judgement } from '../model/judgement.ts';
 import type { Machine } from '../model/machine.ts';
 import type {
   Catalog,
@@ -96,13 +95,6 @@ export type Event =
   | { readonly type: 'machine-check'; readonly id: string; readonly step: string; readonly share?: number }
   /** Without a result: it was given up. */
   | { readonly type: 'machine-checked'; readonly id: string; readonly result?: MachineCheck }
-  /** `broken`: the user's rules that could not be used, by file. */
-  | {
-      readonly type: 'machine-judged';
-      readonly id: string;
-      readonly judgements: readonly Judgement[];
-      readonly broken: readonly { readonly where: string; readonly reason: string }[];
-    }
   /** `broken`: the user's rules that could not be used, by file. */
   | {
       readonly type: 'machine-judged';

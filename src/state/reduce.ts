@@ -73,13 +73,6 @@ export function reduce(state: State, event: Event): State {
         state.machines.items.map((item) => (item.machine.id === id ? { ...item, judgements } : item)),
       );
     }
-    case 'machine-judged': {
-      const { id, judgements } = event;
-      return withItems(
-        state,
-        state.machines.items.map((item) => (item.machine.id === id ? { ...item, judgements } : item)),
-      );
-    }
     case 'destination':
       return { ...state, destination: event.destination };
     case 'machine-named':

@@ -35,8 +35,6 @@ export interface Services {
   readonly redactor: Redactor;
   /** Where the user's own rules are, `docs/rules.md`. */
   readonly rulesFolder?: string;
-  /** Where the user's own rules are, `docs/rules.md`. */
-  readonly rulesFolder?: string;
   /** The full-screen program: what was chosen is offered again next time. */
   readonly interactive: boolean;
   /** Somebody is there who can be asked for a line, such as a one-time code. Default: nobody. */

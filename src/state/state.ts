@@ -7,7 +7,6 @@ import type { GuestChange } from '../model/guest-change.ts';
 import type { GuestReport } from '../model/guest-report.ts';
 import type { ImageInfo } from '../model/image-info.ts';
 import type { Judgement } from '../model/judgement.ts';
-import type { Judgement } from '../model/judgement.ts';
 import type { Firmware, Machine, PowerState } from '../model/machine.ts';
 import type { OptionSpec, Options } from '../model/options.ts';
 import type { PassReport } from '../model/pass-report.ts';

@@ -8,7 +8,6 @@ import * as guest from './guest.ts';
 import * as guestFiles from './guest-files.ts';
 import * as history from './history.ts';
 import * as judging from './judging.ts';
-import * as judging from './judging.ts';
 import * as looking from './looking.ts';
 import * as machines from './machines.ts';
 import * as planning from './planning.ts';
@@ -46,7 +45,6 @@ export const effects: { readonly [T in Exclude<Command['type'], 'terminate'>]: E
   'look-into': { run: machines.lookInto },
   'check-machine': { run: looking.check, lane: 'check' },
   'stop-check': { run: (_, { abort }) => abort('check') },
-  'judge-machine': { run: judging.judgeMachine, lane: 'judge' },
   'judge-machine': { run: judging.judgeMachine, lane: 'judge' },
   'map-machine': { run: looking.map },
   'serve-machine': { run: serving.serve, lane: 'serve' },

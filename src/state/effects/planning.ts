@@ -18,7 +18,6 @@ import {
 } from '../state.ts';
 import { reviewConnector, trustOf } from './connection.ts';
 import { productFindings } from './judging.ts';
-import { productFindings } from './judging.ts';
 
 /** Keystrokes come faster than plans are made: how long a plan waits when another one was not finished, ms. */
 const settle = 60;

@@ -15,8 +15,6 @@ export interface StorePaths {
   readonly plugins: string;
   /** The user's own rules. */
   readonly rules: string;
-  /** The user's own rules. */
-  readonly rules: string;
   readonly runs: string;
 }
 
@@ -41,7 +39,6 @@ export function storePaths(context: Partial<PathContext> = {}): StorePaths {
     profiles: join(config, 'profiles.json'),
     vault: join(config, 'vault.json'),
     plugins: join(config, 'plugins'),
-    rules: join(config, 'rules'),
     rules: join(config, 'rules'),
     runs: join(state, 'runs'),
   };
