@@ -1,6 +1,7 @@
 /** `inspect`: what an image is and what is inside it. */
 import type { ImageInfo } from '../codecs/codec.ts';
-import type { GuestReport } from '../model/guest-report.ts';
+import type { GuestReport, InstalledSystem } from '../model/guest-report.ts';
+import { systemRows, volumeInWords } from '../model/guest-words.ts';
 import { formatBytes } from '../model/units.ts';
 import type { MachineItem } from '../state/state.ts';
 import { findingLine, formatOf, table, terminalOutput } from './output.ts';
@@ -100,7 +101,7 @@ function layerLines(info: ImageInfo, packed?: readonly string[], depth = 0): str
 
 function reportLines(report: GuestReport | undefined): string[] {
   if (report === undefined) return [];
-  const { partitionTable, partitions, systems } = report;
+  const { partitionTable, partitions, volumes = [], systems } = report;
   const rows = partitions.map((p) => [
     `    ${p.number === 0 ? 'whole disk' : p.number}`,
     formatBytes(p.lengthBytes),
@@ -114,11 +115,21 @@ function reportLines(report: GuestReport | undefined): string[] {
       `${partitionTable.kind.toUpperCase()}, firmware ${report.firmware}, boot code ${partitionTable.bootCode}`,
     ),
     ...table(rows),
-    ...systems.flatMap((s) =>
-      row('system', `${s.name} on partition ${s.rootPartition} (${s.confidence} confidence)`),
-    ),
-    ...systems.flatMap((s) => (s.kernels.length === 0 ? [] : row('  kernels', s.kernels.join(', ')))),
+    ...volumes.flatMap((volume) => row('volume', volumeInWords(volume))),
+    ...systems.flatMap(systemLines),
     ...row('read', `${formatBytes(report.bytesRead)} to find this out`),
+  ];
+}
+
+function systemLines(system: InstalledSystem): string[] {
+  const rows = systemRows(system);
+  return [
+    '',
+    ...rows.flatMap(({ label, text }, i) => row(rows[i - 1]?.label === label ? '' : label, text)),
+    // A system of few facts still tells its kernels.
+    ...(system.bootKernels === undefined && system.kernels.length > 0
+      ? row('kernels', system.kernels.join(', '))
+      : []),
   ];
 }
 

@@ -2,6 +2,7 @@
 import { describeFailure } from '../../model/errors.ts';
 import { findingText } from '../../model/finding.ts';
 import type { GuestPartition, GuestReport } from '../../model/guest-report.ts';
+import { systemRows, volumeInWords } from '../../model/guest-words.ts';
 import type { ImageInfo } from '../../model/image-info.ts';
 import type { Machine, MachineDisk } from '../../model/machine.ts';
 import { formatBytes } from '../../model/units.ts';
@@ -26,7 +27,7 @@ export function detailLines(item: MachineItem): Line[] {
     ...checkLines(item),
     ...(item.survey === 'later' ? ['Not looked into yet: that is done when it is chosen'] : []),
     machine.id,
-    ...(machine.system === undefined ? [] : [`System: ${systemInWords(machine)}`]),
+    ...systemLines(item),
     `Machine: ${hardwareInWords(machine)}`,
     ...(machine.place === undefined ? [] : [`Place: ${machine.place}`]),
     ...(machine.description === undefined ? [] : [`About: ${machine.description}`]),
@@ -34,6 +35,18 @@ export function detailLines(item: MachineItem): Line[] {
     ...machine.nics.map((nic, i) => `Adapter ${i + 1}: ${nicInWords(nic)}`),
     ...findingLines(findings),
   ];
+}
+
+/** What the environment says of it, until its disks were looked into. */
+function systemLines({ machine, reports }: MachineItem): Line[] {
+  const found = Object.values(reports).flatMap((report) => report.systems);
+  if (found.length === 0) return machine.system === undefined ? [] : [`System: ${systemInWords(machine)}`];
+  return found.flatMap((system) =>
+    systemRows(system).map(
+      ({ label, text }): Line =>
+        label === 'system' ? { text: `System: ${text}`, tone: 'title' } : `  ${label.trim()}: ${text}`,
+    ),
+  );
 }
 
 function failureLines({ failure }: MachineItem): PaneLine[] {
@@ -147,7 +160,7 @@ const fileLines = (files: readonly string[]): string[] =>
   files.length < 2 ? [] : [`  ${files.length} files:`, ...files.map((file) => `    ${file}`)];
 
 function partitionLines(report: GuestReport): Line[] {
-  const { partitionTable, partitions } = report;
+  const { partitionTable, partitions, volumes = [] } = report;
   const table = { mbr: 'MBR', gpt: 'GPT', none: 'no partition table' }[partitionTable.kind];
   const starts = {
     bios: 'starts by BIOS',
@@ -160,7 +173,11 @@ function partitionLines(report: GuestReport): Line[] {
     partitionTable.fromBackup === true ? 'read from its backup copy' : undefined,
     starts[report.firmware],
   ].filter((part) => part !== undefined);
-  return [`  ${facts.join(', ')}`, ...partitions.map(partitionLine)];
+  return [
+    `  ${facts.join(', ')}`,
+    ...partitions.map(partitionLine),
+    ...volumes.map((volume) => `  ${volumeInWords(volume)}`),
+  ];
 }
 
 function partitionLine(partition: GuestPartition): Line {
