@@ -11,6 +11,7 @@ import { changeConsole } from './console.ts';
 import type { LinuxChange, LinuxContext } from './context.ts';
 import { changeDeviceNames } from './device-names.ts';
 import { addFallbackLoader } from './efi-loader.ts';
+import { addFirstBoot } from './first-boot/first-boot.ts';
 import { disableForeignTools } from './foreign-tools.ts';
 import { addBootDrivers } from './initramfs-drivers.ts';
 import { keepNetworkNames } from './network-names.ts';
@@ -27,7 +28,14 @@ const needed: readonly LinuxChange[] = [
   disableForeignTools,
 ];
 
-const asked: readonly LinuxChange[] = [settleCloudInit, setHostname, addSshKeys, setPasswords, copyFiles];
+const asked: readonly LinuxChange[] = [
+  settleCloudInit,
+  setHostname,
+  addSshKeys,
+  setPasswords,
+  copyFiles,
+  addFirstBoot,
+];
 
 export async function planLinux(tree: PlannedTree, context: LinuxContext): Promise<Finding[]> {
   const findings: Finding[] = [];
