@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { detailLines, hardwareInWords, layersOf } from '../../../src/screens/image/detail-view.ts';
+import { knownSystem } from '../../model/known-system.ts';
 import { item, machine } from '../states.ts';
 import { broken, layeredImage, surveyed } from '../states-run.ts';
 
@@ -48,4 +49,23 @@ test('of a plain image nothing is known', () => {
   expect(
     hardwareInWords(machine(1, { state: 'running', firmware: { kind: 'uefi', secureBoot: true } })),
   ).toBe('disk image, 2 processors, 2 GiB memory, UEFI with secure boot, running');
+});
+
+test('what was found inside takes the place of what the environment says', () => {
+  const [id, report] = Object.entries(surveyed.reports)[0]!;
+  const volumes = [{ name: 'vg0/root', made: 'linear', sizeBytes: 2 ** 30, why: 'a piece is missing' }];
+  const found = { ...surveyed, reports: { [id]: { ...report, volumes, systems: [knownSystem] } } };
+  const lines = detailLines(found);
+  expect(lines[1]).toEqual({
+    text: 'System: Debian GNU/Linux 12 (bookworm), x86_64, called web',
+    tone: 'title',
+  });
+  expect(lines).toEqual(
+    expect.arrayContaining([
+      '  kernel: 6.1.0-18-amd64: the default, initramfs by initramfs-tools',
+      '  network: ens192 00:0c:29:11:22:33, 192.0.2.7/24, gateway 192.0.2.1, DNS 192.0.2.53, by interfaces',
+      '  tools: open-vm-tools 2:12.1',
+      '  vg0/root linear 1 GiB, a piece is missing',
+    ]),
+  );
 });

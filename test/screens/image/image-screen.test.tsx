@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { knownSystem } from '../../model/known-system.ts';
 import { drawApp, keys, plain } from '../draw.tsx';
 import { states } from '../states.ts';
-import { imageState, runStates } from '../states-run.ts';
+import { imageState, runStates, surveyed } from '../states-run.ts';
 
 const lines = (frame: string) => frame.split('\n');
 
@@ -57,6 +58,23 @@ describe('80 x 24', () => {
     await shows(/Not now: old-backup can't be read/);
     expect(port.getState().screen).toBe('image');
     expect(port.sent).toEqual([]);
+  });
+
+  test('what is inside is shown when it has been found', async () => {
+    const { shows, press, port } = drawApp(imageState);
+    await shows('5 machines');
+    await press(keys.down, keys.down, keys.down);
+    await shows('┌─ web-frontend ─');
+    const [id, report] = Object.entries(surveyed.reports)[0]!;
+    const { machine, images } = surveyed;
+    const reports = { [id]: { ...report, systems: [knownSystem] } };
+    port.emit({ type: 'machine-surveyed', machine, images, reports });
+    const frame = await shows('kernel: 6.1.0-18-amd64: the default');
+    expect(frame).toContain('System: Debian GNU/Linux 12 (bookworm), x86_64, called web');
+    expect(lines(frame)).toHaveLength(24);
+    expect(Math.max(...lines(frame).map((line) => line.length))).toBeLessThanOrEqual(80);
+    await press('i');
+    expect(await shows('network: ens192')).toContain('bootloader: GRUB 2');
   });
 
   test('a filter counts what passes', async () => {
