@@ -17,6 +17,7 @@ oracles=(
   libvirtd=libvirt-daemon virsh=libvirt-clients unshare=util-linux virt-xml-validate=libvirt-clients setpriv=util-linux
   grub-mkimage=grub-common cryptsetup=cryptsetup-bin
   sudo=sudo visudo=sudo ps=procps
+  mmdebstrap=mmdebstrap
   linux.uml=user-mode-linux busybox=busybox-static
   ploop=ploop uml_mkcow=uml-utilities uml_moo=uml-utilities
   hivexregedit=libwin-hivex-perl hivexsh=libhivex-bin cpio=cpio lsinitramfs=initramfs-tools-core rpm=rpm rpmbuild=rpm db_load=db-util sqlite3=sqlite3
@@ -38,6 +39,8 @@ packages=$(missing | sort -u | tr '\n' ' ')
 ldconfig -p 2>/dev/null | grep -q libsecret-1.so.0 || packages="$packages libsecret-1-0"
 # Firmware is no command, nor are what vcsim is built with and the second client of its API.
 [ -e /usr/share/OVMF/OVMF_CODE_4M.fd ] || packages="$packages ovmf"
+[ -e /usr/lib/grub/i386-pc/boot.img ] || packages="$packages grub-pc-bin"
+[ -d /usr/lib/grub/x86_64-efi ] || packages="$packages grub-efi-amd64-bin"
 [ -d /usr/share/gocode/src/github.com/kr/pretty ] || packages="$packages golang-github-kr-pretty-dev"
 [ -d /usr/share/gocode/src/github.com/google/uuid ] || packages="$packages golang-github-google-uuid-dev"
 /usr/bin/python3 -W ignore -c 'import pyVmomi' 2>/dev/null || packages="$packages python3-pyvmomi"

@@ -128,6 +128,9 @@ const guest = z.object({
     })
     .optional(),
   windowsDrivers: text.optional(),
+  kernel: z
+    .object({ image: text.min(1), initramfs: text.min(1).optional(), modules: text.min(1).optional() })
+    .optional(),
   shrink: z.boolean().optional(),
   undo: text.optional(),
 });

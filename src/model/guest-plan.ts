@@ -11,8 +11,20 @@ export interface GuestPlan {
   readonly windowsDrivers?: string;
   /** Blocks that a clean filesystem does not use are left out. */
   readonly shrink?: boolean;
+  /** For a guest that has no kernel of its own: of User Mode Linux, of a container. */
+  readonly kernel?: GivenKernel;
   /** Id of a run whose changes are taken back; then nothing else is changed. */
   readonly undo?: string;
+}
+
+/** Paths on this computer. */
+export interface GivenKernel {
+  /** `/boot/vmlinuz-VERSION`. */
+  readonly image: string;
+  /** Absent: the one beside the image, where there is one. */
+  readonly initramfs?: string;
+  /** The folder of its modules; absent: `../lib/modules/VERSION` beside the image's folder, where it is there. */
+  readonly modules?: string;
 }
 
 export interface GuestAdditions {

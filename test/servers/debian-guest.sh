@@ -9,10 +9,14 @@ out=$1
 root=$out/root
 mkdir -p "$out"
 # Of the kernel's modules only what machines are made of here: the others are 300 MB.
-keep=(virtio net/virtio_net.ko net/vmxnet3 net/ethernet/intel/e1000 net/ethernet/intel/e1000e scsi message/fusion ata block nvme)
 modules=()
-for folder in drivers sound net/[!cp]* net/p[!a]*; do modules+=("--dpkgopt=path-exclude=/lib/modules/*/kernel/$folder/*"); done
-for name in "${keep[@]}"; do modules+=("--dpkgopt=path-include=/lib/modules/*/kernel/drivers/$name*"); done
+for folder in drivers fs sound net/[!cp]* net/p[!a]*; do
+  modules+=("--dpkgopt=path-exclude=/lib/modules/*/kernel/$folder/*")
+done
+for name in drivers/{virtio,net/virtio_net.ko,net/net_failover.ko,net/vmxnet3,net/ethernet/intel/e1000,scsi,ata,block,nvme} \
+  fs/{ext4,jbd2,mbcache.ko,fat,nls,fuse,autofs,efivarfs,configfs}; do
+  modules+=("--dpkgopt=path-include=/lib/modules/*/kernel/$name*")
+done
 
 if [ ! -e "$out/root.done" ]; then
   rm -rf "$root"

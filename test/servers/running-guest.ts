@@ -39,7 +39,7 @@ export async function startGuest(drive: string, hardware: GuestHardware): Promis
   const child = spawn(
     'qemu-system-x86_64',
     [
-      ...['-accel', 'tcg,thread=multi', '-m', '512', '-smp', '2', '-nodefaults', '-no-reboot'],
+      ...['-accel', 'tcg', '-m', '512', '-nodefaults', '-no-reboot'],
       ...['-display', 'none', '-serial', 'stdio', '-monitor', 'none'],
       ...(firmware === 'uefi' ? await uefi() : []),
       ...['-drive', `file=${drive},format=raw,if=none,id=disk,snapshot=on`, ...controllers[bus]],

@@ -109,7 +109,7 @@ function hasRoom({ system, files }: LinuxContext, path: string, bytes: number): 
  * Where modules lie in this initramfs. A folder in the added archive would take the place of a link of the same name
  * (`lib` → `usr/lib`) and hide all behind it: the path must be the one that the archive itself uses.
  */
-async function modulesFolder(reader: Reader, version: string, signal: AbortSignal): Promise<string> {
+export async function modulesFolder(reader: Reader, version: string, signal: AbortSignal): Promise<string> {
   let merged = false;
   for await (const found of readInitramfs(reader, { signal })) {
     if (found.kind === 'segment') {
@@ -126,8 +126,8 @@ async function modulesFolder(reader: Reader, version: string, signal: AbortSigna
   return `${merged ? 'usr/lib' : 'lib'}/modules/${version}`;
 }
 
-async function moduleEntries(
-  files: Files,
+export async function moduleEntries(
+  files: Pick<Files, 'read'>,
   version: string,
   folder: string,
   names: readonly string[],

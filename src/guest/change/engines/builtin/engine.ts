@@ -7,7 +7,15 @@ import { fatRefusal, fatWriter } from './fat-writer.ts';
 
 const ext = { refusal: extRefusal, writer: extWriter };
 const fat = { refusal: fatRefusal, writer: fatWriter };
-const known: Readonly<Record<string, typeof ext>> = { ext2: ext, ext3: ext, ext4: ext, vfat: fat };
+const known: Readonly<Record<string, typeof ext>> = {
+  ext2: ext,
+  ext3: ext,
+  ext4: ext,
+  fat12: fat,
+  fat16: fat,
+  fat32: fat,
+  vfat: fat,
+};
 
 export const builtin: Engine = {
   id: 'builtin',
