@@ -4,7 +4,7 @@ import { builtin } from '../../../../src/guest/change/engines/builtin/engine.ts'
 import { openExt } from '../../../../src/guest/filesystems/ext/open.ts';
 import { openFat } from '../../../../src/guest/filesystems/fat/open.ts';
 import { fixture, lookingAt } from '../../disks.ts';
-import { changed, volumeOn, writable } from './volumes.ts';
+import { change, changed, volumeOn, writable } from './volumes.ts';
 
 const bytes = (text: string) => Buffer.from(text);
 const refusal = (image: Buffer, kind: string, edits: readonly Edit[] = []) =>
@@ -107,7 +107,7 @@ describe('the built-in engine on ext', () => {
       // The superblock is looked at twice; then the library reads.
       read: (target: Uint8Array, at: number) => (++reads > 2 ? endless.read() : disk.read(target, at)),
     };
-    await expect(changed(half as typeof disk, [], {}, ending.signal)).rejects.toMatchObject({
+    await expect(change(half as typeof disk, [], {}, ending.signal)).rejects.toMatchObject({
       kind: 'cancelled',
     });
   });

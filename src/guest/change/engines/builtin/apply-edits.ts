@@ -2,15 +2,8 @@
 import { AppError } from '../../../../model/errors.ts';
 import type { Edit } from '../../edit.ts';
 import type { EngineVolume } from '../../engine.ts';
+import { insideOf } from '../inside.ts';
 import type { VolumeWriter, WrittenStat } from './volume-writer.ts';
-
-/** The path inside the volume of one that the guest sees. */
-export function insideOf({ mountPoint }: Pick<EngineVolume, 'mountPoint'>, path: string): string {
-  if (mountPoint === '/') return path;
-  if (path !== mountPoint && !path.startsWith(`${mountPoint}/`))
-    throw new AppError('bug', `${path} is not below ${mountPoint}`);
-  return path.slice(mountPoint.length) || '/';
-}
 
 /** @throws AppError `no-space`, `conflict`, and what the writer meets. */
 export async function applyEdits(

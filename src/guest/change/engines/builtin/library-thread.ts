@@ -30,7 +30,8 @@ function ask(kind, bytes, offset) {
     if (kind === 'write') shared.set(part);
     Atomics.store(control, 0, 0);
     parentPort.postMessage({ kind, offset: offset + at, length: part.length });
-    Atomics.wait(control, 0, 0);
+    // A notice of the answer before may come late.
+    while (Atomics.load(control, 0) === 0) Atomics.wait(control, 0, 0);
     if (Atomics.load(control, 0) !== 1) throw new Error('the disk failed');
     if (kind === 'read') part.set(shared.subarray(0, part.length));
   }
