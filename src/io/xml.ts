@@ -2,6 +2,7 @@
 import { SaxesParser } from 'saxes';
 import { AppError } from '../model/errors.ts';
 import { MiB } from '../model/units.ts';
+import { parsePlainXml } from './xml-plain.ts';
 
 export interface XmlElement {
   /** The namespace's URI; empty where there is none. */
@@ -35,6 +36,11 @@ export function parseXml(bytes: Uint8Array, where: string): XmlElement {
       where,
     });
   }
+  const content = decode(bytes, where);
+  return parsePlainXml(content, { deepest, mostElements }) ?? parseByWhole(content, where);
+}
+
+function parseByWhole(content: string, where: string): XmlElement {
   const parser = new SaxesParser({ xmlns: true, position: true });
   const open: Building[] = [];
   let root: XmlElement | undefined;
@@ -70,7 +76,7 @@ export function parseXml(bytes: Uint8Array, where: string): XmlElement {
   parser.on('text', addText);
   parser.on('cdata', addText);
   parser.on('closetag', () => void open.pop());
-  parser.write(decode(bytes, where)).close();
+  parser.write(content).close();
   if (root === undefined) throw new AppError('corrupt', 'no XML element', { where });
   return root;
 }
