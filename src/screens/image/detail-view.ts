@@ -10,6 +10,7 @@ import type { MachineItem } from '../../state/state.ts';
 import { findingLines } from '../finding-lines.ts';
 import type { PaneLine } from '../widgets/text-pane-view.ts';
 import { packedIn } from './image-view.ts';
+import { judgedInWords } from './matrix-view.ts';
 
 type Line = PaneLine | string;
 
@@ -29,6 +30,7 @@ export function detailLines(item: MachineItem): Line[] {
     machine.id,
     ...systemLines(item),
     `Machine: ${hardwareInWords(machine)}`,
+    ...judgedInWords(item),
     ...(machine.place === undefined ? [] : [`Place: ${machine.place}`]),
     ...(machine.description === undefined ? [] : [`About: ${machine.description}`]),
     ...machine.disks.flatMap((disk) => diskLines(disk, images[disk.id], reports[disk.id])),

@@ -20,13 +20,14 @@ import {
   type SortKey,
   statusText,
 } from './image-view.ts';
+import { MatrixPage } from './matrix-page.tsx';
 import { type Mode, useImageKeys } from './use-image-keys.ts';
 
 export function ImageScreen({ port, state, rows, columns }: ScreenProps) {
   const { glyphs, styles } = useTerminal();
   const { machines, selected } = state;
   const [wanted, setMode] = useState<Mode>('list');
-  const mode = wanted === 'details' && machines.items.length === 0 ? 'list' : wanted;
+  const mode = (wanted === 'details' || wanted === 'matrix') && machines.items.length === 0 ? 'list' : wanted;
   const [sort, setSort] = useRemembered<SortKey>('image:sort', 'name');
   const sorted = useMemo(() => machineRows(machines.items, sort), [machines.items, sort]);
   const marks = useMemo(() => new Set(selected), [selected]);
@@ -53,6 +54,8 @@ export function ImageScreen({ port, state, rows, columns }: ScreenProps) {
   if (mode === 'folders') return <FoldersForm {...form} />;
   if (mode === 'details' && item !== undefined)
     return <DetailPage item={item} width={columns} height={rows} />;
+  if (mode === 'matrix' && item !== undefined)
+    return <MatrixPage {...{ port, item, width: columns, height: rows }} onClose={() => setMode('list')} />;
 
   const status = truncate(statusText(machines, selected.length, sort), area.listColumns - 2, glyphs);
   return (

@@ -5,7 +5,7 @@ import { type KeyBinding, useKeys } from '../screen.ts';
 import { continueReason, type MachineRow, type SortKey } from './image-view.ts';
 
 /** What takes the place of the list. */
-export type Mode = 'list' | 'details' | 'path' | 'folders';
+export type Mode = 'list' | 'details' | 'matrix' | 'path' | 'folders';
 
 export interface ImageKeys {
   readonly port: DispatcherPort;
@@ -56,6 +56,17 @@ function listKeys({ port, state, row, sort, setMode, turnSort }: ImageKeys): Key
       run() {
         if (row !== undefined) void port.dispatch({ type: 'look-into', ids: [row.id] });
         setMode('details');
+      },
+    },
+    {
+      key: 'm',
+      label: 'where it runs',
+      help: 'what each destination says of the machine under the cursor, and what can be done about it',
+      quiet: true,
+      reason: row === undefined ? 'the list is empty' : undefined,
+      run() {
+        setMode('matrix');
+        if (row !== undefined) void port.dispatch({ type: 'judge-machine', id: row.id });
       },
     },
     {

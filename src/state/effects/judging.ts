@@ -17,6 +17,7 @@ const rooms = async () => ({
 
 export const judgeMachine: Effect<'judge-machine'> = async ({ id, destinations = ['all'] }, context) => {
   const { emit, getState, services } = context;
+  await context.perform({ type: 'look-into', ids: [id] });
   const item = getState().machines.items.find(({ machine }) => machine.id === id);
   if (item === undefined) throw new AppError('not-found', 'this machine is not in the list', { where: id });
   const { judge, withEdit, packsNamed, loadPacks } = await rooms();

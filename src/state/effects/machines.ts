@@ -113,6 +113,9 @@ const isGone = (session: Session, id: string, signal: AbortSignal): Promise<bool
       (error) => toAppError(error).kind === 'not-found',
     );
 
+const itemOf = ({ getState }: EffectContext, id: string): MachineItem | undefined =>
+  getState().machines.items.find(({ machine }) => machine.id === id);
+
 const isSelected = ({ getState }: EffectContext, id: string): boolean => getState().selected.includes(id);
 
 /** Takes machines out of the list and out of the choice. */
@@ -162,7 +165,10 @@ async function survey(context: EffectContext, machine: Machine, signal: AbortSig
   const report = stepReporter((step) => context.emit({ type: 'machine-look', id, ...step }));
   const how = { ...openingOf(machine, trustOf(settings)), whole: settings.whole === 'yes', report };
   const surveyed = await surveyMachine(session, machine, how, signal);
+  const judged = itemOf(context, id)?.judgements !== undefined;
   context.emit({ type: 'machine-surveyed', ...surveyed });
+  // Judged by the little that was known before.
+  if (judged) await context.perform({ type: 'judge-machine', id });
   // Chosen before it was looked into: the plan was made of the little that was known.
   if (isSelected(context, machine.id)) await replan(context);
 }
