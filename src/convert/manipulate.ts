@@ -96,6 +96,8 @@ export async function manipulate(
         const work = { disks: overlays, ...(passphrase === undefined ? {} : { passphrase }) };
         await applyAll(chosen, work, { signal, report });
       }
+      for (const { disk, offset, content } of planned.changes.flatMap(({ sectors = [] }) => sectors))
+        await overlays[disk]!.write(content, offset, signal);
       if (!(wish.shrink ?? wish.changes === 'needed')) return { bytes: 0, findings: [] };
       report('leaving out what the filesystems do not use');
       return shrink(overlays, signal);

@@ -4,7 +4,7 @@ import type { Plan } from '../model/plan.ts';
 import { packAsOva } from '../packages/ovf/ova-writer.ts';
 import { packAsOvf } from '../packages/ovf/ovf-writer.ts';
 import { diskFileNames, packageFileName } from './make-plan.ts';
-import type { ExtractedDisk } from './run-plan.ts';
+import type { ExtractedDisk } from './run-context.ts';
 
 export function packaged(plan: Plan, inner: Delivery, disks: readonly ExtractedDisk[]): Delivery {
   const file = packageFileName(plan);

@@ -69,6 +69,15 @@ export const products: readonly Product[] = [
     hardware: { ...hardware, diskBus: 'ide' },
   },
   {
+    id: 'xen',
+    label: 'XenServer / XCP-ng',
+    summary: 'VHD or raw disks to import into a storage repository',
+    containers: ['disks'],
+    formats: ['vhd', 'raw'],
+    options: {},
+    hardware: { ...hardware, diskBus: 'xen', nicModel: 'xen' },
+  },
+  {
     id: 'uml',
     label: 'User Mode Linux',
     summary: 'a root filesystem, plain or under a COW file',

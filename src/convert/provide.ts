@@ -10,7 +10,7 @@ import type { Plan } from '../model/plan.ts';
 import { formatBytes } from '../model/units.ts';
 import { diskFileNames, isFolder } from './make-plan.ts';
 import { ProgressMeter } from './progress.ts';
-import type { ExtractedDisk, RunContext } from './run-plan.ts';
+import type { ExtractedDisk, RunContext } from './run-context.ts';
 import { type OutputName, outputName, pourWrapped } from './wrapped-output.ts';
 
 const progressMilliseconds = 100;

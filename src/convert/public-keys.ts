@@ -1,16 +1,15 @@
 /** Public keys of a file, as `ssh-keygen` and `authorized_keys` have them. */
 import { open } from 'node:fs/promises';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
 import { AppError, toAppError } from '../model/errors.ts';
+import { pathHere } from '../model/guest-additions.ts';
 import { KiB } from '../model/units.ts';
 
 const largest = 64 * KiB;
 const kinds = /(^|\s)(ssh-[a-z0-9-]+|ecdsa-sha2-[a-z0-9-]+|sk-[a-z0-9-]+(@openssh\.com)?)\s+AAAA[\w+/=]+/;
 
-/** One a line, without comments. `~` is the user's own folder. @throws AppError `usage`, `not-found`. */
+/** One a line, without comments. @throws AppError `usage`, `not-found`. */
 export async function readPublicKeys(given: string): Promise<string[]> {
-  const path = given.startsWith('~/') ? join(homedir(), given.slice(2)) : given;
+  const path = pathHere(given);
   const text = await textOf(path);
   if (/PRIVATE KEY-----/.test(text)) {
     throw new AppError('usage', 'this is a private key: it is not given to a guest', {

@@ -1,73 +1,34 @@
 /** A conversion: extract, manipulate, provide. All or nothing at the destination. */
 import { tmpdir } from 'node:os';
-import type { OpenImage } from '../codecs/codec.ts';
 import { codecById } from '../codecs/registry.ts';
-import type { Delivery, DestinationRole, Hold, Session } from '../env-plugins/plugin.ts';
-import type { Undo } from '../guest/change/undo.ts';
+import type { Delivery, DestinationRole, Session } from '../env-plugins/plugin.ts';
 import { allocatedBytes } from '../io/disk.ts';
 import { throwIfAborted } from '../io/in-order.ts';
 import { AppError, describeFailure, toFailure } from '../model/errors.ts';
-import { type Finding, logText, worst } from '../model/finding.ts';
-import type { GuestChange } from '../model/guest-change.ts';
-import type { Machine, MachineDisk, PowerState } from '../model/machine.ts';
+import type { Finding } from '../model/finding.ts';
+import type { Machine, PowerState } from '../model/machine.ts';
 import { resolveOptions } from '../model/options.ts';
-import type { PassReport } from '../model/pass-report.ts';
 import type { Plan } from '../model/plan.ts';
-import { formatBytes } from '../model/units.ts';
 import { openBacking, refuseBacking, withBacking } from './backing.ts';
 import { type CheckedRequest, checkPlan, type SourceCondition } from './check-plan.ts';
 import { destinationOf, requestOf } from './delivery-request.ts';
 import { isFolder, wantsChanges } from './make-plan.ts';
+import { changed, passwordsOf } from './manipulated.ts';
 import { openMachineDisk, sourceOf } from './open-machine.ts';
 import { packaged } from './package-delivery.ts';
-import type { ProgressReport } from './progress.ts';
 import { provide } from './provide.ts';
-import type { Connector } from './sessions.ts';
+import {
+  type ExtractedDisk,
+  type HeldSource,
+  Opened,
+  type RunContext,
+  refuse,
+  tell,
+  tellDisks,
+} from './run-context.ts';
 import { isUp, lookAgain, openedAs, readNvram } from './source-now.ts';
 import { carryWarm, type WarmPlan, type WarmSource } from './warm.ts';
 import { sealFor } from './wrapped-output.ts';
-
-export interface ConversionDisk {
-  readonly id: string;
-  readonly name: string;
-  /** Allocated. */
-  readonly bytesTotal: number;
-}
-
-export type ConversionEvent =
-  | { readonly type: 'step'; readonly text: string }
-  | { readonly type: 'disks'; readonly disks: readonly ConversionDisk[] }
-  | { readonly type: 'disk'; readonly id: string; readonly status: 'running' | 'done' }
-  | ({ readonly type: 'progress' } & ProgressReport)
-  /** Of a machine that is copied while it runs: one pass has ended. */
-  | { readonly type: 'pass'; readonly pass: PassReport }
-  /** What forbids it, before the error that says so. */
-  | { readonly type: 'blocked'; readonly rules: readonly string[] }
-  /** What is changed inside the guest, before it is. */
-  | { readonly type: 'changes'; readonly changes: readonly GuestChange[] }
-  | { readonly type: 'log'; readonly level: 'info' | 'warning'; readonly text: string };
-
-export interface RunContext {
-  readonly connect: Connector;
-  readonly runId: string;
-  readonly signal: AbortSignal;
-  /** Resolves at once unless the run is paused. */
-  gate(): Promise<void>;
-  /** `progress` comes at most 10 times a second. */
-  emit(event: ConversionEvent): void;
-  /** Something was done to the source's machine that must be undone: the program does not end before. */
-  holding?(held: boolean): void;
-  /** Aborted when the user gives the word that a machine copied while it runs is to be shut down. */
-  readonly word?: AbortSignal;
-  /** A new password for a user of the guest, where the plan names some. @throws AppError `auth`. */
-  password?(user: string): Promise<string>;
-  /** Keeps what takes the guest's changes back. Never throws. */
-  keepUndo?(undo: readonly Undo[]): Promise<void>;
-  /** What an earlier run has kept. @throws AppError `not-found`. */
-  undoOf?(run: string): Promise<readonly Undo[]>;
-  /** How often the state of such a machine is asked for. */
-  readonly lookMilliseconds?: number;
-}
 
 export interface Outcome {
   /** Where the machine is now. */
@@ -164,84 +125,6 @@ export async function runPlan(given: Plan, context: RunContext): Promise<Outcome
     await reading.close();
     await sessions.close();
   }
-}
-
-/** Asked for before anything else: nobody may be there later. */
-async function passwordsOf({ guest }: Plan, context: RunContext): Promise<ReadonlyMap<string, string>> {
-  const passwords = new Map<string, string>();
-  for (const user of guest?.add?.passwordsOf ?? []) {
-    if (context.password === undefined)
-      throw new AppError('auth', `there is no new password for ${user} of the guest`);
-    passwords.set(user, await context.password(user));
-  }
-  return passwords;
-}
-
-/** The guest with its changes, in overlays; the disks as they are where nothing is to be changed. */
-async function changed(
-  plan: Plan,
-  disks: readonly ExtractedDisk[],
-  destination: DestinationRole,
-  request: CheckedRequest,
-  source: Session,
-  context: RunContext,
-  reading: Opened,
-): Promise<readonly ExtractedDisk[]> {
-  if (!wantsChanges(plan)) return disks;
-  const { manipulate } = await import('./manipulate.ts');
-  const hardware = (await destination.hardware?.(request)) ?? request.machine;
-  const images = disks.map(({ image }) => image);
-  const made = reading.keep(
-    await manipulate(plan, images, hardware, {
-      ...context,
-      report: (text) => context.emit({ type: 'step', text }),
-      ...(source.secret === undefined ? {} : { passphrase: () => source.secret!('guest-passphrase') }),
-    }),
-  );
-  tell(made.findings, context);
-  for (const { title, id } of made.changes)
-    context.emit({ type: 'log', level: 'info', text: `changed in the guest: ${title} (${id})` });
-  for (const { title, id } of made.leftOut)
-    context.emit({ type: 'log', level: 'warning', text: `left as it is in the guest: ${title} (${id})` });
-  context.emit({ type: 'changes', changes: made.changes });
-  refuse(made.findings, context);
-  await context.keepUndo?.(made.undo);
-  const left = await made.apply();
-  tell(left.findings, context);
-  if (left.bytes > 0) {
-    const text = `${formatBytes(left.bytes)} that the filesystems do not use are left out`;
-    context.emit({ type: 'log', level: 'info', text });
-  }
-  const out: ExtractedDisk[] = [];
-  for (const [i, disk] of disks.entries()) {
-    const image = made.images[i]!;
-    out.push({ ...disk, image, bytesTotal: await allocatedBytes(image, context.signal) });
-  }
-  tellDisks(out, context);
-  return out;
-}
-
-/** What is to be closed again, the latest first; closing twice does nothing. */
-class Opened {
-  readonly #things: { close(): Promise<void> }[] = [];
-
-  keep<T extends { close(): Promise<void> }>(thing: T): T {
-    this.#things.push(thing);
-    return thing;
-  }
-
-  async close(): Promise<void> {
-    for (let thing = this.#things.pop(); thing !== undefined; thing = this.#things.pop()) await thing.close();
-  }
-}
-
-export interface HeldSource {
-  /** As its disks are to be opened. */
-  readonly machine: Machine;
-  readonly condition: SourceCondition;
-  readonly findings: readonly Finding[];
-  /** See `Hold`. */
-  readonly verify?: Hold['verify'];
 }
 
 /** A plan may be checked twice: what was found is told once. */
@@ -343,14 +226,6 @@ function withCheckedOptions(plan: Plan): Plan {
   return { ...plan, destination: { ...destination, options } };
 }
 
-export interface ExtractedDisk {
-  readonly disk: MachineDisk;
-  readonly image: OpenImage;
-  readonly bytesTotal: number;
-  /** A file of this computer with the bytes of that image, which nobody else needs. */
-  readonly copy?: { readonly path: string; readonly of: OpenImage };
-}
-
 async function extract(
   plan: Plan,
   machine: Machine,
@@ -376,12 +251,6 @@ async function extract(
   return out;
 }
 
-const tellDisks = (disks: readonly ExtractedDisk[], { emit }: RunContext) =>
-  emit({
-    type: 'disks',
-    disks: disks.map(({ disk, bytesTotal }) => ({ id: disk.id, name: disk.name, bytesTotal })),
-  });
-
 async function refuseBlocked(
   plan: Plan,
   disks: readonly ExtractedDisk[],
@@ -396,24 +265,6 @@ async function refuseBlocked(
   const findings = [...known, ...(await checkPlan(plan, images, destination, request, condition))];
   tell(findings, context);
   refuse(findings, context);
-}
-
-function tell(findings: readonly Finding[], { emit }: RunContext): void {
-  for (const f of findings) {
-    const level = f.severity === 'warning' ? 'warning' : 'info';
-    if (f.severity !== 'blocker') emit({ type: 'log', level, text: logText(f) });
-  }
-}
-
-/** @throws AppError `blocked`. */
-function refuse(findings: readonly Finding[], context: RunContext): void {
-  if (worst(findings) !== 'blocker') return;
-  const blockers = findings.filter((f) => f.severity === 'blocker');
-  context.emit({ type: 'blocked', rules: blockers.map((f) => f.rule) });
-  const remedies = [...new Set(blockers.flatMap((f) => f.remedy ?? []))];
-  throw new AppError('blocked', blockers.map((f) => f.message).join('; '), {
-    ...(remedies.length === 0 ? {} : { hint: remedies.join('; ') }),
-  });
 }
 
 async function verify(plan: Plan, source: Session, signal: AbortSignal): Promise<void> {

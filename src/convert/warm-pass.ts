@@ -7,7 +7,7 @@ import type { Machine, MachineDisk } from '../model/machine.ts';
 import type { PassReport } from '../model/pass-report.ts';
 import { openMachineDisk } from './open-machine.ts';
 import { ProgressMeter } from './progress.ts';
-import type { ExtractedDisk, RunContext } from './run-plan.ts';
+import type { ExtractedDisk, RunContext } from './run-context.ts';
 import type { WarmPlan } from './warm.ts';
 import type { WarmCopies } from './warm-copies.ts';
 import { bytesToRead, type CopyOptions, copyChanges } from './warm-disk.ts';

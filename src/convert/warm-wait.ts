@@ -5,7 +5,7 @@ import { throwIfAborted } from '../io/in-order.ts';
 import { AppError, describeFailure, toAppError, toFailure } from '../model/errors.ts';
 import type { PassReport } from '../model/pass-report.ts';
 import type { Warm } from '../model/plan.ts';
-import type { RunContext } from './run-plan.ts';
+import type { RunContext } from './run-context.ts';
 import { defaultIntervalSeconds, isSettled } from './warm-when.ts';
 
 export interface Wait {

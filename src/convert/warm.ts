@@ -12,7 +12,7 @@ import type { Machine } from '../model/machine.ts';
 import type { PassReport } from '../model/pass-report.ts';
 import type { Plan, Warm } from '../model/plan.ts';
 import { sourceOf } from './open-machine.ts';
-import type { ExtractedDisk, HeldSource, RunContext } from './run-plan.ts';
+import type { ExtractedDisk, HeldSource, RunContext } from './run-context.ts';
 import { openedAs } from './source-now.ts';
 import { WarmCopies } from './warm-copies.ts';
 import { type PassDisk, runPass } from './warm-pass.ts';

@@ -3,7 +3,7 @@ import type { OpenImage } from '../../src/codecs/codec.ts';
 import { rawCodec } from '../../src/codecs/raw/index.ts';
 import { makePlan } from '../../src/convert/make-plan.ts';
 import { provide } from '../../src/convert/provide.ts';
-import type { ExtractedDisk } from '../../src/convert/run-plan.ts';
+import type { ExtractedDisk } from '../../src/convert/run-context.ts';
 import type { Delivery } from '../../src/env-plugins/plugin.ts';
 import { memorySource } from '../../src/io/byte-source.ts';
 import type { Machine } from '../../src/model/machine.ts';

@@ -1,7 +1,8 @@
 /** Runs: one plan after the other, each with a journal of its own. */
 
 import { isFolder, packageFileName } from '../../convert/make-plan.ts';
-import { type ConversionEvent, type Outcome, runPlan } from '../../convert/run-plan.ts';
+import type { ConversionEvent } from '../../convert/run-context.ts';
+import { type Outcome, runPlan } from '../../convert/run-plan.ts';
 import { AppError, describeFailure, type Failure, failureError, toFailure } from '../../model/errors.ts';
 import type { Plan } from '../../model/plan.ts';
 import { formatBytes, formatDuration } from '../../model/units.ts';

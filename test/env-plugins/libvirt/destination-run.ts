@@ -1,7 +1,8 @@
 /** A conversion of a disk file into a test's pool, as the program would run it. */
 import { basename } from 'node:path';
 import { codecById } from '../../../src/codecs/registry.ts';
-import { type ConversionEvent, type Outcome, runPlan } from '../../../src/convert/run-plan.ts';
+import type { ConversionEvent } from '../../../src/convert/run-context.ts';
+import { type Outcome, runPlan } from '../../../src/convert/run-plan.ts';
 import { localPlugin } from '../../../src/env-plugins/local/index.ts';
 import type { DeliveryRequest } from '../../../src/env-plugins/plugin.ts';
 import type { Machine } from '../../../src/model/machine.ts';

@@ -2,7 +2,8 @@
 import { readdir } from 'node:fs/promises';
 import { expect } from 'vitest';
 import { makePlan } from '../../../src/convert/make-plan.ts';
-import { type ConversionEvent, runPlan } from '../../../src/convert/run-plan.ts';
+import type { ConversionEvent } from '../../../src/convert/run-context.ts';
+import { runPlan } from '../../../src/convert/run-plan.ts';
 import { localPlugin } from '../../../src/env-plugins/local/index.ts';
 import type { Session } from '../../../src/env-plugins/plugin.ts';
 import type { Warm } from '../../../src/model/plan.ts';

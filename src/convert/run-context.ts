@@ -1,0 +1,109 @@
+/** What a run is handed, what it says, and what its steps hand on. */
+import type { OpenImage } from '../codecs/codec.ts';
+import type { Hold } from '../env-plugins/plugin.ts';
+import type { Undo } from '../guest/change/undo.ts';
+import { AppError } from '../model/errors.ts';
+import { type Finding, logText, worst } from '../model/finding.ts';
+import type { GuestChange } from '../model/guest-change.ts';
+import type { Machine, MachineDisk } from '../model/machine.ts';
+import type { PassReport } from '../model/pass-report.ts';
+import type { SourceCondition } from './check-plan.ts';
+import type { ProgressReport } from './progress.ts';
+import type { Connector } from './sessions.ts';
+
+export interface ConversionDisk {
+  readonly id: string;
+  readonly name: string;
+  /** Allocated. */
+  readonly bytesTotal: number;
+}
+
+export type ConversionEvent =
+  | { readonly type: 'step'; readonly text: string }
+  | { readonly type: 'disks'; readonly disks: readonly ConversionDisk[] }
+  | { readonly type: 'disk'; readonly id: string; readonly status: 'running' | 'done' }
+  | ({ readonly type: 'progress' } & ProgressReport)
+  /** Of a machine that is copied while it runs: one pass has ended. */
+  | { readonly type: 'pass'; readonly pass: PassReport }
+  /** What forbids it, before the error that says so. */
+  | { readonly type: 'blocked'; readonly rules: readonly string[] }
+  /** What is changed inside the guest, before it is. */
+  | { readonly type: 'changes'; readonly changes: readonly GuestChange[] }
+  | { readonly type: 'log'; readonly level: 'info' | 'warning'; readonly text: string };
+
+export interface RunContext {
+  readonly connect: Connector;
+  readonly runId: string;
+  readonly signal: AbortSignal;
+  /** Resolves at once unless the run is paused. */
+  gate(): Promise<void>;
+  /** `progress` comes at most 10 times a second. */
+  emit(event: ConversionEvent): void;
+  /** Something was done to the source's machine that must be undone: the program does not end before. */
+  holding?(held: boolean): void;
+  /** Aborted when the user gives the word that a machine copied while it runs is to be shut down. */
+  readonly word?: AbortSignal;
+  /** A new password for a user of the guest, where the plan names some. @throws AppError `auth`. */
+  password?(user: string): Promise<string>;
+  /** Keeps what takes the guest's changes back. Never throws. */
+  keepUndo?(undo: readonly Undo[]): Promise<void>;
+  /** What an earlier run has kept. @throws AppError `not-found`. */
+  undoOf?(run: string): Promise<readonly Undo[]>;
+  /** How often the state of such a machine is asked for. */
+  readonly lookMilliseconds?: number;
+}
+
+export interface HeldSource {
+  /** As its disks are to be opened. */
+  readonly machine: Machine;
+  readonly condition: SourceCondition;
+  readonly findings: readonly Finding[];
+  /** See `Hold`. */
+  readonly verify?: Hold['verify'];
+}
+
+export interface ExtractedDisk {
+  readonly disk: MachineDisk;
+  readonly image: OpenImage;
+  readonly bytesTotal: number;
+  /** A file of this computer with the bytes of that image, which nobody else needs. */
+  readonly copy?: { readonly path: string; readonly of: OpenImage };
+}
+
+/** What is to be closed again, the latest first; closing twice does nothing. */
+export class Opened {
+  readonly #things: { close(): Promise<void> }[] = [];
+
+  keep<T extends { close(): Promise<void> }>(thing: T): T {
+    this.#things.push(thing);
+    return thing;
+  }
+
+  async close(): Promise<void> {
+    for (let thing = this.#things.pop(); thing !== undefined; thing = this.#things.pop()) await thing.close();
+  }
+}
+
+export const tellDisks = (disks: readonly ExtractedDisk[], { emit }: RunContext) =>
+  emit({
+    type: 'disks',
+    disks: disks.map(({ disk, bytesTotal }) => ({ id: disk.id, name: disk.name, bytesTotal })),
+  });
+
+export function tell(findings: readonly Finding[], { emit }: RunContext): void {
+  for (const f of findings) {
+    const level = f.severity === 'warning' ? 'warning' : 'info';
+    if (f.severity !== 'blocker') emit({ type: 'log', level, text: logText(f) });
+  }
+}
+
+/** @throws AppError `blocked`. */
+export function refuse(findings: readonly Finding[], context: RunContext): void {
+  if (worst(findings) !== 'blocker') return;
+  const blockers = findings.filter((f) => f.severity === 'blocker');
+  context.emit({ type: 'blocked', rules: blockers.map((f) => f.rule) });
+  const remedies = [...new Set(blockers.flatMap((f) => f.remedy ?? []))];
+  throw new AppError('blocked', blockers.map((f) => f.message).join('; '), {
+    ...(remedies.length === 0 ? {} : { hint: remedies.join('; ') }),
+  });
+}
