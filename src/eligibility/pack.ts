@@ -5,7 +5,7 @@ import { AppError } from '../model/errors.ts';
 import { condition } from './condition.ts';
 
 /** A pack's text may not be larger: bytes. */
-export const largestPack = 256 * 1024;
+export const largestPack = 128 * 1024;
 const deepest = 30;
 
 // Control and direction characters would steer the terminal that a message is shown on.
@@ -104,14 +104,26 @@ function sourceOf({ id: rule, source }: GivenRule, sources: Record<string, Rule[
 export function parsePack(content: string, where: string): PackFile {
   if (Buffer.byteLength(content) > largestPack)
     throw broken(`it is larger than ${largestPack} bytes, which no pack is`, where);
+  if (isDeep(content)) throw broken(`it is nested deeper than ${deepest} levels`, where);
   let data: unknown;
   try {
-    // YAML of much nesting runs out of stack, which is a RangeError.
-    data = parseYaml(content, { maxAliasCount: 0, logLevel: 'silent' });
+    // To look for keys that come twice takes the square of their number.
+    data = parseYaml(content, { maxAliasCount: 0, logLevel: 'silent', uniqueKeys: false });
   } catch (error) {
     throw broken(`neither JSON nor YAML: ${(error as Error).message.split('\n')[0]}`, where, error);
   }
   return checkedPack(data, where);
+}
+
+/** Before it is parsed, which takes long for much nesting: brackets, also those in texts, and lists in lists on a line. */
+function isDeep(content: string): boolean {
+  let depth = 0;
+  for (const character of content) {
+    if (character === '[' || character === '{') depth++;
+    if (character === ']' || character === '}') depth = Math.max(0, depth - 1);
+    if (depth > deepest) return true;
+  }
+  return /^ *(?:[-?] +){30}/m.test(content);
 }
 
 function refuseDepth(data: unknown, where: string): void {

@@ -79,8 +79,9 @@ export function joinPacks(user: readonly UserFile[] = []): LoadedPacks {
     try {
       return resolve(given ?? shipped!, own, taken);
     } catch (error) {
-      const where = user.find(({ pack }) => pack.id === id)?.where ?? id;
-      broken.push({ where, reason: (error as Error).message });
+      // One that comes along may only lean on a broken one: that one is told.
+      const blamed = user.find(({ pack }) => pack.id === id);
+      if (blamed !== undefined) broken.push({ where: blamed.where, reason: (error as Error).message });
       // What comes along still stands, as it came.
       return shipped === undefined ? [] : resolve(shipped, own, new Map());
     }
