@@ -11,6 +11,7 @@ import { sshPlugin } from './env-plugins/ssh/index.ts';
 import { umlPlugin } from './env-plugins/uml/index.ts';
 import { vmwareFilesPlugin } from './env-plugins/vmware-files/index.ts';
 import { vspherePlugin } from './env-plugins/vsphere/index.ts';
+import { xapiPlugin } from './env-plugins/xapi/index.ts';
 import { type OutsideOptions, outsidePlugins } from './outside-plugins.ts';
 import { packageRoot } from './package-root.ts';
 import { Strays } from './plugins/strays.ts';
@@ -100,6 +101,7 @@ function environmentPlugins(paths: StorePaths): EnvironmentPlugin[] {
     openvzPlugin(),
     vspherePlugin({ certificates: join(paths.config, 'known_certificates') }),
     vmwareFilesPlugin(),
+    xapiPlugin({ certificates: join(paths.config, 'known_certificates') }),
   ];
 }
 

@@ -47,6 +47,8 @@ export interface HttpsRequest {
 export interface UploadRequest extends Omit<HttpsRequest, 'body' | 'maximumBytes'> {
   /** For the server to take what was sent. */
   readonly silenceMs?: number;
+  /** See `UploadOptions`. */
+  readonly answersEarly?: boolean;
 }
 
 export interface HttpsAnswer {
@@ -190,6 +192,7 @@ class Client implements HttpsClient {
       signal: wanted.signal,
       silenceMs: wanted.silenceMs ?? this.#timeoutMs,
       answerMs: wanted.timeoutMs ?? this.#timeoutMs,
+      answersEarly: wanted.answersEarly,
       lost: (error) => this.#lost(wanted, error),
       silent: (ms) => this.#error('unreachable', wanted, `no answer for ${ms / 1000} s`),
     });

@@ -19,6 +19,8 @@ export interface UploadOptions {
   readonly silenceMs: number;
   /** For its answer to the whole, in milliseconds. */
   readonly answerMs: number;
+  /** The server says yes before it takes the body, and closes the connection when it has all (XenServer). */
+  readonly answersEarly?: boolean | undefined;
   lost(cause: unknown): AppError;
   silent(milliseconds: number): AppError;
 }
@@ -39,12 +41,17 @@ export function uploadBy(sent: ClientRequest, options: UploadOptions): Upload {
   });
   failing.catch(() => undefined); // whoever waits is told
   const unwatch = onAbort(signal, () => stop(cancelledBy(signal)));
-  const answered = once(sent, 'response').then(([answer]) => wholeAnswer(answer as IncomingMessage));
+  const answered = once(sent, 'response').then(([answer]: IncomingMessage[]) => {
+    const { statusCode: status = 0 } = answer!;
+    // The body would come when all was sent: there is none to wait for.
+    if (options.answersEarly && status >= 300) stop(noMore(status));
+    return wholeAnswer(answer!);
+  });
   let ending = false;
   answered.then(
     (answer) => {
       // A server that answers before it has all takes no more.
-      if (!ending) stop(new AppError('io', `the server ended the upload with HTTP ${answer.status}`));
+      if (!ending) stop(noMore(answer.status));
     },
     (error) => stop(error instanceof AppError ? error : options.lost(error)),
   );
@@ -78,6 +85,9 @@ export function uploadBy(sent: ClientRequest, options: UploadOptions): Upload {
     abort: () => stop(new AppError('cancelled', 'the upload was given up')),
   };
 }
+
+const noMore = (status: number): AppError =>
+  new AppError(status === 401 ? 'auth' : 'io', `the server ended the upload with HTTP ${status}`);
 
 async function wholeAnswer(answer: IncomingMessage): Promise<{ status: number; body: Buffer }> {
   const chunks: Buffer[] = [];

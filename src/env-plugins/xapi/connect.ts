@@ -1,0 +1,39 @@
+/** From the fields of a form to a session at the pool's master. Import it at the first use. */
+import { openHttps } from '../../io/https/client.ts';
+import { knownCertificates } from '../../io/https/known-certificates.ts';
+import type { PluginContext, Session, Settings } from '../plugin.ts';
+import { destinationRole } from './destination.ts';
+import { XapiSession } from './session.ts';
+import { serverSettings } from './settings.ts';
+import { sourceRole } from './source.ts';
+
+/** @throws AppError `usage`, `unreachable`, `auth`, `unsupported`, `cancelled`. */
+export async function connect(
+  settings: Settings,
+  context: PluginContext,
+  certificates: string,
+): Promise<Session> {
+  const server = serverSettings(settings);
+  const known = knownCertificates(certificates);
+  /** The fingerprint of the form is that of the host in the form; another host of the pool has its own. */
+  const open = (host: string, signal: AbortSignal | undefined, fingerprint?: string) =>
+    openHttps({
+      host,
+      port: server.port,
+      fingerprint,
+      legacy: server.legacy,
+      known,
+      confirm: (question) => context.confirm(question),
+      ...(signal === undefined ? {} : { signal }),
+    });
+  context.report(`connecting to ${server.host}`);
+  const client = await open(server.host, context.signal, server.fingerprint);
+  context.report(`logging in to ${server.host}`);
+  const login = { user: server.user, password: () => context.secret('password') };
+  const session = await XapiSession.open(client, login, open, context.signal);
+  return {
+    source: sourceRole({ session, server, report: (line) => context.report(line) }),
+    destination: destinationRole(session),
+    close: () => session.close(),
+  };
+}

@@ -1,0 +1,109 @@
+/** The machines of a pool as a source. */
+import { AppError } from '../../model/errors.ts';
+import type { Machine } from '../../model/machine.ts';
+import { countIn, mapIn, refIn, textIn, type XenRecord } from '../../packages/xva/records.ts';
+import { isOrdinary, type ReadXenMachine, readXenMachine } from '../../packages/xva/xen-machine.ts';
+import type { SourceRole } from '../plugin.ts';
+import { type HeldMachines, holdMachine } from './hold.ts';
+import { type Inventory, readInventory } from './inventory.ts';
+import type { XapiSession } from './session.ts';
+import type { ServerSettings } from './settings.ts';
+import { clientForStorage } from './storage-hosts.ts';
+import { openByWay } from './ways/choose.ts';
+
+export interface SourcePlace {
+  readonly session: XapiSession;
+  readonly server: ServerSettings;
+  report(line: string): void;
+}
+
+export interface Found extends ReadXenMachine {
+  readonly ref: string;
+  readonly record: XenRecord;
+}
+
+export function sourceRole({ session, server, report }: SourcePlace): SourceRole {
+  const held: HeldMachines = new Map();
+  const look = async (id: string, signal: AbortSignal) =>
+    findMachine(await readInventory(session, signal), id, session.name);
+  return {
+    async list({ signal, found }) {
+      const inventory = await readInventory(session, signal);
+      for (const vm of inventory.all.get('VM')?.values() ?? []) {
+        if (signal.aborted) throw new AppError('cancelled', 'cancelled', { cause: signal.reason });
+        if (isOrdinary(vm)) found(readXenMachine(vm, inventory, idOf(vm)).machine);
+      }
+    },
+    inspect: async (id, signal) => (await look(id, signal)).machine,
+    async open(machine, diskId, signal) {
+      const now = await look(machine.id, signal);
+      const disk = now.disks.find(({ id }) => id === diskId);
+      if (disk === undefined)
+        throw new AppError('not-found', `there is no disk "${diskId}"`, { where: now.machine.name });
+      const frozen = held.get(now.ref);
+      if (frozen === undefined) checkAtRest(now.machine);
+      const image = frozen === undefined ? disk : frozen.get(diskId);
+      if (image === undefined) {
+        throw new AppError('unsupported', 'the disk is not in the snapshot that holds the machine', {
+          where: `${now.machine.name}, ${diskId}`,
+          hint: 'shut the machine down first, or leave the disk out',
+        });
+      }
+      const size = countIn(image.record, 'virtual_size');
+      if (size === undefined)
+        throw new AppError('corrupt', 'the server tells no size of the disk', { where: diskId });
+      const name = `${now.machine.name}, ${textIn(image.record, 'name_label') ?? diskId}`;
+      const client = await clientForStorage(session, refIn(image.record, 'SR'), signal);
+      const subject = { name, size, vdi: image.vdi, client, step: `reading ${name}` };
+      const { source, finding } = await openByWay(session, server.way, subject, signal);
+      report(`${name}: ${finding.message}`);
+      return {
+        source,
+        format: 'raw',
+        findings: [finding],
+        sibling: async (other) => {
+          throw new AppError('not-found', `a disk of a pool has no files beside it: "${other}"`, {
+            where: name,
+          });
+        },
+      };
+    },
+    hold: (machine, options) => holdMachine({ session, held, look }, machine, options),
+    async nvram(machine, signal) {
+      const { record } = await look(machine.id, signal);
+      const text = textIn(mapIn(record, 'NVRAM'), 'EFI-variables');
+      return text === undefined ? undefined : Buffer.from(text, 'base64');
+    },
+  };
+}
+
+const idOf = (vm: XenRecord): string => textIn(vm, 'uuid') ?? '';
+
+/** By its UUID, or by its name where only one has it. @throws AppError `not-found`. */
+export function findMachine(inventory: Inventory, id: string, where: string): Found {
+  const all = [...(inventory.all.get('VM') ?? [])];
+  const byId = all.filter(([, vm]) => idOf(vm) === id && id !== '');
+  const named =
+    byId.length > 0 ? byId : all.filter(([, vm]) => isOrdinary(vm) && textIn(vm, 'name_label') === id);
+  const [one, ...more] = named;
+  if (one === undefined || more.length > 0) {
+    throw new AppError(
+      'not-found',
+      `${one === undefined ? 'no' : 'more than one'} machine is called "${id}"`,
+      {
+        where,
+        hint: 'name its UUID, as the list shows it',
+      },
+    );
+  }
+  const [ref, record] = one;
+  return { ref, record, ...readXenMachine(record, inventory, idOf(record)) };
+}
+
+function checkAtRest({ state, name }: Machine): void {
+  if (state !== 'running') return;
+  throw new AppError('conflict', 'the machine runs and writes to its disks', {
+    where: name,
+    hint: 'shut it down first; a conversion reads it below a snapshot',
+  });
+}

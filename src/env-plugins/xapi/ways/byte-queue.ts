@@ -1,0 +1,57 @@
+/** A transfer's bytes by exact counts. */
+import { throwIfAborted } from '../../../io/in-order.ts';
+import { AppError } from '../../../model/errors.ts';
+import type { Transfer } from './transfer.ts';
+
+export class ByteQueue {
+  readonly #transfer: Transfer;
+  readonly #where: string;
+  readonly #signal: AbortSignal;
+  #piece: Uint8Array = new Uint8Array(0);
+  /** Bytes that were taken. */
+  at = 0;
+
+  constructor(transfer: Transfer, where: string, signal: AbortSignal) {
+    this.#transfer = transfer;
+    this.#where = where;
+    this.#signal = signal;
+  }
+
+  /** From 1 to `most` bytes, as they came. @throws AppError `unreachable` at the end of the transfer. */
+  async some(most: number): Promise<Uint8Array> {
+    while (this.#piece.length === 0) {
+      throwIfAborted(this.#signal);
+      const next = await this.#transfer.next();
+      if (next === undefined) throw await this.#cutShort();
+      this.#piece = next;
+    }
+    const taken = this.#piece.subarray(0, most);
+    this.#piece = this.#piece.subarray(taken.length);
+    this.at += taken.length;
+    return taken;
+  }
+
+  /** `length` is bounded by the caller. */
+  async exactly(length: number): Promise<Buffer> {
+    const target = Buffer.allocUnsafe(length);
+    for (let filled = 0; filled < length; ) {
+      const bytes = await this.some(length - filled);
+      target.set(bytes, filled);
+      filled += bytes.length;
+    }
+    return target;
+  }
+
+  async skip(length: number): Promise<void> {
+    for (let left = length; left > 0; ) left -= (await this.some(left)).length;
+  }
+
+  async #cutShort(): Promise<AppError> {
+    const reason = await this.#transfer.reason();
+    return new AppError(
+      reason?.kind ?? 'unreachable',
+      `the server ended the transfer after ${this.at} bytes${reason === undefined ? '' : `: ${reason.message}`}`,
+      { where: this.#where, hint: 'look at its log of storage, then run it again' },
+    );
+  }
+}

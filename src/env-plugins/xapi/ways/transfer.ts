@@ -1,0 +1,85 @@
+/** The bytes of a disk image as the server sends them: /export_raw_vdi ("VDI import/export" of the XenAPI). */
+import type { HttpsClient } from '../../../io/https/client.ts';
+import type { Download } from '../../../io/https/download.ts';
+import { AppError } from '../../../model/errors.ts';
+import type { XapiSession } from '../session.ts';
+import { endTask, makeTask, taskResult } from '../tasks.ts';
+
+export interface Transfer {
+  /** The next bytes; undefined at the end. */
+  next(): Promise<Uint8Array | undefined>;
+  /** Why it ended where it did, as the server tells it. */
+  reason(): Promise<AppError | undefined>;
+  /** Safe to be called twice; never throws. */
+  close(): Promise<void>;
+}
+
+export interface ExportedImage {
+  readonly vdi: string;
+  readonly format: 'raw' | 'vhd';
+  /** A host that its storage is attached to. */
+  readonly client: HttpsClient;
+  readonly step: string;
+}
+
+/** A server that attaches the disk first needs a while before its first byte. */
+const silenceMs = 5 * 60_000;
+
+/** @throws AppError. */
+export async function beginExport(
+  session: XapiSession,
+  { vdi, format, client, step }: ExportedImage,
+  signal: AbortSignal,
+): Promise<Transfer> {
+  const task = await makeTask(session, step, signal);
+  let download: Download;
+  try {
+    const query = new URLSearchParams({ session_id: session.id, task_id: task, vdi, format });
+    download = await client.download({
+      path: `/export_raw_vdi?${query}`,
+      step,
+      signal,
+      timeoutMs: silenceMs,
+    });
+    if (download.status !== 200) {
+      download.close();
+      throw refused(download, step, client.name);
+    }
+  } catch (error) {
+    await endTask(session, task, true);
+    throw error;
+  }
+  let ending: Promise<void> | undefined;
+  return {
+    next: () => download.next(),
+    async reason() {
+      const limit = AbortSignal.timeout(5000);
+      return taskResult(session, task, { step, signal: limit }).then(
+        () => undefined,
+        (error) => (error instanceof AppError && error.kind !== 'cancelled' ? error : undefined),
+      );
+    },
+    close() {
+      download.close();
+      ending ??= endTask(session, task, true);
+      return ending;
+    },
+  };
+}
+
+function refused({ status, headers }: Download, step: string, where: string): AppError {
+  if (status === 401 || status === 403)
+    return new AppError('auth', `${step}: the server refuses it (HTTP ${status})`, { where });
+  const led =
+    status === 302
+      ? ` and leads on to ${(headers.location ?? '')
+          .replace(/\?.*$/s, '')
+          .replace(/[^\x20-\x7e]/g, '?')
+          .slice(0, 100)}`
+      : '';
+  return new AppError(
+    status === 404 ? 'unsupported' : 'io',
+    `${step}: the server answers HTTP ${status}${led}`,
+    { where },
+  );
+}
