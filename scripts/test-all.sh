@@ -10,7 +10,7 @@ oracles=(
   qemu-img=qemu-utils qemu-system-x86_64=qemu-system-x86 tmux=tmux sfdisk=fdisk sgdisk=gdisk mkfs.vfat=dosfstools
   mcopy=mtools mke2fs=e2fsprogs vmdkinfo=libvmdk-utils vhdiinfo=libvhdi-utils xmllint=libxml2-utils
   dbus-run-session=dbus gnome-keyring-daemon=gnome-keyring secret-tool=libsecret-tools sshd=openssh-server
-  ssh-keygen=openssh-client virt-v2v=virt-v2v mkfs.xfs=xfsprogs mkfs.btrfs=btrfs-progs xz=xz-utils gzip=gzip
+  ssh-keygen=openssh-client virt-v2v=virt-v2v virt-inspector=guestfs-tools mkfs.xfs=xfsprogs mkfs.btrfs=btrfs-progs xz=xz-utils gzip=gzip
   bzip2=bzip2 zstd=zstd lz4=lz4 7zz=7zip
   age=age age-keygen=age script=bsdutils
   gdbus=libglib2.0-bin fusermount=fuse3 debugfs=e2fsprogs python3=python3
