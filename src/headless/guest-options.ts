@@ -1,8 +1,7 @@
 /** The options of what is changed inside a guest, and its changes in lines. */
-import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { Option } from 'commander';
-import { AppError } from '../model/errors.ts';
+import { namesChange, parseCopy, parseHostname, parseKeyFile, pathHere } from '../model/guest-additions.ts';
 import type { GuestChange } from '../model/guest-change.ts';
 import type { GuestAdditions, GuestPlan } from '../model/guest-plan.ts';
 import type { DiskBus } from '../model/machine.ts';
@@ -99,7 +98,7 @@ export function guestOf(options: GuestOptions): Partial<GuestPlan> | undefined {
     ...(withoutChange === undefined ? {} : { without: withoutChange }),
     ...(engine === undefined ? {} : { engine }),
     ...(Object.keys(add).length === 0 ? {} : { add }),
-    ...(windowsDrivers === undefined ? {} : { windowsDrivers: resolve(windowsDrivers) }),
+    ...(windowsDrivers === undefined ? {} : { windowsDrivers: pathHere(windowsDrivers) }),
     ...(shrink === undefined ? {} : { shrink }),
     ...(undo === undefined ? {} : { undo, changes: 'none', shrink: false }),
   };
@@ -109,46 +108,21 @@ export function guestOf(options: GuestOptions): Partial<GuestPlan> | undefined {
 /** Without SSH keys: their file is read by a command of its own. */
 function additionsOf(options: GuestOptions): GuestAdditions {
   const { hostname, passwordOf, copyIn, firstBoot, install, cloudInit, agent, removeTools } = options;
-  if (hostname !== undefined) refuseHostname(hostname);
   return {
-    ...(hostname === undefined ? {} : { hostname }),
+    ...(hostname === undefined ? {} : { hostname: parseHostname(hostname) }),
     ...(passwordOf === undefined ? {} : { passwordsOf: [...new Set(passwordOf)] }),
-    ...(copyIn === undefined ? {} : { copies: copyIn.map(copyOf) }),
-    ...(firstBoot === undefined ? {} : { firstBoot: firstBoot.map((file) => resolve(file)) }),
-    ...(install === undefined ? {} : { packages: install.map((file) => resolve(file)) }),
+    ...(copyIn === undefined ? {} : { copies: copyIn.map(parseCopy) }),
+    ...(firstBoot === undefined ? {} : { firstBoot: firstBoot.map(pathHere) }),
+    ...(install === undefined ? {} : { packages: install.map(pathHere) }),
     ...(cloudInit === undefined ? {} : { cloudInit: cloudInit === 'on' }),
     ...(agent === undefined ? {} : { agent }),
     ...(removeTools === undefined ? {} : { removeTools }),
   };
 }
 
-function refuseHostname(name: string): void {
-  const label = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i;
-  if (name.length <= 253 && name.split('.').every((part) => label.test(part))) return;
-  throw new AppError('usage', `--hostname ${name}: no name of a host`, {
-    hint: 'letters, digits and "-", in parts of at most 63 with "." between',
-  });
-}
-
-function copyOf(text: string): { from: string; to: string } {
-  const at = text.lastIndexOf(':');
-  const to = text.slice(at + 1);
-  if (at > 0 && to.startsWith('/')) return { from: resolve(text.slice(0, at)), to };
-  throw new AppError('usage', `--copy-in ${text}: it takes FROM:TO`, {
-    hint: 'TO is an absolute path in the guest, such as ./motd:/etc/motd',
-  });
-}
-
 /** @throws AppError `usage`. */
-export function sshKeysOf({ sshKey = [] }: GuestOptions): { user: string; file: string }[] {
-  return sshKey.map((text) => {
-    const at = text.indexOf(':');
-    if (at > 0 && at < text.length - 1) return { user: text.slice(0, at), file: text.slice(at + 1) };
-    throw new AppError('usage', `--ssh-key ${text}: it takes USER:FILE`, {
-      hint: 'such as root:~/.ssh/id_ed25519.pub',
-    });
-  });
-}
+export const sshKeysOf = ({ sshKey = [] }: GuestOptions): { user: string; file: string }[] =>
+  sshKey.map(parseKeyFile);
 
 /** Of the ids that were to be left out, those that nothing was called. */
 export function unknownChanges(
@@ -156,7 +130,7 @@ export function unknownChanges(
   guests: readonly PlannedGuest[],
 ): string[] {
   const ids = guests.flatMap(({ changes, leftOut }) => [...changes, ...leftOut]).map(({ id }) => id);
-  return withoutChange.filter((given) => !ids.some((id) => id === given || id.split('.')[0] === given));
+  return withoutChange.filter((given) => !ids.some((id) => namesChange([given], id)));
 }
 
 export function guestLines({ changes, leftOut }: PlannedGuest): string[] {

@@ -11,6 +11,7 @@ import { useTerminal } from '../widgets/terminal.ts';
 import { useTextEntry } from '../widgets/text-field.tsx';
 import { lineOf, type TextLine } from '../widgets/text-line.ts';
 import { TextPane } from '../widgets/text-pane.tsx';
+import { ChangesPane } from './changes-pane.tsx';
 import {
   chosenMachine,
   configFields,
@@ -25,6 +26,7 @@ import {
 } from './configuration-view.ts';
 import type { ConfigField } from './field.ts';
 import { FieldList } from './field-list.tsx';
+import { editGuest } from './guest-fields.ts';
 import { machineContext } from './machine-fields.ts';
 import { useConfigurationKeys } from './use-configuration-keys.ts';
 
@@ -41,11 +43,14 @@ export function ConfigurationScreen({ port, state, rows, columns }: ScreenProps)
   const [entry, setEntry] = useState<Entry>();
   const [asking, setAsking] = useState(false);
   const [picking, setPicking] = useState(false);
+  const [listing, setListing] = useState(false);
+  const [unfolded, setUnfolded] = useRemembered('configuration:additions', false);
   const machine = chosenMachine(state, place);
   const context = machine === undefined ? undefined : machineContext(state, machine);
-  const fields = configFields(state, machine);
+  const fields = configFields(state, machine, unfolded);
   // A field can be gone after a change of another one; the first one is always there.
   const field = fields.find((f) => f.key === focusKey) ?? fields[0]!;
+  const guest = listing ? context?.guestChanges : undefined;
   const wide = columns >= 100;
   const fieldColumns = wide ? Math.min(80, Math.floor(columns * 0.54)) : columns;
   const fieldRows = Math.max(1, rows - 2);
@@ -55,12 +60,14 @@ export function ConfigurationScreen({ port, state, rows, columns }: ScreenProps)
     fields,
     field,
     machine: context,
-    part: asking || picking ? 'none' : part,
+    part: asking || picking || guest !== undefined ? 'none' : part,
     page: fieldRows,
     dispatch: (command) => void port.dispatch(command),
     focus: setFocus,
     edit: () => field.kind === 'text' && setEntry({ key: field.key, line: lineOf(field.text) }),
     pick: () => setPicking(true),
+    fold: () => setUnfolded((now) => !now),
+    changes: () => setListing(true),
     switchPart: () => setPart((now) => (now === 'fields' ? 'plan' : 'fields')),
     nextMachine: (step) => setPlace((now) => now + step),
     start: () => setAsking(true),
@@ -79,6 +86,19 @@ export function ConfigurationScreen({ port, state, rows, columns }: ScreenProps)
     },
   });
 
+  if (guest !== undefined && context !== undefined) {
+    return (
+      <ChangesPane
+        machine={context.planned.name}
+        guest={guest}
+        without={context.edit.guest?.without ?? []}
+        width={columns}
+        height={rows}
+        onWithout={(without) => void port.dispatch(editGuest(context, { without }))}
+        onClose={() => setListing(false)}
+      />
+    );
+  }
   if (picking && field.kind === 'pick') {
     return (
       <ChoiceDialog

@@ -5,18 +5,20 @@ import { isActive, type State } from '../../state/state.ts';
 import { findingLines } from '../finding-lines.ts';
 import type { Tone } from '../widgets/terminal.ts';
 import type { PaneLine } from '../widgets/text-pane-view.ts';
+import { changeTexts } from './changes-view.ts';
 import { destinationFields, writingFields } from './destination-fields.ts';
 import type { ConfigField } from './field.ts';
 import { recipientsReason } from './file-fields.ts';
+import { guestFields } from './guest-fields.ts';
 import { machineContext, machineFields } from './machine-fields.ts';
 import { placeFailureLines, placeReason, takesFiles } from './place-fields.ts';
 
 /** `machine`: the id of the one whose own fields are shown. */
-export function configFields(state: State, machine: string | undefined): ConfigField[] {
+export function configFields(state: State, machine: string | undefined, unfolded = false): ConfigField[] {
   const context = machine === undefined ? undefined : machineContext(state, machine);
   return [
     ...destinationFields(state),
-    ...(context === undefined ? [] : machineFields(context)),
+    ...(context === undefined ? [] : [...machineFields(context), ...guestFields(context, unfolded)]),
     ...writingFields(state),
     startField(state),
   ];
@@ -121,6 +123,17 @@ export function planLines(state: State): (PaneLine | string)[] {
     ...(plan.length > 0 ? [{ text: 'The plan', tone: 'title' } as const] : []),
     ...plan.map((text): PaneLine => ({ text, hang: indentOf(text) + 2 })),
     ...bytes,
+    ...(plan.length === 0 ? [] : guestLines(state)),
+  ];
+}
+
+function guestLines({ planned: { guests = {} } }: State): PaneLine[] {
+  const changes = Object.values(guests).flatMap((guest) => guest.changes);
+  if (changes.length === 0) return [];
+  return [
+    { text: '' },
+    { text: 'Changes inside the guest (c shows each)', tone: 'title' },
+    ...changeTexts(changes).map((text): PaneLine => ({ text, hang: 2 })),
   ];
 }
 
@@ -153,10 +166,17 @@ export function confirmText(state: State): string {
     ...(state.draft.force
       ? [`${takesFiles(state) ? 'Files' : 'Machines'} of the same name are REPLACED.`]
       : []),
+    ...changedInWords(state),
     ...warnings.map((w) => `WARNING: ${w.message}`),
     '',
     ...(plans.length === 1 ? text : namesOf(plans.map((plan) => plan.machine.name))),
   ].join('\n');
+}
+
+function changedInWords({ planned: { guests = {} } }: State): string[] {
+  const count = Object.values(guests).reduce((sum, { changes }) => sum + changes.length, 0);
+  if (count === 0) return [];
+  return [`${count === 1 ? '1 change is' : `${count} changes are`} made inside the guest (c lists them).`];
 }
 
 function placeInWords({ destination, draft: { folder } }: State): string {

@@ -32,6 +32,8 @@ export type ConfigField = FieldBase &
     /** Chosen from a list, for what shouldn't be done in passing. */
     | { readonly kind: 'pick'; readonly value: string; readonly choices: readonly ChoiceItem[] }
     | { readonly kind: 'start' }
+    /** More fields follow when it is opened. */
+    | { readonly kind: 'fold' }
   );
 
 export const yesNo: readonly Choice[] = [

@@ -1,12 +1,14 @@
 /** What is to become of one machine: its name, hardware, adapters, disks. Pure. */
 
 import { AppError } from '../../model/errors.ts';
+import type { GuestPlan } from '../../model/guest-plan.ts';
 import type { Firmware, Machine, Nic } from '../../model/machine.ts';
 import { networkThere } from '../../model/network-names.ts';
 import { formatBytes, MiB, parseBytes } from '../../model/units.ts';
 import type { Command } from '../../state/commands.ts';
-import { firmwareOf, type MachineEdit, type State } from '../../state/state.ts';
+import { firmwareOf, type MachineEdit, type PlannedGuest, type State } from '../../state/state.ts';
 import { type Applied, type ConfigField, labelOf, tryApply, yesNo } from './field.ts';
+import { busField, cardField } from './guest-fields.ts';
 import { type DiskParts, diskParts, partFields } from './part-fields.ts';
 
 export type EditChange = Extract<Command, { type: 'edit-machine' }>['change'];
@@ -21,6 +23,9 @@ export interface MachineContext {
   /** What the disks say that they start by. */
   readonly byDisks?: Firmware['kind'] | undefined;
   readonly parts: DiskParts;
+  /** What is to be changed inside, where that is anything. */
+  readonly guest?: GuestPlan | undefined;
+  readonly guestChanges?: PlannedGuest | undefined;
   /** The networks of the destination, the default first, where it tells them. */
   readonly networks?: readonly string[] | undefined;
 }
@@ -37,6 +42,8 @@ export function machineContext(state: State, id: string): MachineContext | undef
     planned: plan?.machine ?? found,
     byDisks: firmwareOf(item),
     parts: diskParts(item),
+    guest: plan?.guest,
+    guestChanges: state.planned.guests?.[id],
     networks: networksOf(state),
   };
 }
@@ -62,7 +69,9 @@ export function machineFields(context: MachineContext): ConfigField[] {
     memoryField(context),
     firmwareField(context),
     ...diskFields(context),
+    busField(context),
     ...partFields(context),
+    ...(nicsOf(context).length === 0 ? [] : [cardField(context)]),
     ...nicsOf(context).flatMap((nic, i) => nicFields(context, nic, i)),
   ];
 }
@@ -264,6 +273,7 @@ function nicFields(context: MachineContext, nic: Nic, index: number): ConfigFiel
       value: nic.model ?? '',
       shown: nic.model ?? 'default of the product',
       choices: models,
+      ...(context.edit.nicModel === undefined ? {} : { reason: 'Network card says it for all' }),
       changed: nic.model !== was?.model && context.edit.nics !== undefined,
       apply: (model) => change({ ...nic, ...(model === '' ? {} : { model }) }),
     },

@@ -21,6 +21,10 @@ export interface ConfigurationKeys {
   edit(): void;
   /** Opens the list of the field's choices. */
   pick(): void;
+  /** Shows or hides what the field holds. */
+  fold(): void;
+  /** Opens the list of the guest's changes. */
+  changes(): void;
   switchPart(): void;
   nextMachine(step: 1 | -1): void;
   start(): void;
@@ -48,7 +52,10 @@ function moveKeys({ fields, field, focus, page }: ConfigurationKeys): KeyBinding
   ];
 }
 
-function fieldKeys({ field, dispatch, edit, pick, start }: ConfigurationKeys, glyphs: Glyphs): KeyBinding[] {
+function fieldKeys(
+  { field, dispatch, edit, pick, fold, start }: ConfigurationKeys,
+  glyphs: Glyphs,
+): KeyBinding[] {
   const turn = (step: 1 | -1) => () => {
     if (field.kind !== 'choice') return;
     const applied = field.apply(turned(field.choices, field.value, step));
@@ -72,6 +79,8 @@ function fieldKeys({ field, dispatch, edit, pick, start }: ConfigurationKeys, gl
       return [{ key: ['enter', 'space'], shown: 'Enter', label: 'choose', reason, run: pick }];
     case 'text':
       return [{ key: ['enter', 'space'], shown: 'Enter', label: 'edit', reason, run: edit }];
+    case 'fold':
+      return [{ key: ['enter', 'space'], shown: 'Enter', label: 'show or hide', reason, run: fold }];
     case 'start':
       return [{ key: ['enter', 'space'], shown: 'Enter', label: 'start', reason, run: start }];
   }
@@ -97,6 +106,19 @@ function placeKeys({ state: { destination }, dispatch }: ConfigurationKeys): Key
   ];
 }
 
+function changesKeys({ state, machine, changes }: ConfigurationKeys): KeyBinding[] {
+  // The key is that of giving up then.
+  if (state.destination.status === 'connecting') return [];
+  const reason =
+    machine === undefined
+      ? 'no machine is chosen'
+      : machine.guestChanges === undefined
+        ? 'nothing is changed inside the guest; see Guest changes'
+        : undefined;
+  const help = 'the changes inside the guest, each with its reason and diff; some can be left out';
+  return [{ key: 'c', label: 'changes', help, quiet: reason !== undefined, reason, run: changes }];
+}
+
 function screenKeys(keys: ConfigurationKeys): KeyBinding[] {
   const { state, field, machine, part, dispatch, switchPart, nextMachine, start } = keys;
   const nic = nicIndexOf(field.key);
@@ -117,7 +139,7 @@ function screenKeys(keys: ConfigurationKeys): KeyBinding[] {
       run: switchPart,
     },
   ];
-  always.push(...placeKeys(keys));
+  always.push(...changesKeys(keys), ...placeKeys(keys));
   // What changes fields stays away: the plan may hide them.
   if (part !== 'fields') return [...always, { key: 'esc', label: 'fields', quiet: true, run: switchPart }];
   return [

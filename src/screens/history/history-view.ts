@@ -3,6 +3,7 @@ import { describeFailure } from '../../model/errors.ts';
 import { optionsInWords } from '../../model/options.ts';
 import type { Plan } from '../../model/plan.ts';
 import type { Catalog, HistoryEntry, HistorySummary } from '../../state/state.ts';
+import { changeLines } from '../configuration/changes-view.ts';
 import { speedText } from '../speed.ts';
 import type { Tone } from '../widgets/terminal.ts';
 import type { PaneLine } from '../widgets/text-pane-view.ts';
@@ -44,6 +45,11 @@ export function entryLines(entry: HistoryEntry, catalog: Catalog): PaneLine[] {
       : [{ text: describeFailure(entry.failure), tone: 'error' as const }]),
     ...heading('Result', entry.places),
     ...(entry.plan === undefined ? [] : heading('Plan', planTexts(entry.plan, catalog))),
+    ...(entry.changes ?? []).flatMap((change, i) => [
+      { text: '' },
+      ...(i === 0 ? [{ text: 'Changed inside the guest', tone: 'title' as const }] : []),
+      ...changeLines(change),
+    ]),
     ...heading(
       'Log',
       entry.log.map(
