@@ -141,7 +141,16 @@ function bootDiskOf(machine: Machine, reports: Facts['reports']): number | undef
 }
 
 function volumesOf(disk: MachineDisk, report: GuestReport | undefined, isSystemDisk: boolean): Element[] {
-  return (report?.partitions ?? []).map(({ number, type, typeName, volume, bootable, uuid }) => ({
+  const inside = (report?.volumes ?? []).map(({ name, made, volume }) => ({
+    ...volume,
+    ...{ name, type: made, typeName: made, bootable: false, onSystemDisk: isSystemDisk },
+    ...{
+      kind: volume?.kind ?? 'none',
+      state: volume?.state ?? 'unknown',
+      encrypted: volume?.encrypted ?? false,
+    },
+  }));
+  const partitions = (report?.partitions ?? []).map(({ number, type, typeName, volume, bootable, uuid }) => ({
     ...volume,
     name: number === 0 ? disk.name : `partition ${number} of ${disk.name}`,
     number,
@@ -154,6 +163,7 @@ function volumesOf(disk: MachineDisk, report: GuestReport | undefined, isSystemD
     encrypted: volume?.encrypted ?? false,
     onSystemDisk: isSystemDisk,
   }));
+  return [...partitions, ...inside];
 }
 
 function rootElement(report: GuestReport, system: InstalledSystem, onBootDisk: boolean | undefined): Element {
@@ -172,10 +182,13 @@ function rootElement(report: GuestReport, system: InstalledSystem, onBootDisk: b
 }
 
 function ofSystem(system: InstalledSystem): Partial<FactView> {
-  const { mounts, interfaces, bootKernels, tools, space } = system;
+  // Of a system whose files were read, what is not told is not there.
+  const empty = system.family === 'linux' && system.confidence !== 'low' ? [] : undefined;
+  const { interfaces = empty, tools = empty, services = empty } = system;
+  const { mounts, bootKernels, space } = system;
   const kernel = bootKernels?.find((one) => one.isDefault) ?? bootKernels?.at(-1);
   return {
-    system,
+    system: { ...system, ...(services === undefined ? {} : { services }) },
     mounts: mounts.map((mount) => ({ ...mount, name: `${mount.device} on ${mount.mountPoint}` })),
     ...(interfaces === undefined ? {} : { interfaces: interfaces.map((one) => ({ ...one })) }),
     ...(bootKernels === undefined

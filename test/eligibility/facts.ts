@@ -24,7 +24,7 @@ const linuxSystem = {
   interfaces: [{ name: 'eth0', method: 'dhcp', addresses: [], system: 'interfaces' }],
   tools: [],
   cloudInit: { enabled: false },
-  services: ['sshd', 'growpart', 'waagent'],
+  services: ['sshd', 'growpart'],
   space: [{ mountPoint: '/', kind: 'ext4', freeBytes: 9 * GiB, freeInodes: 500_000 }],
   rootPartition: 1,
   confidence: 'high',

@@ -112,7 +112,7 @@ export const aws: PackCases = {
 };
 
 export const azure: PackCases = {
-  base: { format: 'vhd', variant: 'fixed' },
+  base: { format: 'vhd', variant: 'fixed', patch: { 'system.tools': [{ id: 'walinuxagent' }] } },
   rules: {
     'disk-format': { breaks: { 'disk.format': 'vhdx' } },
     'vhd-fixed': { breaks: { 'image.variant': 'dynamic' } },
@@ -122,7 +122,7 @@ export const azure: PackCases = {
     'hv-initramfs': { breaks: driver('hv_vmbus', 'module') },
     'hv-drivers': { breaks: driver('hv_storvsc', 'missing') },
     'hv-net': { breaks: driver('hv_netvsc', 'missing') },
-    agent: { breaks: { 'system.services': ['sshd'] } },
+    agent: { breaks: { 'system.tools': [] } },
     swap: { breaks: { 'volume.kind': 'swap' } },
     'lvm-root': { breaks: { 'volume.kind': 'lvm2-pv' } },
     console: noConsole,
