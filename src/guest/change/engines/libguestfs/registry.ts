@@ -25,16 +25,16 @@ export function registryText(edits: readonly RegistryEdit[]): string {
   const parts = edits.flatMap(({ key, name, value }) => {
     const path = `${registryPrefix}\\${key}`;
     const left = name === '' ? '@' : `"${name?.replace(/[\\"]/g, (sign) => `\\${sign}`)}"`;
-    if (value === undefined) return name === undefined ? [`[-${path}]`] : [`[${path}]`, `${left}=-`];
-    return [...parentsOf(key), `[${path}]`, ...(name === undefined ? [] : [`${left}=${hexOf(value)}`])];
+    if (value === undefined) return name === undefined ? [`[-${path}]\n`] : [`[${path}]\n${left}=-\n`];
+    return [...parentsOf(key), `[${path}]\n${name === undefined ? '' : `${left}=${hexOf(value)}\n`}`];
   });
-  return `Windows Registry Editor Version 5.00\n\n${parts.join('\n')}\n`;
+  return `Windows Registry Editor Version 5.00\n\n${parts.join('\n')}`;
 }
 
 /** hivexregedit makes no parents. */
 function parentsOf(key: string): string[] {
   const names = key.split('\\');
-  return names.slice(1).map((_, i) => `[${registryPrefix}\\${names.slice(0, i + 1).join('\\')}]`);
+  return names.slice(1).map((_, i) => `[${registryPrefix}\\${names.slice(0, i + 1).join('\\')}]\n`);
 }
 
 const hexOf = (value: RegistryValue): string =>

@@ -122,7 +122,7 @@ export function failedIn(said: string): AppError {
   const own = lines.filter((line) => /error:/i.test(line));
   const words = (own.length === 0 ? lines : own)
     .slice(-2)
-    .map((line) => line.replace(/^libguestfs: error: /, ''))
+    .map((line) => line.replace(/^(\*stdin\*:\d+: )?libguestfs: error: /, ''))
     .join('; ')
     .replace(/[\0-\x1f\x7f-\x9f]/g, ' ')
     .slice(0, 600);
