@@ -4,12 +4,16 @@ import type { MountEntry } from '../model/guest-report.ts';
 import { placeOfName } from './change/linux/stable-names.ts';
 import { openFiles } from './filesystems/open-files.ts';
 import type { GuestMount } from './guest.ts';
-import { addFinding, type Looking } from './looking.ts';
+import { addFinding, type Looking, orFinding } from './looking.ts';
 import { type MountedFiles, mountedFiles } from './mounted-files.ts';
 import type { FilesVolume } from './open-guest.ts';
+import { gptTypes } from './partitions/type-names.ts';
 import { parseFstab } from './system/text-files.ts';
 import { given } from './text.ts';
 import type { Volume } from './volumes/open-volumes.ts';
+
+/** Where the EFI system partition of a Windows is put, which itself gives it no place. */
+export const efiMountPoint = '/boot/efi';
 
 const maxFstabBytes = 256 * 1024;
 
@@ -28,7 +32,11 @@ export async function guestMounts(
     if (inside === undefined) return undefined;
     mounts[0] = inside;
   }
-  const fstab = (await mountedFiles(mounts).read('/etc/fstab', maxFstabBytes))?.toString('utf8') ?? '';
+  // One that can't be read hides the other mounts, not the root.
+  const content = await orFinding(looking, root.volume.name, () =>
+    mountedFiles(mounts).read('/etc/fstab', maxFstabBytes),
+  );
+  const fstab = content?.toString('utf8') ?? '';
   for (const entry of parseFstab(fstab)) {
     const mountPoint = entry.mountPoint.replace(/(?<=.)\/+$/, '');
     if (!mountPoint.startsWith('/') || mountPoint === '/' || mounts.some((m) => m.mountPoint === mountPoint))
@@ -38,6 +46,9 @@ export async function guestMounts(
     const mount = await withSubvolume(mountPoint, found, entry, looking);
     if (mount !== undefined) mounts.push(mount);
   }
+  const esp = all.find(({ volume: { partition } }) => partition?.type === gptTypes.efiSystem);
+  if (esp !== undefined && (await mountedFiles(mounts).stat('/Windows/System32')) !== undefined)
+    mounts.push(mountOf(efiMountPoint, esp));
   return mountedFiles(mounts);
 }
 

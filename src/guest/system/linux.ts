@@ -24,8 +24,8 @@ export async function linuxSystem(
   if (release === undefined) return undefined;
   const { looking, root, thorough, filesOnly } = context;
   const part = <T>(step: () => Promise<T>) => orFinding(looking, root.name, step);
-  const fstab = await textAt(files, '/etc/fstab', 256 * 1024);
-  const { architecture, program } = await architectureOf(files);
+  const fstab = await part(() => textAt(files, '/etc/fstab', 256 * 1024));
+  const { architecture, program } = (await part(() => architectureOf(files))) ?? {};
   const base = {
     name: release.name,
     family: 'linux' as const,
