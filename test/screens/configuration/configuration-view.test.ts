@@ -115,6 +115,7 @@ describe('rows', () => {
     expect(rows.flatMap((row) => ('heading' in row ? [row.heading] : []))).toEqual([
       'Destination',
       'Machine web-frontend',
+      'Inside the guest',
       'Writing',
     ]);
   });
