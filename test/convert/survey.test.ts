@@ -42,7 +42,7 @@ function machineOf(disks: Readonly<Record<string, Buffer | undefined>>, passphra
     nics: [],
     findings: [],
   };
-  return { survey: () => surveyMachine(session, machine, {}, never), asked };
+  return { survey: () => surveyMachine(session, machine, { follow: false }, never), asked };
 }
 
 describe('surveyMachine', () => {
