@@ -82,6 +82,8 @@ describeWith(tools, 'what libguestfs writes', () => {
       'luks2',
       '--key-size',
       '512',
+      '--sector-size',
+      '512',
       '--pbkdf',
       'pbkdf2',
       '--pbkdf-force-iterations',
