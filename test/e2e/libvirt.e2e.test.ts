@@ -11,6 +11,7 @@ import { type Libvirtd, libvirtdTools, useLibvirtd } from '../servers/libvirtd.t
 import { serialConsole } from '../servers/serial-console.ts';
 import { addUser, canAddUsers, sshdTools, startSshd } from '../servers/sshd.ts';
 import { tinyGuest, tinyGuestTools } from '../servers/tiny-guest.ts';
+import { choose, turn, type } from './configure.ts';
 import { holds, noKeychain, place as screenPlace } from './credentials-place.ts';
 import { place } from './program.ts';
 import type { Terminal } from './tmux.ts';
@@ -101,56 +102,6 @@ async function fill(terminal: Terminal, values: readonly (string | undefined)[])
     await terminal.send('C-u');
     await terminal.type(value);
   }
-}
-
-/** Through the field's choices to this one. */
-async function turn(terminal: Terminal, label: string, value: string): Promise<void> {
-  await goTo(terminal, label);
-  const there = new RegExp(`❯ +${label} +< ${value}`);
-  for (let steps = 0; !there.test(await terminal.screen()); steps++) {
-    if (steps > 20) throw new Error(`no "${value}":\n${await terminal.screen()}`);
-    await press(terminal, 'Right');
-  }
-}
-
-/** Until it is seen that the row has changed: a busy computer draws late. */
-async function press(terminal: Terminal, key: string): Promise<void> {
-  const row = async () => /❯ .*/.exec(await terminal.screen())?.[0];
-  const before = await row();
-  await terminal.send(key);
-  for (let i = 0; i < 40 && (await row()) === before; i++)
-    await new Promise((resolve) => setTimeout(resolve, 50));
-}
-
-/** Down to the field of this label. */
-async function goTo(terminal: Terminal, label: string): Promise<void> {
-  const there = new RegExp(`❯ +${label}\\b`);
-  await terminal.send('Home');
-  for (let steps = 0; steps < 60; steps++) {
-    if (there.test(await terminal.screen())) return;
-    await press(terminal, 'Down');
-  }
-  throw new Error(`no field "${label}":\n${await terminal.screen()}`);
-}
-
-async function choose(terminal: Terminal, label: string, value: string): Promise<void> {
-  await goTo(terminal, label);
-  await terminal.send('Enter');
-  await terminal.until(new RegExp(`┌─ ❯ ${label}`));
-  for (let steps = 0; !new RegExp(`❯ ${value}\\b`).test(await terminal.screen()); steps++) {
-    if (steps > 20) throw new Error(`no "${value}":\n${await terminal.screen()}`);
-    await press(terminal, 'Down');
-  }
-  await terminal.send('Enter');
-  await terminal.until(new RegExp(`❯ +${label} +${value}`));
-}
-
-async function type(terminal: Terminal, label: string, value: string): Promise<void> {
-  await goTo(terminal, label);
-  await terminal.send('Enter');
-  await terminal.send('C-u');
-  await terminal.type(value);
-  await terminal.send('Enter');
 }
 
 describeWith(

@@ -32,7 +32,7 @@ export async function connect(
     const login =
       user === ''
         ? { ticket: () => ticketOf(context) }
-        : { user, password: () => context.secret('password') };
+        : { user, password: () => passwordOf(context, user, host) };
     const session = await VimSession.open(client, login, context.signal);
     const source = sourceRole({ session, server, settings, plugin: context, certificates });
     return {
@@ -47,6 +47,16 @@ export async function connect(
   } catch (error) {
     client.close();
     throw error;
+  }
+}
+
+/** Where none is kept, whoever is there is asked for it, at each login. */
+async function passwordOf(context: PluginContext, user: string, host: string): Promise<string> {
+  try {
+    return await context.secret('password');
+  } catch (error) {
+    if (context.ask === undefined || toAppError(error).kind !== 'auth') throw error;
+    return context.ask({ text: `Password of ${user} on ${host}`, hidden: true });
   }
 }
 
