@@ -6,6 +6,8 @@ import { planLinux } from './linux/plan-linux.ts';
 import type { GuestTarget, TargetNic } from './target.ts';
 import { type PlannedChange, PlannedTree } from './tree.ts';
 import { planUndo, type Undo } from './undo.ts';
+import { planWindows } from './windows/plan-windows.ts';
+import { bitLocker, isBitLocker } from './windows/refusals.ts';
 
 export interface PlannedChanges {
   /** The one that is changed. */
@@ -34,6 +36,8 @@ export async function planChanges(guest: OpenGuest, request: ChangeRequest): Pro
   if (chosen === undefined) return { ...none, findings: [nothingKnown] };
   const findings = others.length === 0 ? [] : [severalSystems(guest)];
   const { system, files } = chosen;
+  if (files === undefined && system.family === 'windows' && isBitLocker(guest))
+    return { ...none, findings: [...findings, bitLocker] };
   if (files === undefined)
     return { ...none, findings: [...findings, notKnown(`the files of ${system.name} can't be read here`)] };
   const tree = new PlannedTree(files, request.wish.without);
@@ -41,9 +45,13 @@ export async function planChanges(guest: OpenGuest, request: ChangeRequest): Pro
     findings.push(...(await planUndo(tree, request.wish.undo, request.undo ?? [])));
     return { guest: chosen, changes: tree.changes, leftOut: tree.leftOut, findings };
   }
+  if (system.family === 'windows') {
+    findings.push(...(await planWindows(tree, { ...request, system, files, reports: guest.reports })));
+    return { guest: chosen, changes: tree.changes, leftOut: tree.leftOut, findings };
+  }
   if (system.family !== 'linux')
     return { ...none, findings: [...findings, notKnown(`changes of ${system.name} are not known here`)] };
-  const context = { ...request, system, files, volumes: guest.identities };
+  const context = { ...request, system, files, volumes: guest.identities, reports: guest.reports };
   findings.push(...(await planLinux(tree, context)));
   return { guest: chosen, changes: tree.changes, leftOut: tree.leftOut, findings };
 }
