@@ -15,6 +15,8 @@ const verdict = (pack: string, patch: Patch, format = 'raw') =>
   judge(factsOf({ format }, 'linux', patch), packsNamed(packs, [pack]))[0]!.verdict;
 
 describe('verdicts', () => {
+  const azure = { 'image.variant': 'fixed', 'system.tools': [{ id: 'walinuxagent' }] };
+
   it('tells apart what runs, what is changed, what is warned of, what is blocked', () => {
     expect(broken).toEqual([]);
     expect(verdict('kvm', {})).toBe('runs');
@@ -22,12 +24,8 @@ describe('verdicts', () => {
     expect(verdict('kvm', { 'system.mounts.0.device': '/dev/sda1' })).toBe('runs-with-changes');
     expect(verdict('kvm', { 'volume.state': 'dirty' })).toBe('warnings');
     expect(verdict('azure', driver('hv_vmbus', 'module'), 'vhd')).toBe('unknown');
-    expect(verdict('azure', { ...driver('hv_vmbus', 'module'), 'image.variant': 'fixed' }, 'vhd')).toBe(
-      'runs-with-changes',
-    );
-    expect(verdict('azure', { ...driver('hv_vmbus', 'missing'), 'image.variant': 'fixed' }, 'vhd')).toBe(
-      'blocked',
-    );
+    expect(verdict('azure', { ...driver('hv_vmbus', 'module'), ...azure }, 'vhd')).toBe('runs-with-changes');
+    expect(verdict('azure', { ...driver('hv_vmbus', 'missing'), ...azure }, 'vhd')).toBe('blocked');
   });
 
   it('is not known where a blocker asks for what was not found, and says what that is', () => {
