@@ -1,6 +1,7 @@
 /** A plan in words, for a person to agree to. */
 import { resolve } from 'node:path';
 import { codecById } from '../codecs/registry.ts';
+import type { GuestPlan } from '../model/guest-plan.ts';
 import { optionsInWords } from '../model/options.ts';
 import type { Plan } from '../model/plan.ts';
 import { formatBytes } from '../model/units.ts';
@@ -52,8 +53,19 @@ export function describePlan(
   if (plan.force) lines.push(`replacing ${isFolder(plan) ? 'files' : 'what is there'} of the same name`);
   if (plan.sync) lines.push('flushed to the medium at the end');
   if (plan.warm !== undefined) lines.push(warmInWords(plan.warm));
+  if (plan.guest !== undefined) lines.push(guestInWords(plan.guest));
   if (plan.start) lines.push('started when it is there');
   return lines;
+}
+
+function guestInWords({ changes, undo, engine, add = {} }: GuestPlan): string {
+  if (undo !== undefined) return `without what the conversion ${undo} changed inside`;
+  const added = Object.keys(add).length === 0 ? '' : ', with additions';
+  const by =
+    engine === undefined ? '' : `, written by ${engine === 'builtin' ? 'the built-in engine' : engine}`;
+  return changes === 'needed'
+    ? `the guest changed for it${added}${by}`
+    : `the guest as it is${added}${added === '' ? '' : by}`;
 }
 
 function settingsInWords(
