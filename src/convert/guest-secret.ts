@@ -11,7 +11,7 @@ export const guestPassphrase = 'guest-passphrase';
 /** It is asked for only where LUKS is found; without one, findings tell what is encrypted. @throws AppError. */
 export async function openGuestWithSecret(
   disks: readonly Disk[],
-  session: Session,
+  session: Pick<Session, 'secret'>,
   options: Omit<OpenGuestOptions, 'passphrase'>,
 ): Promise<OpenGuest> {
   const guest = await openGuest(disks, options);

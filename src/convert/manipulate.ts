@@ -8,13 +8,13 @@ import { placeEdits } from '../guest/change/place-edits.ts';
 import { planChanges } from '../guest/change/plan-changes.ts';
 import type { GuestTarget } from '../guest/change/target.ts';
 import { type Undo, undoOf } from '../guest/change/undo.ts';
-import { openGuest } from '../guest/open-guest.ts';
 import { overlayFile } from '../io/overlay-file.ts';
 import { copyOnWrite, type Overlay } from '../io/writable-disk.ts';
 import type { Finding } from '../model/finding.ts';
 import type { GuestChange } from '../model/guest-change.ts';
 import type { Firmware, MachineDisk, Nic } from '../model/machine.ts';
 import type { Plan } from '../model/plan.ts';
+import { openGuestWithSecret } from './guest-secret.ts';
 import { type Shrunk, shrink } from './shrink.ts';
 
 /** What the guest will find at the destination. */
@@ -70,7 +70,9 @@ export async function manipulate(
     overlays.push(copyOnWrite(below, await overlayFile(tmpdir(), runId)));
   }
   const close = async () => void (await Promise.all(overlays.map((overlay) => overlay.close())));
-  const guest = await openGuest(overlays, { signal });
+  const { passphrase } = context;
+  const secrets = passphrase === undefined ? {} : { secret: () => passphrase() };
+  const guest = await openGuestWithSecret(overlays, secrets, { signal });
   const target = targetOf(plan, hardware);
   report('working out what to change in the guest');
   const planned = await planChanges(guest, {
@@ -92,7 +94,6 @@ export async function manipulate(
     async apply() {
       if (volumes.length > 0) {
         report('changing the guest');
-        const { passphrase } = context;
         const work = { disks: overlays, ...(passphrase === undefined ? {} : { passphrase }) };
         await applyAll(chosen, work, { signal, report });
       }
