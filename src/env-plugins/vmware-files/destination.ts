@@ -7,6 +7,7 @@ import type { Field } from '../../model/field.ts';
 import type { Finding } from '../../model/finding.ts';
 import { checkHostFolder, deliverText, hostDelivery, hostFolder } from '../host-delivery.ts';
 import type { Delivery, DeliveryRequest, DestinationRole } from '../plugin.ts';
+import { guestHardware } from '../vmware-hardware/guest-hardware.ts';
 import { mayBePassedOver, readDictionary } from './find-vmx.ts';
 import { fitMachine, isVmwareNvram } from './fit-machine.ts';
 import { defaultHardware, hardwareVersions } from './hardware.ts';
@@ -55,6 +56,10 @@ export function destinationRole(host: Host, home: string, vmrest?: Vmrest): Dest
     formats: ['vmdk'],
     fields: async (signal) => fieldsOf(await networksOf(host, signal)),
     networks: (signal) => networksOf(host, signal),
+    async hardware(request) {
+      refuseHardware(request);
+      return guestHardware(fitMachine(request).plan);
+    },
     async check(request, files, bytes) {
       refuseHardware(request);
       const { folder, base } = placeOf(request, home);

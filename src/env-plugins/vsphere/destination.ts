@@ -1,10 +1,13 @@
 /** An ESXi host or a vCenter as destination: a machine that is imported through a lease. */
 import { formatBytes } from '../../model/units.ts';
 import type { DestinationRole, Field } from '../plugin.ts';
+import { guestHardware } from '../vmware-hardware/guest-hardware.ts';
 import { checkDelivery } from './check-delivery.ts';
 import { beginDelivery } from './delivery.ts';
 import { hardwareFor, hardwareVersions } from './esx-hardware.ts';
+import { cardModels } from './fit-cards.ts';
 import { groundOf } from './ground.ts';
+import { fitMachine, type MachineSpec } from './import-spec.ts';
 import type { ReachHost } from './lease.ts';
 import { automatic, type Choices, readChoices } from './place-choices.ts';
 import type { VimSession } from './session.ts';
@@ -16,6 +19,10 @@ export function destinationRole(session: VimSession, reach: ReachHost): Destinat
     options: { vmdk: { subformat: 'streamOptimized' } },
     fields: async (signal) => fieldsOf(session, await readChoices(session, signal)),
     networks: async (signal) => [...(await readChoices(session, signal)).networks.keys()],
+    async hardware(request) {
+      const choices = await readChoices(session, request.signal);
+      return hardwareOf(fitMachine(request, await groundOf(session, choices, request)).spec);
+    },
     async check(request, files, bytes) {
       return checkDelivery(session, await readChoices(session, request.signal), request, files, bytes);
     },
@@ -25,6 +32,13 @@ export function destinationRole(session: VimSession, reach: ReachHost): Destinat
     },
   };
 }
+
+export const hardwareOf = ({ disks, scsi, cards, uefi }: MachineSpec) =>
+  guestHardware({
+    placed: { disks, scsi },
+    nics: cards.map(({ type, mac }) => ({ model: cardModels[type], mac })),
+    uefi,
+  });
 
 function fieldsOf(session: VimSession, { pools, folders, datastores, networks }: Choices): Field[] {
   const choice = (key: string, label: string, help: string, choices: readonly string[]): Field => ({

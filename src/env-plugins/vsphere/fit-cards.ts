@@ -44,6 +44,14 @@ const cards: Readonly<Record<string, CardType>> = {
   pcnet: 'VirtualPCNet32',
   pcnet32: 'VirtualPCNet32',
 };
+/** As guests' drivers are looked for. */
+export const cardModels: Readonly<Record<CardType, string>> = {
+  VirtualE1000: 'e1000',
+  VirtualE1000e: 'e1000e',
+  VirtualVmxnet2: 'vmxnet',
+  VirtualVmxnet3: 'vmxnet3',
+  VirtualPCNet32: 'pcnet32',
+};
 const least: Partial<Record<CardType, number>> = {
   VirtualVmxnet3: needs.vmxnet3,
   VirtualE1000e: needs.e1000e,

@@ -350,3 +350,26 @@ testDestination('VMware machine files', async () => {
       ),
   };
 });
+
+it('tells the hardware that the guest will find, for its drivers', async () => {
+  const machine: Machine = {
+    ...small,
+    disks: [
+      disk('a', { bus: 'virtio', controllerModel: 'virtio-blk' }),
+      disk('b', { bus: 'scsi', controllerModel: 'buslogic', controller: 1 }),
+    ],
+    nics: [{ model: 'virtio' }, { model: 'vmxnet3', mac: '00:50:56:01:02:03' }],
+  };
+  const session = await connect();
+  const hardware = await session.destination!.hardware!(requestFor(await tempFolder(), machine));
+  await session.close();
+  expect(hardware).toMatchObject({
+    disks: [
+      { id: 'a', bus: 'scsi' },
+      { id: 'b', bus: 'scsi', controllerModel: 'buslogic' },
+    ],
+    nics: [{ model: 'e1000' }, { model: 'vmxnet3', mac: '00:50:56:01:02:03' }],
+    firmware: { kind: 'bios' },
+  });
+  expect(hardware.disks[0]!.controllerModel).toBeDefined();
+});

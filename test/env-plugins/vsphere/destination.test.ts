@@ -1,6 +1,7 @@
 /** What a machine becomes, without a server; and a lease that is kept alive, lost, and sent to. */
 import { expect, it, vi } from 'vitest';
 import { configSpec } from '../../../src/env-plugins/vsphere/config-spec.ts';
+import { hardwareOf } from '../../../src/env-plugins/vsphere/destination.ts';
 import { hardwareFor } from '../../../src/env-plugins/vsphere/esx-hardware.ts';
 import type { Ground } from '../../../src/env-plugins/vsphere/ground.ts';
 import { guestIdFor } from '../../../src/env-plugins/vsphere/guest-id.ts';
@@ -280,5 +281,25 @@ it('a question of the server at the start is told', async () => {
     kind: 'conflict',
     message: expect.stringContaining('moved or copied'),
     hint: expect.stringContaining('copiedTheVM'),
+  });
+});
+
+it('tells the hardware that the guest will find, for its drivers', () => {
+  const linux = { name: 'Debian GNU/Linux 12', family: 'linux', architecture: 'x86_64' } as const;
+  const disks = [
+    { id: 'a', name: 'a', bus: 'virtio', controllerModel: 'virtio-blk', files: [] },
+    { id: 'b', name: 'b', bus: 'scsi', controllerModel: 'lsilogicsas', controller: 1, unit: 3, files: [] },
+    { id: 'c', name: 'c', bus: 'sata', files: [] },
+  ] as const;
+  const nics = [{ model: 'virtio', mac: '52:54:00:00:00:01' }, { model: 'vmxnet2' }, { model: 'pcnet' }];
+  const firmware = { kind: 'uefi' } as const;
+  expect(hardwareOf(fitted({ system: linux, disks, nics, firmware }).spec)).toMatchObject({
+    disks: [
+      { id: 'a', bus: 'scsi', controllerModel: 'lsilogic' },
+      { id: 'b', bus: 'scsi', controllerModel: 'lsisas1068', controller: 1, unit: 3 },
+      { id: 'c', bus: 'sata' },
+    ],
+    nics: [{ model: 'e1000', mac: '52:54:00:00:00:01' }, { model: 'vmxnet' }, { model: 'pcnet32' }],
+    firmware: { kind: 'uefi' },
   });
 });
