@@ -60,16 +60,31 @@ export async function manipulate(
   hardware: Hardware,
   context: ManipulateContext,
 ): Promise<Manipulation> {
+  const overlays: Overlay[] = [];
+  const close = async () => void (await Promise.all(overlays.map((overlay) => overlay.close())));
+  try {
+    for (const image of images) {
+      const below = { ...image, close: async () => undefined };
+      overlays.push(copyOnWrite(below, await overlayFile(tmpdir(), context.runId)));
+    }
+    return { ...(await workedOut(plan, images, overlays, hardware, context)), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function workedOut(
+  plan: Plan,
+  images: readonly OpenImage[],
+  overlays: readonly Overlay[],
+  hardware: Hardware,
+  context: ManipulateContext,
+): Promise<Omit<Manipulation, 'close'>> {
   const wish = plan.guest ?? { changes: 'none' };
   const undo = wish.undo === undefined ? undefined : await context.undoOf?.(wish.undo);
-  const { signal, runId, report } = context;
+  const { signal, report } = context;
   report('looking into the guest');
-  const overlays: Overlay[] = [];
-  for (const image of images) {
-    const below = { ...image, close: async () => undefined };
-    overlays.push(copyOnWrite(below, await overlayFile(tmpdir(), runId)));
-  }
-  const close = async () => void (await Promise.all(overlays.map((overlay) => overlay.close())));
   const { passphrase } = context;
   const secrets = passphrase === undefined ? {} : { secret: () => passphrase() };
   const guest = await openGuestWithSecret(overlays, secrets, { signal });
@@ -90,7 +105,6 @@ export async function manipulate(
     leftOut: planned.leftOut.map(describeChange),
     findings: [...planned.findings, ...chosen.findings],
     undo: undoOf(planned.changes),
-    close,
     async apply() {
       if (volumes.length > 0) {
         report('changing the guest');

@@ -50,7 +50,7 @@ export async function changed(
     context.emit({ type: 'log', level: 'warning', text: `left as it is in the guest: ${title} (${id})` });
   context.emit({ type: 'changes', changes: made.changes });
   refuse(made.findings, context);
-  await context.keepUndo?.(made.undo);
+  if (made.undo.length > 0) await context.keepUndo?.(made.undo);
   const left = await made.apply();
   tell(left.findings, context);
   if (left.bytes > 0) {

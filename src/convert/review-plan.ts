@@ -7,6 +7,7 @@ import type { Plan } from '../model/plan.ts';
 import { backingUnreadable, openBacking, withBacking } from './backing.ts';
 import { checkPlan } from './check-plan.ts';
 import { destinationOf, requestOf } from './delivery-request.ts';
+import { guestPassphrase } from './guest-secret.ts';
 import type { ManipulateContext } from './manipulate.ts';
 import { openMachineDisk, sourceOf } from './open-machine.ts';
 import { type GuestReview, reviewGuest } from './review-guest.ts';
@@ -72,7 +73,11 @@ export async function reviewPlan(
       images.map(({ image }) => image),
       role,
       request,
-      { signal, ...(undoOf === undefined ? {} : { undoOf }) },
+      {
+        signal,
+        ...(undoOf === undefined ? {} : { undoOf }),
+        ...(source.secret === undefined ? {} : { passphrase: () => source.secret!(guestPassphrase) }),
+      },
     );
     findings.push(...guest.findings);
     return { ...guest, findings, bytes };

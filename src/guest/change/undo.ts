@@ -28,11 +28,19 @@ export interface Undo {
 
 /** The latest change first. New folders stay: they are empty then. */
 export const undoOf = (changes: readonly PlannedChange[]): Undo[] =>
-  changes.toReversed().map(({ id, title, edits }) => ({
+  changes.toReversed().map(({ id, title, edits, sectors = [] }) => ({
     id,
     title,
-    steps: edits.toReversed().flatMap((edit) => stepsFor(edit, edits)),
+    steps: [
+      ...sectors.map(() => lostSectors),
+      ...edits.toReversed().flatMap((edit) => stepsFor(edit, edits)),
+    ],
   }));
+
+const lostSectors: UndoStep = {
+  ...{ kind: 'lost', path: 'the start of the disk' },
+  why: 'what is written outside of files is not taken back',
+};
 
 function stepsFor(edit: Edit, all: readonly Edit[]): UndoStep[] {
   const lost = (path: string, why: string): UndoStep[] => [{ kind: 'lost', path, why }];
