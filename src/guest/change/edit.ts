@@ -1,4 +1,5 @@
 /** One edit of a guest. Paths are absolute, as the running guest sees them, with no link on the way to the last name. */
+import { AppError } from '../../model/errors.ts';
 
 export interface Owner {
   readonly mode?: number;
@@ -33,6 +34,21 @@ export interface Upload {
   readonly size: number;
   /** `size` bytes in all, in pieces of a mebibyte at most. @throws AppError, also when it is no longer that size. */
   chunks(): AsyncIterable<Buffer>;
+}
+
+/** What an engine writes of it: never a byte more or less. @throws AppError `conflict`. */
+export async function* checkedChunks({ from, size, chunks }: Upload): AsyncGenerator<Buffer> {
+  let seen = 0;
+  for await (const chunk of chunks()) {
+    seen += chunk.length;
+    if (seen > size) break;
+    if (chunk.length > 0) yield chunk;
+  }
+  if (seen !== size)
+    throw new AppError('conflict', `${size} bytes were there when the changes were worked out, not now`, {
+      where: from,
+      hint: 'start again when nobody writes to it',
+    });
 }
 
 export interface RegistryEdit {

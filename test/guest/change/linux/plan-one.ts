@@ -17,6 +17,7 @@ export async function asked(change: LinuxChange, files: MemoryTree, add: GuestAd
     files: mountedFiles([{ mountPoint: '/', files: memory }]) as unknown as LinuxContext['files'],
     nics: [],
     volumes: [],
+    reports: [],
     wish: { changes: 'none', add },
     signal: new AbortController().signal,
     ...given,

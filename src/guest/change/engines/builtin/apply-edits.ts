@@ -1,6 +1,6 @@
 /** Edits of one volume, made one after the other: what is found there must be what was planned for. */
 import { AppError } from '../../../../model/errors.ts';
-import type { Edit } from '../../edit.ts';
+import { checkedChunks, type Edit } from '../../edit.ts';
 import type { EngineVolume } from '../../engine.ts';
 import { insideOf } from '../inside.ts';
 import type { VolumeWriter, WrittenStat } from './volume-writer.ts';
@@ -32,6 +32,15 @@ async function one(writer: VolumeWriter, volume: EngineVolume, edit: Exclude<Edi
     case 'write':
       if (there !== undefined) is('file');
       return writer.write(path, edit.content, edit);
+    case 'upload': {
+      if (there !== undefined) is('file');
+      let begun = false;
+      for await (const chunk of checkedChunks(edit)) {
+        await (begun ? writer.append(path, chunk) : writer.write(path, chunk, edit));
+        begun = true;
+      }
+      return begun ? undefined : writer.write(path, Buffer.alloc(0), edit);
+    }
     case 'append':
       is('file', edit.size);
       return writer.append(path, edit.content);
@@ -46,7 +55,9 @@ async function one(writer: VolumeWriter, volume: EngineVolume, edit: Exclude<Edi
       if (there !== undefined) await writer.remove(path);
       return writer.link(path, edit.target);
     case 'folder':
-      return there === undefined ? writer.folder(path, edit.mode ?? 0o755) : is('folder');
+      return there === undefined ? writer.folder(path, { ...edit, mode: edit.mode ?? 0o755 }) : is('folder');
+    default:
+      return edit satisfies never;
   }
 }
 
@@ -59,6 +70,9 @@ function checkRoom({ room }: VolumeWriter, { name, edits }: EngineVolume): void 
     if (edit.kind === 'write') {
       needed += blocks(edit.content.length) - blocks(edit.before?.length ?? 0);
       files += edit.before === undefined ? 1 : 0;
+    } else if (edit.kind === 'upload') {
+      needed += blocks(edit.size);
+      files++;
     } else if (edit.kind === 'append') needed += blocks(edit.size + edit.content.length) - blocks(edit.size);
     else if (edit.kind === 'copy') {
       needed += blocks(edit.size);

@@ -160,8 +160,8 @@ export async function extWriter(
     },
     remove: (path) => thread.call('remove', nameBytes(path)),
     link: (path, target) => thread.call('link', nameBytes(path), nameBytes(target)),
-    async folder(path, mode) {
-      const make = () => thread.call('folder', nameBytes(path), mode);
+    async folder(path, as) {
+      const make = () => thread.call('folder', nameBytes(path), as.mode);
       try {
         await make();
       } catch (error) {
@@ -171,6 +171,7 @@ export async function extWriter(
         await thread.call('remove', nameBytes(path));
         await make();
       }
+      if (as.uid !== undefined || as.gid !== undefined) await own(path, as);
     },
     async close() {
       await thread.call('unmount');

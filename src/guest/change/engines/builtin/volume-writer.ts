@@ -28,7 +28,7 @@ export interface VolumeWriter {
   copy(from: string, to: string, size: number): Promise<void>;
   remove(path: string): Promise<void>;
   link(path: string, target: string): Promise<void>;
-  folder(path: string, mode: number): Promise<void>;
+  folder(path: string, as: Owner & { readonly mode: number }): Promise<void>;
   /** Writes what is held back. Nothing may be called after it. */
   close(): Promise<void>;
   /** Ends it as it is; safe at any time. */

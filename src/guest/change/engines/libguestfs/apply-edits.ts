@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { localHost } from '../../../../io/host/local-host.ts';
 import { AppError } from '../../../../model/errors.ts';
-import type { Edit, RegistryEdit } from '../../edit.ts';
+import { checkedChunks, type Edit, type RegistryEdit } from '../../edit.ts';
 import type { EngineVolume } from '../../engine.ts';
 import { insideOf } from '../inside.ts';
 import { registryPrefix, registryText } from './registry.ts';
@@ -52,6 +52,13 @@ async function one(context: EditContext, edit: Exclude<Edit, RegistryEdit>): Pro
       expect('a file', nothing);
       await upload(context, edit.content, path, where);
       return own(context, path, edit, kind === nothing, where);
+    case 'upload': {
+      expect('a file', nothing);
+      const file = join(context.folder, 'content');
+      await writeFile(file, checkedChunks(edit), { mode: 0o600 });
+      await session.run('upload', [file, path], { where });
+      return own(context, path, edit, kind === nothing, where);
+    }
     case 'append':
       expect('a file');
       await expectSize(session, path, edit.size, where);
@@ -73,7 +80,9 @@ async function one(context: EditContext, edit: Exclude<Edit, RegistryEdit>): Pro
     case 'folder':
       expect('a folder', nothing);
       if (kind === nothing) await session.run('mkdir', [path], { where });
-      return own(context, path, { mode: edit.mode ?? 0o755 }, kind === nothing, where);
+      return own(context, path, { ...edit, mode: edit.mode ?? 0o755 }, kind === nothing, where);
+    default:
+      return edit satisfies never;
   }
 }
 
