@@ -8,6 +8,7 @@ import { AppError } from '../model/errors.ts';
 import type { Field } from '../model/field.ts';
 import type { Finding } from '../model/finding.ts';
 import type { Machine, PowerState } from '../model/machine.ts';
+import type { Options } from '../model/options.ts';
 import type { EnvironmentPlugin } from './plugin.ts';
 
 /** What a plugin says of itself: all of it but `connect`. */
@@ -69,6 +70,8 @@ const machineSchema = z.looseObject({
   findings: z.array(findingSchema),
 });
 
+const optionsSchema = z.record(text, z.record(text, z.union([text, z.number(), z.boolean()])));
+
 const extentSchema = z.object({ kind: z.enum(['data', 'zero', 'hole']), offset: size, length: size.min(1) });
 
 /** Checks against one schema. @throws AppError `bug` naming the place, as a fault of `who`. */
@@ -96,6 +99,14 @@ export const checkedFields = (value: unknown, who: string): Field[] =>
 
 export const checkedTexts = (value: unknown, what: string, who: string): string[] =>
   checked(z.array(text), value, what, who);
+
+/** By format. */
+export const checkedOptions = (value: unknown, who: string): Readonly<Record<string, Options>> =>
+  checked(optionsSchema, value, 'options', who);
+
+/** What a guest will find: the rest of the machine is not asked for. */
+export const checkedHardware = (value: unknown, who: string): Pick<Machine, 'disks' | 'nics' | 'firmware'> =>
+  checked(machineSchema.pick({ disks: true, nics: true, firmware: true }), value, 'hardware', who);
 
 export const checkedSize = (value: unknown, what: string, who: string): number =>
   checked(size, value, what, who);

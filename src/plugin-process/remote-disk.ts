@@ -1,9 +1,10 @@
 /** A disk of the other end: each read is a call. */
 import type { OpenDisk } from '../env-plugins/plugin.ts';
-import { checkedExtents, checkedSize, checkedTexts } from '../env-plugins/shapes.ts';
+import { checkedExtents, checkedFindings, checkedSize, checkedTexts } from '../env-plugins/shapes.ts';
 import { type ByteSource, checkRange } from '../io/byte-source.ts';
 import type { Extent } from '../io/extents.ts';
 import { AppError } from '../model/errors.ts';
+import type { Finding } from '../model/finding.ts';
 import type { Channel } from './channel.ts';
 
 /** As many extents as fit a disk of some terabytes in small pieces; more is no list but a flood. */
@@ -28,7 +29,9 @@ export async function openRemote(
   const told = (value ?? {}) as Record<string, unknown>;
   const handle = checkedSize(told.handle, 'a handle', who);
   let source: ByteSource;
+  let findings: Finding[] | undefined;
   try {
+    findings = told.findings === undefined ? undefined : checkedFindings(told.findings, who);
     source = remoteSource(channel, who, handle, told, () => close(handle));
   } catch (error) {
     await close(handle);
@@ -39,6 +42,7 @@ export async function openRemote(
     ...(typeof told.format === 'string' ? { format: told.format } : {}),
     ...(told.outside === true ? { outside: true } : {}),
     ...(told.gzip === true ? { gzip: true } : {}),
+    ...(findings === undefined ? {} : { findings }),
     sibling: (name) => openRemote(channel, who, 'sibling', { handle, name }),
     ...(told.neighbours === true
       ? {

@@ -1,9 +1,18 @@
 /** The host's side of a session: the contract, spoken over a channel. Whatever comes back is checked. */
-import type { DestinationRole, Hold, HoldOptions, Session, SourceRole } from '../env-plugins/plugin.ts';
+import type {
+  DeliveryRequest,
+  DestinationRole,
+  Hold,
+  HoldOptions,
+  Session,
+  SourceRole,
+} from '../env-plugins/plugin.ts';
 import {
   checkedFields,
   checkedFindings,
+  checkedHardware,
   checkedMachine,
+  checkedOptions,
   checkedSize,
   checkedTexts,
 } from '../env-plugins/shapes.ts';
@@ -18,10 +27,17 @@ import { openRemote } from './remote-disk.ts';
 const longestNvram = 64 * MiB;
 
 export interface Roles {
-  readonly source?: { readonly verify?: boolean; readonly hold?: boolean; readonly nvram?: boolean };
+  readonly source?: {
+    readonly verify?: boolean;
+    readonly hold?: boolean;
+    readonly nvram?: boolean;
+    readonly lookWhenChosen?: boolean;
+  };
   readonly destination?: {
     readonly product?: string;
     readonly formats?: readonly string[];
+    readonly options?: unknown;
+    readonly hardware?: boolean;
     readonly fields?: boolean;
     readonly networks?: boolean;
   };
@@ -39,6 +55,7 @@ export function remoteSession(channel: Channel, roles: Roles, who: string): Omit
 
 function remoteSource(channel: Channel, has: NonNullable<Roles['source']>, who: string): SourceRole {
   return {
+    ...(has.lookWhenChosen === true ? { lookWhenChosen: true } : {}),
     async list({ signal, found }) {
       let wrong: unknown;
       await channel.call(
@@ -137,12 +154,21 @@ async function remoteHold(
 
 function remoteDestination(
   channel: Channel,
-  { product, formats, fields, networks }: NonNullable<Roles['destination']>,
+  { product, formats, options, hardware, fields, networks }: NonNullable<Roles['destination']>,
   who: string,
 ): DestinationRole {
   return {
     ...(typeof product === 'string' ? { product } : {}),
     ...(formats === undefined ? {} : { formats: checkedTexts(formats, 'formats', who) }),
+    ...(options === undefined ? {} : { options: checkedOptions(options, who) }),
+    ...(hardware === true
+      ? {
+          async hardware(request: DeliveryRequest) {
+            const { signal } = request;
+            return checkedHardware(await channel.call('hardware', requestParams(request), { signal }), who);
+          },
+        }
+      : {}),
     ...(fields === true
       ? {
           fields: async (signal: AbortSignal) =>

@@ -13,6 +13,8 @@ export function deliveryMethods(
   return {
     fields: async (_, { signal }) => (await destination.fields?.(signal)) ?? [],
     networks: async (_, { signal }) => (await destination.networks?.(signal)) ?? [],
+    hardware: (params, { signal }) =>
+      Promise.resolve(destination.hardware?.(requestOf(params, signal)) ?? machineOf(params)),
     check: (params, { signal }) =>
       destination.check(requestOf(params, signal), textsOf(params.files), sizeOf(params, 'bytes')),
     async begin(params, { signal, payload }) {

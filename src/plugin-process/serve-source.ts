@@ -26,6 +26,7 @@ export function sourceMethods(
       gzip: disk.gzip === true,
       extents: extents !== undefined,
       neighbours: disk.neighbours !== undefined,
+      ...(disk.findings === undefined ? {} : { findings: disk.findings }),
     };
   };
   const diskOf = ({ handle }: Params) => handles.get<ServedDisk>(handle).disk;

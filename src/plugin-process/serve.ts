@@ -126,6 +126,7 @@ function rolesOf({ source, destination }: Session) {
             verify: source.verify !== undefined,
             hold: source.hold !== undefined,
             nvram: source.nvram !== undefined,
+            lookWhenChosen: source.lookWhenChosen === true,
           },
         }),
     ...(destination === undefined
@@ -134,6 +135,8 @@ function rolesOf({ source, destination }: Session) {
           destination: {
             ...(destination.product === undefined ? {} : { product: destination.product }),
             ...(destination.formats === undefined ? {} : { formats: destination.formats }),
+            ...(destination.options === undefined ? {} : { options: destination.options }),
+            hardware: destination.hardware !== undefined,
             fields: destination.fields !== undefined,
             networks: destination.networks !== undefined,
           },

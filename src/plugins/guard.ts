@@ -16,7 +16,9 @@ import {
   checkedExtents,
   checkedFields,
   checkedFindings,
+  checkedHardware,
   checkedMachine,
+  checkedOptions,
   checkedPower,
   checkedSize,
   checkedTexts,
@@ -60,6 +62,7 @@ function guardedSession(session: Session, who: string, inside: Inside): Session 
 function guardedSource(source: SourceRole, who: string, inside: Inside): SourceRole {
   const { verify, hold, nvram } = source;
   return {
+    ...(source.lookWhenChosen === true ? { lookWhenChosen: true } : {}),
     async list({ signal, found }) {
       let wrong: unknown;
       await inside(() =>
@@ -151,10 +154,17 @@ function guardedBytes(bytes: ByteSource, who: string, inside: Inside): ByteSourc
 }
 
 function guardedDestination(destination: DestinationRole, who: string, inside: Inside): DestinationRole {
-  const { product, formats, fields, networks } = destination;
+  const { product, formats, options, fields, networks, hardware } = destination;
   return {
     ...(product === undefined ? {} : { product: String(product) }),
     ...(formats === undefined ? {} : { formats: checkedTexts(formats, 'formats', who) }),
+    ...(options === undefined ? {} : { options: checkedOptions(options, who) }),
+    ...(hardware === undefined
+      ? {}
+      : {
+          hardware: async (request) =>
+            checkedHardware(await inside(() => hardware.call(destination, request)), who),
+        }),
     ...(fields === undefined
       ? {}
       : {
