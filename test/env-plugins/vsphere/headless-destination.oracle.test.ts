@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { expect, it } from 'vitest';
 import { storePaths } from '../../../src/state/stores/paths.ts';
@@ -16,7 +16,7 @@ import { fingerprintOf } from './fingerprint.ts';
 const cli = resolve(import.meta.dirname, '../../../src/cli.tsx');
 
 describeWith(vcsimTools, 'a conversion to vSphere on the command line', () => {
-  it('delivers and starts; refuses a name that is there', async () => {
+  it('delivers and starts; refuses a name that is there; carries it on, and back, byte for byte', async () => {
     const server = await startVcsim();
     const home = await tempFolder();
     const env = { ...process.env, VMFERRY_HOME: join(home, 'vmferry'), NO_COLOR: '1', PW: server.password };
@@ -29,19 +29,8 @@ describeWith(vcsimTools, 'a conversion to vSphere on the command line', () => {
     });
     const image = join(home, 'disk.raw');
     await writeFile(image, Buffer.concat([randomBytes(700_000), Buffer.alloc(2 ** 21 - 700_000)]));
-    const convert = async (...more: string[]) => {
-      const args = [
-        'convert',
-        image,
-        '--from',
-        'raw',
-        '--to-profile',
-        'lab',
-        '--to-secret',
-        'password=env:PW',
-      ];
-      const settings = ['--to-set', 'place=DC0_C0', '--to-set', 'network=DC0_DVPG0'];
-      const child = spawn(process.execPath, ['--import', 'tsx', cli, ...args, ...settings, ...more], {
+    const program = async (...args: string[]) => {
+      const child = spawn(process.execPath, ['--import', 'tsx', cli, ...args], {
         ...{ env, stdio: ['ignore', 'pipe', 'pipe'] },
       });
       let said = '';
@@ -49,6 +38,10 @@ describeWith(vcsimTools, 'a conversion to vSphere on the command line', () => {
       const [code] = await once(child, 'close');
       return { code: code as number, said };
     };
+    const there = ['--to-profile', 'lab', '--to-secret', 'password=env:PW'];
+    const settings = ['--to-set', 'place=DC0_C0', '--to-set', 'network=DC0_DVPG0'];
+    const convert = (...more: string[]) =>
+      program('convert', image, '--from', 'raw', ...there, ...settings, ...more);
     const done = await convert('--name', 'new', '--start');
     expect(done).toMatchObject({ code: 0, said: expect.stringContaining('[LocalDS_0] new/new.vmx') });
     const machine = (await listed(await connected(server))).find(({ name }) => name === 'new');
@@ -57,5 +50,17 @@ describeWith(vcsimTools, 'a conversion to vSphere on the command line', () => {
     const again = await convert('--name', 'new', '--force');
     expect(again).toMatchObject({ code: 3, said: expect.stringContaining('already') });
     expect(done.said + again.said).not.toContain(server.password);
+
+    // It runs: read below a snapshot, imported beside itself, and read once more.
+    const here = ['--profile', 'lab', '--secret', 'password=env:PW'];
+    const moved = await program('convert', 'new', ...here, ...there, ...settings, '--name', 'newer');
+    expect(moved, moved.said).toMatchObject({ code: 0 });
+    const back = join(home, 'back.raw');
+    const read = await program('convert', 'newer', ...here, '--to', back);
+    expect(read, read.said).toMatchObject({ code: 0 });
+    expect((await readFile(back)).equals(await readFile(image))).toBe(true);
+    const machines = await listed(await connected(server));
+    expect(machines.find(({ name }) => name === 'newer')).toMatchObject({ state: 'off' });
+    expect(machines.filter(({ snapshots }) => snapshots !== undefined)).toEqual([]);
   });
 });
