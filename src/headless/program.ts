@@ -192,6 +192,7 @@ function addCheck(program: Command, done: Done): void {
     .argument('<image>', imageHelp)
     .description('verify the structure of its files: tables, reference counts, overlaps, checksums, chains')
     .option('--deep', 'read all data as well, so that what is compressed is unpacked')
+    .option('--snapshot <name>', 'its snapshot of this name, not the current state')
     .option('--identity <file>', 'the file of the identity (age) that opens the image')
     .option('--from <format>', 'what the image is, where its marks do not say')
     .option('--follow', 'trust names in the image that lead out of its folder')
@@ -274,7 +275,7 @@ function withConversion(command: Command): Command {
     .option('--sample', 'the sample machine that comes along')
     .option('-o, --to <path>', 'a file (its extension says the format) or a folder')
     .option('-f, --format <format>', 'disk format: qcow2, raw, vmdk, vhd, vhdx, vdi, parallels, cow')
-    .addOption(new Option('--package <kind>', 'put it into a package').choices(['disks', 'ovf', 'ova']))
+    .addOption(new Option('--package <kind>', 'put it into a package').choices(['disks', 'ovf', 'ova', 'xva']))
     .option('--for <product>', 'who is to open it: qemu, vmware, virtualbox, hyperv, uml, files')
     .option(
       '-s, --set <key=value>',

@@ -34,6 +34,10 @@ describeWith(['qemu-img', 'qemu-io'], '--snapshot of a VMware machine', () => {
     expect(await first(then, 'then.raw')).toBe(1);
     const seen = JSON.parse((await vmferry(['inspect', ...then, '--json'])).stdout);
     expect(seen.machine.id).toBe(`${path('m/m.vmx')}#before it`);
+    const looked = await vmferry(['check', ...then]);
+    expect(looked.code, looked.stderr).toBe(0);
+    expect(looked.stdout).toContain('m.vmdk');
+    expect(looked.stdout).not.toContain('m-000001.vmdk');
     const none = await vmferry(['convert', ...from, '--snapshot', 'after it', '--to', 'x.raw']);
     expect(none.code).not.toBe(0);
     expect(none.stderr).toContain('before it');

@@ -72,6 +72,10 @@ const patterns: readonly [RegExp, string, Family][] = [
   [/^vmkernel(\d*)/, 'VMware ESXi', 'other'],
 ];
 
+/** They have no 32-bit edition, and some products leave `-64` out. */
+const onlyWide =
+  /^(windows\d+srv|winhyperv|windows1[1-9]|rhel[789]|rhel1\d|centos[89]|photon|vmware-photon)/;
+
 export function readGuestOs(guestOS: string): GuestSystem | undefined {
   const id = guestOS.trim().toLowerCase();
   if (id === '' || id.length > 64) return undefined;
@@ -80,7 +84,8 @@ export function readGuestOs(guestOS: string): GuestSystem | undefined {
     .replace(/^arm-/, '')
     .replace(/-64$/, '')
     .replace(/guest$/, '');
-  const architecture = arm ? 'aarch64' : /-64$/.test(id) ? 'x86_64' : 'i686';
+  const wide = /-64$/.test(id) || onlyWide.test(plain);
+  const architecture = arm ? 'aarch64' : wide ? 'x86_64' : 'i686';
   const [name, family] = names[plain] ?? byPattern(plain) ?? [guestOS.trim(), 'other'];
   return { name, family, architecture };
 }

@@ -373,3 +373,8 @@ it('tells the hardware that the guest will find, for its drivers', async () => {
   });
   expect(hardware.disks[0]!.controllerModel).toBeDefined();
 });
+
+it('a system that has no 32-bit edition is of 64 bits, whatever its id says', () => {
+  expect(readGuestOs('windows2019srv')?.architecture).toBe('x86_64');
+  expect(readGuestOs('windows9')?.architecture).toBe('i686');
+});
