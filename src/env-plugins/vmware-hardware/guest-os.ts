@@ -73,8 +73,7 @@ const patterns: readonly [RegExp, string, Family][] = [
 ];
 
 /** They have no 32-bit edition, and some products leave `-64` out. */
-const onlyWide =
-  /^(windows\d+srv|winhyperv|windows1[1-9]|rhel[789]|rhel1\d|centos[89]|photon|vmware-photon)/;
+const onlyWide = /^(windows\d+srv|winhyperv|windows1[1-9]|rhel[789]|rhel1\d|centos[89]|photon|vmware-photon)/;
 
 export function readGuestOs(guestOS: string): GuestSystem | undefined {
   const id = guestOS.trim().toLowerCase();
