@@ -13,6 +13,16 @@ export interface PlannedChange {
   readonly reason: string;
   readonly need: ChangeNeed;
   readonly edits: readonly Edit[];
+  /** Written to the disks beside all filesystems, where nothing was. */
+  readonly sectors?: readonly SectorEdit[];
+}
+
+export interface SectorEdit {
+  /** Number of the disk in the machine, from 0. */
+  readonly disk: number;
+  /** Bytes. */
+  readonly offset: number;
+  readonly content: Buffer;
 }
 
 /** What a change is handed to read and to edit with. */
@@ -115,6 +125,25 @@ export class PlannedTree {
       this.#layers.set(path, { kind: 'file', content: after, stat });
       edits.push({ kind: 'write', path, content: after, ...(before === undefined ? {} : { before }), ...as });
     };
+    const remove: Editor['remove'] = async (given) => {
+      const path = await this.#real(given, false);
+      const stat = await this.#lstat(path);
+      if (stat === undefined) return;
+      if (stat.kind === 'folder')
+        throw new AppError('unsupported', 'a folder is not removed', { where: path });
+      const small = stat.kind === 'file' && stat.size <= maxEditBytes;
+      const before = small ? await this.#bytes(path) : undefined;
+      this.#layers.set(path, { kind: 'gone' });
+      const { mode, uid, gid } = stat;
+      edits.push({
+        kind: 'remove',
+        path,
+        ...(before === undefined ? {} : { before }),
+        ...(mode === undefined ? {} : { mode }),
+        ...(uid === undefined ? {} : { uid }),
+        ...(gid === undefined ? {} : { gid }),
+      });
+    };
     return {
       bytes,
       text: async (path) => (await bytes(path))?.toString('utf8'),
@@ -159,30 +188,14 @@ export class PlannedTree {
         this.#layers.set(path, { kind: 'grown', size });
         edits.push({ kind: 'copy', path, from, size });
       },
-      remove: async (given) => {
-        const path = await this.#real(given, false);
-        const stat = await this.#lstat(path);
-        if (stat === undefined) return;
-        if (stat.kind === 'folder')
-          throw new AppError('unsupported', 'a folder is not removed', { where: path });
-        const small = stat.kind === 'file' && stat.size <= maxEditBytes;
-        const before = small ? await this.#bytes(path) : undefined;
-        this.#layers.set(path, { kind: 'gone' });
-        const { mode, uid, gid } = stat;
-        edits.push({
-          kind: 'remove',
-          path,
-          ...(before === undefined ? {} : { before }),
-          ...(mode === undefined ? {} : { mode }),
-          ...(uid === undefined ? {} : { uid }),
-          ...(gid === undefined ? {} : { gid }),
-        });
-      },
+      remove,
       link: async (given, target) => {
         const path = await this.#real(given, false);
         const before = await this.#readlink(path);
         if (before === target) return;
         await this.#folders(parent(path), edits);
+        // What a link takes the place of can be put back.
+        if (before === undefined) await remove(path);
         this.#layers.set(path, { kind: 'link', target });
         edits.push({ kind: 'link', path, target, ...(before === undefined ? {} : { before }) });
       },
