@@ -24,6 +24,8 @@ export interface Properties {
 interface Query {
   readonly sets: readonly PropertySet[];
   readonly objects: readonly Xml[];
+  /** Objects that may be told of. */
+  readonly most: number;
   readonly step: string;
   readonly signal?: AbortSignal | undefined;
 }
@@ -47,7 +49,7 @@ export function viewed(
   if (!session.atLeast(viewsSince)) {
     const root = refTo('obj', session.service('rootFolder'));
     const objects = [element('objectSet', root, text('skip', false), ...wholeInventory)];
-    return session.unit(() => collect(session, { sets, objects, step, signal }), signal);
+    return session.unit(() => collect(session, { sets, objects, most: mostObjects, step, signal }), signal);
   }
   return session.unit(async () => {
     const root = session.service('rootFolder');
@@ -70,7 +72,7 @@ export function viewed(
         text('skip', false),
       );
       const object = element('objectSet', refTo('obj', view), text('skip', true), traversal);
-      return await collect(session, { sets, objects: [object], step, signal });
+      return await collect(session, { sets, objects: [object], most: mostObjects, step, signal });
     } finally {
       // It ends with the session at the latest.
       await session.call('DestroyView', view, [], { step, once: true }).catch(() => undefined);
@@ -122,7 +124,10 @@ async function ofObjects(
     const sets = [...new Set(left.map(({ type }) => type))].map((type) => ({ type, paths }));
     const objects = left.map((ref) => element('objectSet', refTo('obj', ref), text('skip', false)));
     try {
-      return await session.unit(() => collect(session, { sets, objects, step, signal }), signal);
+      return await session.unit(
+        () => collect(session, { sets, objects, most: left.length, step, signal }),
+        signal,
+      );
     } catch (error) {
       // One that was removed meanwhile fails the whole call.
       if (!(error instanceof ObjectGone) || error.object === undefined) throw error;
@@ -136,7 +141,10 @@ async function ofObjects(
 }
 
 /** Follows the pages that the server makes. API 4.0 and before know one call without pages. */
-async function collect(session: VimSession, { sets, objects, step, signal }: Query): Promise<Properties[]> {
+async function collect(
+  session: VimSession,
+  { sets, objects, most, step, signal }: Query,
+): Promise<Properties[]> {
   const collector = session.service('propertyCollector');
   const specification = element(
     'specSet',
@@ -168,7 +176,7 @@ async function collect(session: VimSession, { sets, objects, step, signal }: Que
     found.push(...part.map(propertiesOf));
     const token = textOf(page, 'token');
     if (token === undefined) break;
-    if (part.length === 0 || found.length > mostObjects) {
+    if (part.length === 0 || found.length > most) {
       throw new AppError('corrupt', `${step}: the server's pages do not end`, { where: session.client.name });
     }
     [page] = await session

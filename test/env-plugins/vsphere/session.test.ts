@@ -1,6 +1,6 @@
 /** What a server may answer that vcsim does not: faults, old versions, nonsense. Each answer is written by hand. */
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { viewed } from '../../../src/env-plugins/vsphere/properties.ts';
+import { ofObject, viewed } from '../../../src/env-plugins/vsphere/properties.ts';
 import { VimSession } from '../../../src/env-plugins/vsphere/session.ts';
 import { serverSettings } from '../../../src/env-plugins/vsphere/settings.ts';
 import { sourceRole } from '../../../src/env-plugins/vsphere/source.ts';
@@ -221,6 +221,19 @@ describe('a list', () => {
       await expect(listing(server)).rejects.toMatchObject({ kind });
     });
   }
+
+  it('of one object that goes on with others is refused', async () => {
+    const server = await fake({
+      answer: (method, count) =>
+        method.includes('RetrievePropertiesEx')
+          ? result(method, `<returnval><token>${count}</token>${object('vm-1', 'a')}</returnval>`)
+          : undefined,
+    });
+    const session = await server.open();
+    const asked = ofObject(session, { type: 'VirtualMachine', id: 'vm-1' }, ['name'], 'looking', never);
+    await expect(asked).rejects.toMatchObject({ kind: 'corrupt' });
+    expect(server.calls.filter((m) => m.includes('RetrievePropertiesEx'))).toHaveLength(2);
+  });
 
   it('asks again only once when every session ends at once', async () => {
     const server = await fake({
