@@ -69,7 +69,7 @@ async function plannedFiles(
 ): Promise<{ names: string[]; findings: Finding[] }> {
   const whole = packageFileName(plan);
   const findings: Finding[] = [];
-  if (plan.destination.container === 'ova') return { names: [whole!], findings };
+  if (['ova', 'xva'].includes(plan.destination.container)) return { names: [whole!], findings };
   const { format, options } = plan.destination;
   const encoder = codecById(format).encoder!;
   const names: string[] = whole === undefined ? [] : [whole, whole.replace(/\.ovf$/, '.mf')];

@@ -54,7 +54,11 @@ export function makePlan(request: PlanRequest): Plan {
   const container = anyProduct ? (request.container ?? product.containers[0]!) : 'disks';
   const format = chooseFormat(request, product, container);
   const forced: Options =
-    container === 'disks' ? (target?.options?.[format] ?? {}) : { subformat: 'streamOptimized' };
+    container === 'disks'
+      ? (target?.options?.[format] ?? {})
+      : container === 'xva'
+        ? {}
+        : { subformat: 'streamOptimized' };
   const specs = codecById(format).encoder?.options;
   if (specs === undefined) {
     throw new AppError('usage', `${format} can be read but not written`, { hint: 'choose another format' });
@@ -96,6 +100,7 @@ const homes: Readonly<Record<string, string>> = {
   vsphere: 'vmware',
   workstation: 'vmware',
   libvirt: 'qemu',
+  xapi: 'xen',
   uml: 'uml',
 };
 
@@ -125,16 +130,14 @@ function chooseFormat(request: PlanRequest, product: Product, container: Contain
       hint: `known are: ${known.join(', ')}`,
     });
   }
-  if (request.format !== undefined && request.format !== 'vmdk') {
-    throw new AppError(
-      'usage',
-      `an ${container.toUpperCase()} holds streamOptimized VMDK, not ${request.format}`,
-      {
-        hint: 'leave the format out, or choose plain disks as the container',
-      },
-    );
+  const held = container === 'xva' ? 'raw' : 'vmdk';
+  if (request.format !== undefined && request.format !== held) {
+    const what = held === 'raw' ? 'plain blocks (raw)' : 'streamOptimized VMDK';
+    throw new AppError('usage', `an ${container.toUpperCase()} holds ${what}, not ${request.format}`, {
+      hint: 'leave the format out, or choose plain disks as the container',
+    });
   }
-  return 'vmdk';
+  return held;
 }
 
 function machineAtDestination(request: PlanRequest, product: Product): Machine {
@@ -221,6 +224,6 @@ export function diskFileNames(plan: Plan): string[] {
 export function packageFileName(plan: Plan): string | undefined {
   const { container, settings } = plan.destination;
   if (container === 'disks') return undefined;
-  const base = settings.file?.replace(/\.(ova|ovf)$/i, '') ?? fileNameFor(plan.machine.name);
+  const base = settings.file?.replace(/\.(ova|ovf|xva)$/i, '') ?? fileNameFor(plan.machine.name);
   return `${base}.${container}`;
 }

@@ -3,6 +3,7 @@ import type { Delivery } from '../env-plugins/plugin.ts';
 import type { Plan } from '../model/plan.ts';
 import { packAsOva } from '../packages/ovf/ova-writer.ts';
 import { packAsOvf } from '../packages/ovf/ovf-writer.ts';
+import { packAsXva } from '../packages/xva/write-xva.ts';
 import { diskFileNames, packageFileName } from './make-plan.ts';
 import type { ExtractedDisk } from './run-context.ts';
 
@@ -11,7 +12,7 @@ export function packaged(plan: Plan, inner: Delivery, disks: readonly ExtractedD
   if (file === undefined) return inner;
   const names = diskFileNames(plan);
   const request = {
-    name: file.replace(/\.(ova|ovf)$/, ''),
+    name: file.replace(/\.(ova|ovf|xva)$/, ''),
     machine: plan.machine,
     disks: disks.map(({ disk, image }, i) => ({
       fileName: names[i]!,
@@ -19,5 +20,6 @@ export function packaged(plan: Plan, inner: Delivery, disks: readonly ExtractedD
       machineDisk: disk.id,
     })),
   };
+  if (plan.destination.container === 'xva') return packAsXva(inner, request);
   return plan.destination.container === 'ova' ? packAsOva(inner, request) : packAsOvf(inner, request);
 }

@@ -154,7 +154,7 @@ const schema = z.object({
     profile: text.optional(),
     settings: strings,
     product: text,
-    container: z.enum(['disks', 'ovf', 'ova']),
+    container: z.enum(['disks', 'ovf', 'ova', 'xva']),
     format: text,
     options: z.record(text, z.union([z.string(), z.number(), z.boolean()])),
     recipients: z.array(text).max(100).optional(),

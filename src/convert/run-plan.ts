@@ -216,9 +216,12 @@ function withCheckedOptions(plan: Plan): Plan {
   const encoder = codecById(destination.format).encoder;
   if (encoder === undefined) throw new AppError('usage', `${destination.format} can be read but not written`);
   const options = resolveOptions(encoder.options, destination.options);
-  const packed = destination.format === 'vmdk' && options.subformat === 'streamOptimized';
-  if (destination.container !== 'disks' && !packed) {
-    throw new AppError('usage', `an ${destination.container.toUpperCase()} holds streamOptimized VMDK only`, {
+  const { container, format } = destination;
+  const packed =
+    container === 'xva' ? format === 'raw' : format === 'vmdk' && options.subformat === 'streamOptimized';
+  if (container !== 'disks' && !packed) {
+    const held = container === 'xva' ? 'raw disks' : 'streamOptimized VMDK';
+    throw new AppError('usage', `an ${container.toUpperCase()} holds ${held} only`, {
       hint: 'make the plan anew with "vmferry plan"',
     });
   }

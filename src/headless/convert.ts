@@ -226,8 +226,8 @@ function kindOf(
   options: ConvertOptions,
   extension: string | undefined,
 ): { container?: Container; format?: string } {
-  const container = options.package ?? (extension === 'ova' || extension === 'ovf' ? extension : undefined);
-  if (container === 'ova' || container === 'ovf') {
+  const container = options.package ?? (isPackage(extension) ? extension : undefined);
+  if (isPackage(container)) {
     if (extension !== container && isFormatName(extension)) {
       throw new AppError(
         'usage',
@@ -254,9 +254,11 @@ function kindOf(
   return { ...plain, ...(format === undefined ? {} : { format }) };
 }
 
+const isPackage = (name: string | undefined): name is 'ova' | 'ovf' | 'xva' =>
+  name === 'ova' || name === 'ovf' || name === 'xva';
+
 const isFormatName = (extension: string | undefined): boolean =>
-  extension !== undefined &&
-  (extension === 'ova' || extension === 'ovf' || codecForExtension(extension) !== undefined);
+  extension !== undefined && (isPackage(extension) || codecForExtension(extension) !== undefined);
 
 function optionValues(given: readonly string[]): Record<string, OptionValue> {
   return Object.fromEntries(keyValues('set', given));

@@ -5,7 +5,7 @@ import type { Options } from './options.ts';
 import type { ByteWindow } from './window.ts';
 
 /** How the machine's disks and description are put together at the destination. */
-export type Container = 'disks' | 'ovf' | 'ova';
+export type Container = 'disks' | 'ovf' | 'ova' | 'xva';
 
 export interface PlanSource {
   /** Id of the environment plugin. */

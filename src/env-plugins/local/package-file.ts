@@ -1,4 +1,4 @@
-/** An OVA (one archive) or an OVF (a descriptor with its files beside it), opened. */
+/** An OVA, an XVA (one archive) or an OVF (a descriptor with its files beside it), opened. */
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { type ByteSource, readBytes, windowOf } from '../../io/byte-source.ts';
@@ -20,6 +20,7 @@ import { readTarIndex, safeName } from '../../packages/ovf/tar.ts';
 import type { OpenDisk } from '../plugin.ts';
 import { leadsOut } from './image-file.ts';
 import { extensionOf } from './scan.ts';
+import { openXva } from './xva-file.ts';
 
 export interface OpenPackage {
   readonly machines: readonly Machine[];
@@ -42,6 +43,7 @@ interface Files {
 
 /** @throws AppError `corrupt`, `unsupported`, `not-found`. */
 export async function openPackage(path: string, signal: AbortSignal): Promise<OpenPackage> {
+  if (extensionOf(path) === 'xva') return openXva(path, signal);
   const files = extensionOf(path) === 'ova' ? await archiveFiles(path, signal) : await folderFiles(path);
   try {
     return await readPackage(path, files, signal);

@@ -59,7 +59,7 @@ function isWanted(name: string, extensions: ReadonlySet<string>, beside: Readonl
   const extension = extensionOf(withoutWrappers(inner));
   return (
     extensions.has(extension) &&
-    ((wrapper === undefined && part === undefined) || !/^ov[af]$/.test(extension))
+    ((wrapper === undefined && part === undefined) || !/^(ov[af]|xva)$/.test(extension))
   );
 }
 

@@ -9,7 +9,7 @@ import { imageMachine, openImageFile } from './image-file.ts';
 import { type OpenPackage, openPackage } from './package-file.ts';
 import { extensionOf, findFiles } from './scan.ts';
 
-const packageExtensions = ['ova', 'ovf'];
+const packageExtensions = ['ova', 'ovf', 'xva'];
 /** Between the path and the machine's own id, where a package holds several machines. */
 const idSeparator = '::';
 

@@ -100,8 +100,8 @@ async function filesBeside(
 }
 
 function refusePackage(path: string): void {
-  if (!['ova', 'ovf'].includes(extensionOf(path))) return;
-  throw new AppError('unsupported', 'packages (OVA, OVF) are not read over SSH yet', {
+  if (!['ova', 'ovf', 'xva'].includes(extensionOf(path))) return;
+  throw new AppError('unsupported', 'packages (OVA, OVF, XVA) are not read over SSH yet', {
     where: path,
     hint: 'copy it to this computer (scp), and open it here',
   });

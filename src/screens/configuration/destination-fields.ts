@@ -18,6 +18,7 @@ const containerLabels: Record<Container, string> = {
   disks: 'none, disk images alone',
   ova: 'OVA, one file with all in it',
   ovf: 'OVF, a folder of files',
+  xva: 'XVA, one file with all in it',
 };
 
 export const draft = (change: DraftChange) => ({ type: 'draft', change }) as const;
@@ -42,7 +43,11 @@ function formatsOf(state: State): readonly string[] {
 
 /** A package always holds VMDK; plain disks are what was chosen, or what the product likes best. */
 export const formatIdOf = (state: State): string =>
-  containerOf(state) === 'disks' ? (state.draft.format ?? formatsOf(state)[0] ?? 'raw') : 'vmdk';
+  containerOf(state) === 'disks'
+    ? (state.draft.format ?? formatsOf(state)[0] ?? 'raw')
+    : containerOf(state) === 'xva'
+      ? 'raw'
+      : 'vmdk';
 
 export function destinationFields(state: State): ConfigField[] {
   const { destination } = state;
@@ -170,7 +175,7 @@ function containerField(state: State): ConfigField {
 
 function formatField(state: State): ConfigField {
   const packaged = containerOf(state) !== 'disks';
-  const possible = packaged ? ['vmdk'] : formatsOf(state);
+  const possible = containerOf(state) === 'xva' ? ['raw'] : packaged ? ['vmdk'] : formatsOf(state);
   const choices = possible.map((id): Choice => {
     const label = state.catalog.formats.find((f) => f.id === id)?.label;
     return { value: id, label: label ?? id };
@@ -180,7 +185,7 @@ function formatField(state: State): ConfigField {
   const taker =
     destination.status === 'folder' || takesFiles(state) ? productOf(state)?.label : destination.label;
   const reason = packaged
-    ? 'an OVA or OVF holds streamOptimized VMDK; choose disk images alone for another format'
+    ? 'an OVA or OVF holds streamOptimized VMDK, an XVA raw disks; choose disk images alone for another format'
     : possible.length < 2
       ? `${taker ?? 'this product'} takes nothing else`
       : undefined;
@@ -210,7 +215,8 @@ function optionFields(state: State, format: FormatInfo): ConfigField[] {
   const { destination } = state;
   const packaged = containerOf(state) !== 'disks';
   const own = destination.status === 'connected' ? destination.options?.[format.id] : undefined;
-  const forced: Options = packaged ? { subformat: 'streamOptimized' } : (own ?? {});
+  const isVmdk = packaged && format.id === 'vmdk';
+  const forced: Options = isVmdk ? { subformat: 'streamOptimized' } : packaged ? {} : (own ?? {});
   const taker = packaged ? 'an OVA or OVF' : destination.status === 'connected' ? destination.label : '';
   return matteringOptions(format.options, { ...given, ...forced }).map((spec): ConfigField => {
     const only = forced[spec.key];
