@@ -2,15 +2,21 @@
 import { createTwoFilesPatch } from 'diff';
 import type { FileChange, GuestChange } from '../../model/guest-change.ts';
 import type { Edit, RegistryEdit } from './edit.ts';
-import type { PlannedChange } from './tree.ts';
+import type { PlannedChange, SectorEdit } from './tree.ts';
 
 const contextLines = 3;
 /** A diff of more than this is not read by anybody. */
 const maxDiffBytes = 256 * 1024;
 
-export const describeChange = ({ edits, ...change }: PlannedChange): GuestChange => ({
+export const describeChange = ({ edits, sectors = [], ...change }: PlannedChange): GuestChange => ({
   ...change,
-  files: edits.map(describeEdit),
+  files: [...edits.map(describeEdit), ...sectors.map(describeSectors)],
+});
+
+const describeSectors = ({ disk, offset, content }: SectorEdit): FileChange => ({
+  path: `disk ${disk + 1}, byte ${offset}`,
+  kind: 'changed',
+  bytes: content.length,
 });
 
 function describeEdit(edit: Edit): FileChange {

@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { lstat, readdir, readFile, readlink, realpath, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { AppError, toAppError } from '../../model/errors.ts';
+import type { Files } from '../filesystems/files.ts';
 import type { Upload } from './edit.ts';
 import type { Editor } from './tree.ts';
 
@@ -113,3 +114,17 @@ async function copyOne(
   for (const name of (await readdir(from)).sort())
     await copyOne(editor, join(from, name), `${to}/${name}`, held, count);
 }
+
+/** A folder of modules of this computer, wherever it lies, as a guest has it: /lib/modules/VERSION. */
+export const localFiles = (folder: string, version: string): Pick<Files, 'read'> => ({
+  async read(path, maxBytes) {
+    const home = `/lib/modules/${version}/`;
+    if (!path.startsWith(home)) return undefined;
+    const bytes = await readFile(join(folder, path.slice(home.length))).catch((error) => {
+      const failure = toAppError(error);
+      if (failure.kind === 'not-found') return undefined;
+      throw failure;
+    });
+    return bytes?.subarray(0, maxBytes);
+  },
+});

@@ -1,7 +1,7 @@
 /** What every change of a Linux guest is worked out from. */
 import type { Finding } from '../../../model/finding.ts';
 import type { GuestPlan } from '../../../model/guest-plan.ts';
-import type { InstalledSystem } from '../../../model/guest-report.ts';
+import type { GuestReport, InstalledSystem } from '../../../model/guest-report.ts';
 import type { MountedFiles } from '../../mounted-files.ts';
 import type { GuestTarget, TargetNic } from '../target.ts';
 import type { PlannedTree } from '../tree.ts';
@@ -15,6 +15,8 @@ export interface LinuxContext {
   /** The NICs that it had, in the order of `target.nics`. */
   readonly nics: readonly TargetNic[];
   readonly volumes: readonly VolumeIdentity[];
+  /** What each disk says by itself. */
+  readonly reports: readonly Pick<GuestReport, 'partitionTable' | 'partitions' | 'firmware'>[];
   readonly wish: GuestPlan;
   /** The new password of a user. What is shown does not depend on it. */
   password?(user: string): Promise<string>;

@@ -43,7 +43,7 @@ export const keepNetworkNames: LinuxChange = async (tree, context) => {
 
 /** Bridges, bonds, tunnels and the like are made by name from others. */
 const isMade = (name: string) =>
-  /^(?:lo|br|bond|team|virbr|docker|vlan|veth|tun|tap|wg|dummy|sit|ip6)|[.:@*?]/.test(name);
+  /^(?:lo|venet|br|bond|team|virbr|docker|vlan|veth|tun|tap|wg|dummy|sit|ip6)|[.:@*?]/.test(name);
 
 /** By the MAC address where the guest writes it down; the others in the order of their names. */
 export function pair({ system, nics, target }: Pick<LinuxContext, 'system' | 'nics' | 'target'>): {

@@ -1,5 +1,6 @@
 /** All changes of a Linux guest for its destination, in the order in which they build on each other. */
 import type { Finding } from '../../../model/finding.ts';
+import { makeBareRootStart } from '../boot/bare-root.ts';
 import type { PlannedTree } from '../tree.ts';
 import { copyFiles } from './additions/copies.ts';
 import { setHostname } from './additions/hostname.ts';
@@ -19,6 +20,7 @@ import { relabel } from './selinux.ts';
 import { stableNames } from './stable-names.ts';
 
 const needed: readonly LinuxChange[] = [
+  makeBareRootStart,
   (tree, { volumes, target }) => changeDeviceNames(tree, stableNames(volumes), target),
   addBootDrivers,
   addFallbackLoader,

@@ -60,7 +60,12 @@ export function stableNames(volumes: readonly VolumeIdentity[]): StableNames {
   const find = (device: string) => {
     const place = placeOfName(device, disks);
     if (place === undefined) return undefined;
-    const found = volumes.find((v) => v.disk === place.disk && v.partition === place.partition);
+    const onDisk = volumes.filter((v) => v.disk === place.disk);
+    const [only, ...others] = onDisk.filter((v) => v.partition > 0);
+    const found =
+      onDisk.find((v) => v.partition === place.partition && (v.partition > 0 || v.uuid !== undefined)) ??
+      // A partition table was put around what was the whole disk.
+      (place.partition === 0 && others.length === 0 ? only : undefined);
     if (found === undefined) unknown.add(device);
     return found;
   };

@@ -49,7 +49,13 @@ async function changed(drivers: Record<string, DriverPlace>, files: MemoryTree =
         cloud: false,
       },
     },
-    ...{ nics: [], volumes: [], wish: { changes: 'needed' }, signal: new AbortController().signal },
+    ...{
+      nics: [],
+      volumes: [],
+      reports: [],
+      wish: { changes: 'needed' },
+      signal: new AbortController().signal,
+    },
   });
   return { tree, findings };
 }

@@ -33,6 +33,7 @@ async function changed(change: LinuxChange, files: MemoryTree, given: Given = {}
     files: mountedFiles([{ mountPoint: '/', files: memory }]),
     nics: [],
     volumes: [],
+    reports: [],
     wish: { changes: 'needed' },
     signal: new AbortController().signal,
     ...given,

@@ -40,7 +40,7 @@ async function changed({ interfaces, nics, will = nics, system = {}, files = {} 
     },
     files: mountedFiles([{ mountPoint: '/', files: memory }]),
     target: { product: 'qemu', disks: [], nics: will, firmware: 'bios', console: 'screen', cloud: false },
-    ...{ nics, volumes: [], wish: { changes: 'needed' }, signal: new AbortController().signal },
+    ...{ nics, volumes: [], reports: [], wish: { changes: 'needed' }, signal: new AbortController().signal },
   });
   const written: Record<string, string | undefined> = {};
   for (const change of tree.changes)
