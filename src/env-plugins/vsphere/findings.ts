@@ -45,6 +45,14 @@ export function findingsOf(object: Properties, hardware: Hardware, places: Place
   }
   if (isTrue(values.get('config.changeTrackingEnabled')))
     add('note', 'change-tracking', 'changed-block tracking is on');
+  const runs = valueText(values.get('runtime.powerState')) === 'poweredOn';
+  if (runs && valueText(values.get('guest.toolsRunningStatus')) === 'guestToolsNotRunning') {
+    add(
+      'note',
+      'no-tools',
+      'VMware Tools do not run in it: its filesystems can not be brought to rest, nor it be shut down from here',
+    );
+  }
   if (values.has('config.keyId')) {
     add('warning', 'encrypted', 'the machine is encrypted: what its files say can be read, its NVRAM cannot');
   }

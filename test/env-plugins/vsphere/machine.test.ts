@@ -115,3 +115,18 @@ describe('a machine as a vCenter tells it', () => {
     expect(datacenterPath(places, 'group-d2')).toBeUndefined();
   });
 });
+
+it('tells of a machine that runs without VMware Tools', () => {
+  const told = (power: string, tools: string) =>
+    readMachine(
+      propertiesOf({
+        ...machineValues,
+        'runtime.powerState': power,
+        'guest.toolsRunningStatus': tools,
+      }),
+      places,
+    ).machine.findings.map(({ rule }) => rule);
+  expect(told('poweredOn', 'guestToolsNotRunning')).toContain('vsphere.no-tools');
+  expect(told('poweredOn', 'guestToolsRunning')).not.toContain('vsphere.no-tools');
+  expect(told('poweredOff', 'guestToolsNotRunning')).not.toContain('vsphere.no-tools');
+});
