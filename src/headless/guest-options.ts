@@ -23,6 +23,7 @@ export interface GuestOptions {
   readonly agent?: boolean;
   readonly removeTools?: boolean;
   readonly windowsDrivers?: string;
+  readonly kernel?: string;
   readonly shrink?: boolean;
   /** Id of the run whose changes are taken back. */
   readonly undo?: string;
@@ -71,6 +72,10 @@ export function withGuestChanges(command: Command): Command {
         'pcnet32',
       ]),
     )
+    .option(
+      '--kernel <file>',
+      'a /boot/vmlinuz-… here, for a guest without one (User Mode Linux, containers); its initramfs and modules beside it go along',
+    )
     .option('--hostname <name>', "the guest's name for itself")
     .option('--ssh-key <user:file>', 'a file of public keys that may log in as USER; several times', collect)
     .option(
@@ -91,7 +96,7 @@ export function withGuestChanges(command: Command): Command {
 
 /** Undefined where nothing was said of it. @throws AppError `usage`. */
 export function guestOf(options: GuestOptions): Partial<GuestPlan> | undefined {
-  const { changes, withoutChange, engine, windowsDrivers, shrink, undo } = options;
+  const { changes, withoutChange, engine, windowsDrivers, kernel, shrink, undo } = options;
   const add = additionsOf(options);
   const guest: Partial<GuestPlan> = {
     ...(changes === undefined ? {} : { changes }),
@@ -99,6 +104,7 @@ export function guestOf(options: GuestOptions): Partial<GuestPlan> | undefined {
     ...(engine === undefined ? {} : { engine }),
     ...(Object.keys(add).length === 0 ? {} : { add }),
     ...(windowsDrivers === undefined ? {} : { windowsDrivers: pathHere(windowsDrivers) }),
+    ...(kernel === undefined ? {} : { kernel: { image: pathHere(kernel) } }),
     ...(shrink === undefined ? {} : { shrink }),
     ...(undo === undefined ? {} : { undo, changes: 'none', shrink: false }),
   };

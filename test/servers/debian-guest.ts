@@ -39,7 +39,10 @@ export async function debianGuest(): Promise<DebianGuest> {
     try {
       await mkdir(work, { mode: 0o755 });
       await run('bash', [script, work], { maxBuffer: 2 ** 26 });
-      await rename(work, folder);
+      // Somebody else may have been faster.
+      await rename(work, folder).catch((error) => {
+        if (error.code !== 'ENOTEMPTY') throw error;
+      });
     } finally {
       await rm(work, { recursive: true, force: true });
     }

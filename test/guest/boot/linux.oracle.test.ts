@@ -6,6 +6,7 @@ import { expect, it } from 'vitest';
 import { describeWith } from '../../oracles/requires.ts';
 import { type DebianGuest, debianGuest, debianGuestTools } from '../../servers/debian-guest.ts';
 import { type GuestHardware, startGuest } from '../../servers/running-guest.ts';
+import { bareRootTests } from './bare-root.ts';
 import { carry } from './carried.ts';
 
 const minutes = 60_000;
@@ -68,3 +69,5 @@ describeWith(debianGuestTools, 'a Debian of VMware carried to other hardware', (
     await running.stop();
   }
 });
+
+bareRootTests();
