@@ -7,6 +7,9 @@ import { commandLine, quoted } from './command-line.ts';
 
 const mostWords = 16 * 1024;
 const mostAnswer = 2 ** 20;
+/** guestfish outlives a SIGTERM to its group, which ends qemu, to remove its own files. */
+const start = `trap '' TERM; exec guestfish --no-progress-bars --keys-from-stdin`;
+const graceMs = 700;
 
 export class GuestfishSession {
   readonly #child: ChildProcess;
@@ -17,11 +20,12 @@ export class GuestfishSession {
   #heard = '';
   #count = 0;
   #failure: AppError | undefined;
+  #grace: NodeJS.Timeout | undefined;
   #waiting: { resolve(answer: string): void; reject(error: unknown): void; mark: string } | undefined;
 
   constructor(signal: AbortSignal) {
     const { LIBGUESTFS_BACKEND = 'direct' } = process.env;
-    const child = spawn('guestfish', ['--no-progress-bars', '--keys-from-stdin'], {
+    const child = spawn('sh', ['-c', start], {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...process.env, LC_ALL: 'C', LIBGUESTFS_BACKEND },
       // A group of its own, which ends as a whole.
@@ -81,6 +85,7 @@ export class GuestfishSession {
     this.#unwatch();
     this.#kill(new AppError('cancelled', 'guestfish has been ended'));
     await this.#ended;
+    clearTimeout(this.#grace);
   }
 
   #hear(text: string): void {
@@ -106,10 +111,17 @@ export class GuestfishSession {
 
   #kill(error: AppError): void {
     this.#fail(error);
+    if (this.#grace !== undefined) return;
+    this.#child.stdin!.end();
+    this.#signal('SIGTERM');
+    this.#grace = setTimeout(() => this.#signal('SIGKILL'), graceMs);
+  }
+
+  #signal(signal: NodeJS.Signals): void {
     const { pid, exitCode, signalCode } = this.#child;
     if (pid === undefined || exitCode !== null || signalCode !== null) return;
     try {
-      process.kill(-pid, 'SIGKILL');
+      process.kill(-pid, signal);
     } catch {
       // The group has ended meanwhile.
     }
