@@ -33,6 +33,19 @@ const known = [
   'VTPM',
 ];
 
+/** Every record of a class has the same fields: clients count on it. */
+const usualVm: Fields = {
+  name_description: '',
+  is_a_template: false,
+  memory_dynamic_max: '0',
+  VCPUs_at_startup: '1',
+  HVM_boot_policy: '',
+  HVM_boot_params: {},
+  other_config: {},
+  NVRAM: {},
+  snapshot_time: '19700101T00:00:00Z',
+};
+
 export class Database {
   readonly classes = new Map<string, Map<string, Fields>>(known.map((name) => [name, new Map()]));
   /** The bytes of each VDI. */
@@ -119,7 +132,7 @@ export class Database {
       VIFs: [],
       VTPMs: [],
     };
-    return this.make('VM', { ...fields, ...fresh, ...runtime });
+    return this.make('VM', { ...usualVm, ...fields, ...fresh, ...runtime });
   }
 
   attach(kind: 'VBD' | 'VIF', fields: Fields): string {

@@ -56,6 +56,9 @@ export async function startXapi({ masterAddress, port = 0 }: XapiOptions = {}): 
       sessions.add(id);
       return id;
     }
+    // The one call without a session; what a client needs of it are the classes.
+    if (method === 'system.listMethods')
+      return [...database.classes.keys()].map((kind) => `${kind}.get_all_records`);
     if (!sessions.has(session)) throw new Failure('SESSION_INVALID', session);
     if (method === 'session.logout') return void sessions.delete(session);
     const answer = answers.get(method);
@@ -71,8 +74,9 @@ export async function startXapi({ masterAddress, port = 0 }: XapiOptions = {}): 
       calls.push(url.pathname);
       const transfer = { database, url, cutAfter: faults.cutAfter };
       if (!sessions.has(url.searchParams.get('session_id') ?? '')) return void response.writeHead(401).end();
-      if (url.pathname === '/export_raw_vdi') return void exportDisk(response, transfer);
-      if (url.pathname === '/import_raw_vdi') return void importDisk(request, response, transfer);
+      const path = url.pathname.replace(/\/$/, '');
+      if (path === '/export_raw_vdi') return void exportDisk(response, transfer);
+      if (path === '/import_raw_vdi') return void importDisk(request, response, transfer);
       response.writeHead(404).end();
     },
     port,
@@ -86,7 +90,7 @@ export async function startXapi({ masterAddress, port = 0 }: XapiOptions = {}): 
 }
 
 function furnish(database: Database): { sr: string; network: string } {
-  const host = database.make('host', { name_label: 'xs1', address: '127.0.0.1' });
+  const host = database.make('host', { name_label: 'xs1', address: '127.0.0.1', other_config: {} });
   const sr = database.make('SR', {
     name_label: 'Local storage',
     type: 'ext',
@@ -107,13 +111,17 @@ function furnish(database: Database): { sr: string; network: string } {
     name_label: 'Host internal management network',
     other_config: { is_host_internal_management_network: 'true' },
   });
-  database.make('pool', { master: host, default_SR: sr });
-  database.make('VM', {
-    name_label: 'Control domain on host: xs1',
-    is_control_domain: true,
-    is_a_template: false,
-  });
-  database.make('VM', { name_label: 'Debian 12', is_control_domain: false, is_a_template: true });
+  database.make('pool', { master: host, default_SR: sr, other_config: {} });
+  const plain = {
+    memory_static_max: '0',
+    VCPUs_max: '1',
+    actions_after_crash: '',
+    PV_args: '',
+    platform: {},
+  };
+  const own = database.createVm({ ...plain, name_label: 'Control domain on host: xs1' });
+  database.get('VM', own).is_control_domain = true;
+  database.createVm({ ...plain, name_label: 'Debian 12', is_a_template: true });
   return { sr, network };
 }
 

@@ -1,0 +1,59 @@
+/** The fake, judged by a client that others wrote (npm xen-api, of Xen Orchestra): what it reads and writes is there. */
+import { buffer } from 'node:stream/consumers';
+import { expect, it, onTestFinished } from 'vitest';
+// @ts-expect-error it brings no types
+import { createClient } from 'xen-api';
+import { vhdCodec } from '../../../src/codecs/vhd/index.ts';
+import { memorySource } from '../../../src/io/byte-source.ts';
+import { connected, listed, MiB, poolWithMachine, sparseContent } from './pool.ts';
+
+it('is a pool to the client of Xen Orchestra', async () => {
+  const { server, made } = await poolWithMachine();
+  const { user, password } = server;
+  const client = createClient({
+    url: `https://127.0.0.1:${server.port}`,
+    auth: { user, password },
+    allowUnauthorized: true,
+    watchEvents: false,
+    transport: 'json-rpc',
+  });
+  await client.connect();
+  onTestFinished(() => client.disconnect());
+
+  const machines = await client.getAllRecords('VM');
+  const vm = machines.find((record: { name_label: string }) => record.name_label === 'web');
+  expect(vm).toMatchObject({ power_state: 'Halted', VCPUs_at_startup: '2' });
+
+  const exported = async (format: string): Promise<Buffer> => {
+    const response = await client.getResource('/export_raw_vdi/', { query: { vdi: made.vdi, format } });
+    return buffer(response.body);
+  };
+  expect((await exported('raw')).equals(made.content)).toBe(true);
+  const image = await vhdCodec.open(memorySource(await exported('vhd'), 'a.vhd'), {
+    sibling: async () => {
+      throw new Error('there is none');
+    },
+    parent: async () => {
+      throw new Error('there is none');
+    },
+  });
+  const bytes = Buffer.alloc(image.size);
+  await image.read(bytes, 0);
+  expect(bytes.equals(made.content)).toBe(true);
+
+  const content = sparseContent(4 * MiB);
+  const vdi = await client.call('VDI.create', {
+    SR: server.sr,
+    name_label: 'theirs',
+    virtual_size: String(4 * MiB),
+  });
+  await client.putResource(content, '/import_raw_vdi/', { query: { vdi, format: 'raw' } });
+  expect(server.database.bytes.get(vdi)!.equals(content)).toBe(true);
+
+  await expect(client.call('VDI.destroy', 'OpaqueRef:none')).rejects.toMatchObject({
+    code: 'HANDLE_INVALID',
+  });
+  // What theirs has made, ours can see.
+  await client.call('VM.set_name_label', vm.$ref ?? made.vm, 'renamed');
+  expect((await listed(await connected(server))).map(({ name }) => name)).toEqual(['renamed']);
+});
