@@ -82,6 +82,7 @@ describeWith([...vcsimTools, 'qemu-img', 'tmux', 'script'], 'vSphere in the term
     await terminal.until('waiting');
 
     expect(await admin.endOthers()).toBeGreaterThan(0);
+    // vcsim tells properties without a session: the first that fails is the call that shuts it down.
     await terminal.send('s');
     await terminal.until('[y]');
     await terminal.send('y');

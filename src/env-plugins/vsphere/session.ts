@@ -71,7 +71,7 @@ export class VimSession {
     session.#alive = setInterval(() => {
       const step = 'keeping the session alive';
       // Whoever needs it next finds out, and opens it again.
-      session.call('CurrentTime', serviceInstance, [], { step }).catch(() => undefined);
+      session.call('CurrentTime', serviceInstance, [], { step, once: true }).catch(() => undefined);
     }, keepAliveMs);
     session.#alive.unref();
     return session;
