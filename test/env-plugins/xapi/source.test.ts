@@ -2,6 +2,7 @@ import { createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import type { OpenDisk, Session } from '../../../src/env-plugins/plugin.ts';
 import { testSource } from '../../conformance/test-plugin.ts';
+import { tcpPipe } from '../../servers/tcp-pipe.ts';
 import { startXapi } from '../../servers/xapi.ts';
 import { addMachine, connected, listed, MiB, never, poolWithMachine } from './pool.ts';
 
@@ -176,7 +177,20 @@ describe('a session', () => {
     expect(server.calls.filter((call) => call === 'session.login_with_password')).toHaveLength(2);
   });
 
-  it('at a member of a pool goes on at its master, and not for ever', async () => {
+  it('at a member of a pool goes on at its master', async () => {
+    const { server } = await poolWithMachine();
+    const member = await startXapi({ masterAddress: '127.0.0.1' });
+    // The hosts of a pool have one port.
+    await tcpPipe({ host: '127.0.0.1', port: member.port }, '127.0.0.2', server.port);
+    const questions: string[] = [];
+    const confirm = async (question: string) => questions.push(question) > 0;
+    const session = await connected(server, { confirm }, { host: '127.0.0.2' });
+    expect((await listed(session)).map(({ name }) => name)).toEqual(['web']);
+    expect(questions).toHaveLength(2);
+    expect(member.calls).toEqual(['session.login_with_password']);
+  });
+
+  it('is not led on for ever', async () => {
     // The hosts of a pool have one port: here the way leads on to the same server, by another name.
     const member = await startXapi({ masterAddress: 'localhost' });
     const questions: string[] = [];
