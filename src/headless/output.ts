@@ -37,7 +37,7 @@ export function terminalOutput(options: OutputOptions): Output {
       clear();
       process.stdout.write(`${plainText(text)}\n`);
     },
-    value: (data) => void process.stdout.write(`${JSON.stringify(data)}\n`),
+    value: (data) => void process.stdout.write(`${jsonLine(data)}\n`),
     remark(text) {
       if (options.quiet || options.json) return;
       clear();
@@ -45,7 +45,7 @@ export function terminalOutput(options: OutputOptions): Output {
     },
     error(failure) {
       clear();
-      if (options.json) process.stdout.write(`${JSON.stringify({ type: 'error', ...failure })}\n`);
+      if (options.json) process.stdout.write(`${jsonLine({ type: 'error', ...failure })}\n`);
       say(`vmferry: ${describeFailure(failure)}`);
     },
     progress(text) {
@@ -60,9 +60,15 @@ export function terminalOutput(options: OutputOptions): Output {
 
 /** Names come from images and archives: what would steer the terminal, or break a line, is shown as its code. */
 export const plainText = (text: string): string =>
-  text.replace(
-    /[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu,
-    (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`,
+  text.replace(steering, (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`);
+
+const steering = /[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+
+/** The same value to who parses it; JSON's own escapes are for the first 32 characters only. */
+export const jsonLine = (data: unknown): string =>
+  JSON.stringify(data).replace(
+    steering,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
 
 export function findingLine(finding: Finding): string {

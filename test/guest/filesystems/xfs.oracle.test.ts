@@ -52,8 +52,13 @@ describeWith(['mkfs.xfs', 'xfs_db'], 'XFS read as the kernel does', () => {
       label: 'a label',
       state: 'clean',
       freeBytes: value('fdblocks') * value('blocksize'),
-      freeInodes: value('ifree'),
     });
+    const made = value('icount') - value('ifree');
+    expect(files.facts.inodes! - files.facts.freeInodes!).toBe(made);
+    // As many as a quarter of the blocks holds.
+    expect(files.facts.inodes).toBe(
+      Math.floor((value('dblocks') * value('imax_pct')) / 100) * value('inopblock'),
+    );
     expect((await openXfs(await lookingInto(running))).facts.state).toBe('dirty');
   });
 

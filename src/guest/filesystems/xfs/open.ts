@@ -13,7 +13,7 @@ import { extentsOf, runsOf } from './extents.ts';
 import { entriesOf } from './folder.ts';
 import type { XfsInode } from './inode.ts';
 import { logState } from './log.ts';
-import { checkCrc, readSuperblock } from './superblock.ts';
+import { checkCrc, readSuperblock, type Superblock } from './superblock.ts';
 import { type XfsVolume, xfsVolume } from './volume.ts';
 
 const maxLinkBytes = 1024;
@@ -53,11 +53,19 @@ async function factsOf(volume: XfsVolume): Promise<VolumeFacts> {
     blockBytes: sb.blocksize,
     sizeBytes: sb.dblocks * sb.blocksize,
     ...(sb.fdblocks <= sb.dblocks ? { freeBytes: sb.fdblocks * sb.blocksize } : {}),
-    inodes: sb.icount,
-    freeInodes: Math.min(sb.ifree, sb.icount),
+    ...inodesOf(sb),
     state,
     notes,
   };
+}
+
+/** They are made of free blocks as needed, up to a share of all blocks: as statfs(2) counts them. */
+function inodesOf(sb: Superblock): Pick<VolumeFacts, 'inodes' | 'freeInodes'> {
+  if (sb.fdblocks > sb.dblocks || sb.ifree > sb.icount) return {};
+  const share = sb.imaxpct === 0 ? 100 : Math.min(sb.imaxpct, 100);
+  const most = Math.floor((sb.dblocks * share) / 100) * sb.inopblock;
+  const inodes = Math.max(Math.min(sb.icount + sb.fdblocks * sb.inopblock, most), sb.icount);
+  return { inodes, freeInodes: inodes - (sb.icount - sb.ifree) };
 }
 
 async function linkTarget(volume: XfsVolume, link: XfsInode): Promise<Buffer> {

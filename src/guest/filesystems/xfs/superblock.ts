@@ -20,6 +20,7 @@ export const superblock = struct('XFS superblock', 264, 'be', {
   inopblog: [123, u8],
   agblklog: [124, u8],
   inprogress: [126, u8],
+  imaxpct: [127, u8],
   icount: [128, u64],
   ifree: [136, u64],
   fdblocks: [144, u64],
