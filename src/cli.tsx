@@ -14,5 +14,15 @@ if (args.length === 1 && (args[0] === '--version' || args[0] === '-V')) {
   process.exit(await runTui());
 } else {
   const { runHeadless } = await import('./headless/program.ts');
-  process.exit(await runHeadless(args));
+  const code = await runHeadless(args);
+  // What goes into a pipe is written in the background: whoever reads it slowly would get its beginning alone.
+  await Promise.all([process.stdout, process.stderr].map(written));
+  process.exit(code);
+}
+
+function written(out: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    if (!out.writable) return resolve();
+    out.write('', () => resolve());
+  });
 }
