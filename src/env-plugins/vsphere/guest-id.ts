@@ -55,6 +55,8 @@ export function guestIdFor(
   hardware: number,
   known: readonly string[],
 ): { readonly id: string; readonly exact: boolean } {
+  // A machine of vSphere whose Tools never said more.
+  if (system !== undefined && known.includes(system.name)) return { id: system.name, exact: true };
   const ids = new Map((known.length === 0 ? usual : known).map((id) => [plain(id), id]));
   const own = system === undefined ? undefined : numberedId(system, ids);
   if (own !== undefined) return { id: own, exact: true };

@@ -303,3 +303,10 @@ it('tells the hardware that the guest will find, for its drivers', () => {
     firmware: { kind: 'uefi' },
   });
 });
+
+it('a guest id that the server knows stays what it is', () => {
+  const known = ['otherGuest', 'otherGuest64'];
+  expect(guestIdFor({ name: 'otherGuest', family: 'other' }, 19, known)).toEqual({
+    ...{ id: 'otherGuest', exact: true },
+  });
+});
