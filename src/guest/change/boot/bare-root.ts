@@ -9,6 +9,7 @@ import { addedSegment, buildCpio, withFolders } from '../../formats/initramfs/bu
 import type { Upload } from '../edit.ts';
 import type { LinuxChange, LinuxContext } from '../linux/context.ts';
 import { moduleEntries, modulesFolder } from '../linux/initramfs-drivers.ts';
+import { lackingNetwork } from '../linux/network-drivers.ts';
 import { localFiles, localUpload } from '../local-files.ts';
 import { bootModules, networkModules } from '../target.ts';
 import type { PlannedTree } from '../tree.ts';
@@ -21,6 +22,7 @@ interface Started {
   readonly version: string;
   readonly image: string;
   readonly initramfs?: string;
+  readonly findings?: readonly Finding[];
 }
 
 /** Consoles that are not there are passed over by the kernel. Its names of network cards are those of a container. */
@@ -56,7 +58,7 @@ export const makeBareRootStart: LinuxChange = async (tree, context) => {
       ],
     } as const;
     await tree.change(change, (editor) => editor.write('/boot/grub/grub.cfg', grubConfig(kernel, root)));
-    return settleUserland(tree, context, root.uuid, kind);
+    return [...(kernel.findings ?? []), ...(await settleUserland(tree, context, root.uuid, kind))];
   } catch (error) {
     const failure = toAppError(error);
     if (failure.kind === 'cancelled') throw error;
@@ -172,7 +174,8 @@ async function bringKernel(
         if (content !== undefined) await editor.upload(`/${name}`, held(kernel.modules, content));
     },
   );
-  return { version, image, ...(initramfs === undefined ? {} : { initramfs }) };
+  const findings = lackingNetwork(version, context.target, (name) => kernel.place(name) === 'none');
+  return { version, image, findings, ...(initramfs === undefined ? {} : { initramfs }) };
 }
 
 /** The initramfs, and behind it an archive of the drivers that it lacks. */

@@ -15,6 +15,7 @@ import { addFallbackLoader } from './efi-loader.ts';
 import { addFirstBoot } from './first-boot/first-boot.ts';
 import { disableForeignTools } from './foreign-tools.ts';
 import { addBootDrivers } from './initramfs-drivers.ts';
+import { findNetworkDrivers } from './network-drivers.ts';
 import { keepNetworkNames } from './network-names.ts';
 import { relabel } from './selinux.ts';
 import { stableNames } from './stable-names.ts';
@@ -24,6 +25,7 @@ const needed: readonly LinuxChange[] = [
   (tree, { volumes, target }) => changeDeviceNames(tree, stableNames(volumes), target),
   addBootDrivers,
   addFallbackLoader,
+  findNetworkDrivers,
   keepNetworkNames,
   changeConsole,
   forgetHardware,
