@@ -79,6 +79,7 @@ export class Database {
       physical_utilisation: String(content.length),
       type: 'user',
       is_a_snapshot: false,
+      cbt_enabled: false,
       sharable: false,
       read_only: false,
       managed: true,
@@ -105,6 +106,29 @@ export class Database {
     }
     this.of('VDI').delete(ref);
     this.bytes.delete(ref);
+  }
+
+  /** The bytes are kept to tell what changed since; nobody can read them any more. */
+  destroyData(ref: string): void {
+    const disk = this.get('VDI', ref);
+    if (!disk.cbt_enabled) throw new Failure('VDI_NO_CBT_METADATA', ref);
+    disk.type = 'cbt_metadata';
+    for (const vbd of disk.VBDs) this.of('VBD').delete(vbd);
+    disk.VBDs = [];
+  }
+
+  changedBlocks(from: string, to: string): string {
+    const [before, after] = [from, to].map((ref) => {
+      if (!this.get('VDI', ref).cbt_enabled) throw new Failure('VDI_NO_CBT_METADATA', ref);
+      return this.bytes.get(ref)!;
+    }) as [Buffer, Buffer];
+    const unit = 65_536;
+    const bitmap = Buffer.alloc(Math.ceil(after.length / unit / 8));
+    for (let i = 0; i * unit < after.length; i++) {
+      const [from, end] = [i * unit, (i + 1) * unit];
+      if (!before.subarray(from, end).equals(after.subarray(from, end))) bitmap[i >> 3]! |= 0x80 >> (i & 7);
+    }
+    return bitmap.toString('base64');
   }
 
   createVm(fields: Fields): string {
@@ -185,6 +209,7 @@ export class Database {
       if (vbd.type !== 'Disk') continue;
       const disk = this.get('VDI', vbd.VDI);
       const copy = this.vdi(disk.SR, disk.name_label, Buffer.from(this.bytes.get(vbd.VDI)!), {
+        cbt_enabled: disk.cbt_enabled,
         is_a_snapshot: true,
         snapshot_of: vbd.VDI,
       });

@@ -157,6 +157,17 @@ async function act(database: Database, method: string, args: Value[]): Promise<V
       return void database.destroyVdi(args[0]);
     case 'VDI.get_nbd_info':
       return [];
+    case 'VDI.enable_cbt':
+    case 'VDI.disable_cbt':
+      database.get('VDI', args[0]).cbt_enabled = verb === 'enable_cbt';
+      return '';
+    case 'VDI.data_destroy':
+      return void database.destroyData(args[0]);
+    case 'VDI.list_changed_blocks':
+      return database.changedBlocks(args[0], args[1]);
+    case 'VM.clean_shutdown':
+      database.get('VM', args[0]).power_state = 'Halted';
+      return '';
     case 'VM.create':
       return database.createVm(args[0]);
     case 'VM.destroy':

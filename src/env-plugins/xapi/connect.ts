@@ -32,7 +32,12 @@ export async function connect(
   const login = { user: server.user, password: () => context.secret('password') };
   const session = await XapiSession.open(client, login, open, context.signal);
   return {
-    source: sourceRole({ session, server, report: (line) => context.report(line) }),
+    source: sourceRole({
+      session,
+      server,
+      report: (line) => context.report(line),
+      confirm: (question) => context.confirm(question),
+    }),
     destination: destinationRole(session),
     close: () => session.close(),
   };

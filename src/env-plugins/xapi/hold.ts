@@ -26,6 +26,8 @@ export interface HoldPlace {
   readonly session: XapiSession;
   readonly held: HeldMachines;
   look(id: string, signal: AbortSignal): Promise<Found>;
+  /** What becomes of a disk of the snapshot in the end, instead of its removal. */
+  endDisk?(vdi: string): Promise<void>;
 }
 
 /** Runs of this process that hold a machine: a process of before may have had the same id, as in containers. */
@@ -49,7 +51,7 @@ export async function holdMachine(place: HoldPlace, given: Machine, options: Hol
       held.delete(ref);
       ownRuns.delete(runId);
       try {
-        await persistently(() => removeOwn(session, ref, runId));
+        await persistently(() => removeOwn(session, ref, runId, place.endDisk));
         return [];
       } catch (error) {
         return [`${machine.name}: the snapshot ${namePrefix}${runId} is left: ${toAppError(error).message}`];
@@ -127,20 +129,31 @@ function oursIn(inventory: Inventory, vm: string): OurSnapshot[] {
 }
 
 /** Also when the server never told that it was made: it is looked for by its name. */
-async function removeOwn(session: XapiSession, vm: string, runId: string): Promise<void> {
+async function removeOwn(
+  session: XapiSession,
+  vm: string,
+  runId: string,
+  endDisk: HoldPlace['endDisk'],
+): Promise<void> {
   const inventory = await readInventory(session);
   for (const { run, ref } of oursIn(inventory, vm))
-    if (run === runId) await removeSnapshot(session, inventory, ref);
+    if (run === runId) await removeSnapshot(session, inventory, ref, endDisk);
 }
 
 /** The server leaves the disks of a machine that it destroys. What is no snapshot is not touched. */
-export async function removeSnapshot(session: XapiSession, inventory: Inventory, ref: string): Promise<void> {
+async function removeSnapshot(
+  session: XapiSession,
+  inventory: Inventory,
+  ref: string,
+  endDisk?: HoldPlace['endDisk'],
+): Promise<void> {
   const step = 'removing the snapshot';
+  const end = endDisk ?? ((vdi: string) => session.call('VDI.destroy', [vdi], { step }));
   const record = inventory.record('VM', ref);
   if (record === undefined || !isTrueIn(record, 'is_a_snapshot')) return;
   const { disks } = readXenMachine(record, inventory, '');
   for (const { vdi, record: image } of disks) {
-    if (isTrueIn(image, 'is_a_snapshot')) await gone(session.call('VDI.destroy', [vdi], { step }));
+    if (isTrueIn(image, 'is_a_snapshot')) await gone(end(vdi));
   }
   await gone(session.call('VM.destroy', [ref], { step }));
 }

@@ -4,6 +4,7 @@ import type { Machine } from '../../model/machine.ts';
 import { countIn, mapIn, refIn, textIn, type XenRecord } from '../../packages/xva/records.ts';
 import { isOrdinary, type ReadXenMachine, readXenMachine } from '../../packages/xva/xen-machine.ts';
 import type { SourceRole } from '../plugin.ts';
+import { trackMachine } from './changes.ts';
 import { type HeldMachines, holdMachine } from './hold.ts';
 import { type Inventory, readInventory } from './inventory.ts';
 import type { XapiSession } from './session.ts';
@@ -15,6 +16,8 @@ export interface SourcePlace {
   readonly session: XapiSession;
   readonly server: ServerSettings;
   report(line: string): void;
+  /** A question with yes and no for whoever is there. */
+  confirm(question: string): Promise<boolean>;
 }
 
 export interface Found extends ReadXenMachine {
@@ -22,7 +25,7 @@ export interface Found extends ReadXenMachine {
   readonly record: XenRecord;
 }
 
-export function sourceRole({ session, server, report }: SourcePlace): SourceRole {
+export function sourceRole({ session, server, report, confirm }: SourcePlace): SourceRole {
   const held: HeldMachines = new Map();
   const look = async (id: string, signal: AbortSignal) =>
     findMachine(await readInventory(session, signal), id, session.name);
@@ -69,6 +72,7 @@ export function sourceRole({ session, server, report }: SourcePlace): SourceRole
       };
     },
     hold: (machine, options) => holdMachine({ session, held, look }, machine, options),
+    track: (machine, options) => trackMachine({ session, held, look, confirm }, machine, options),
     async nvram(machine, signal) {
       const { record } = await look(machine.id, signal);
       const text = textIn(mapIn(record, 'NVRAM'), 'EFI-variables');
