@@ -59,6 +59,22 @@ describeWith(['qemu-img'], 'a conversion to and from a pool on the command line'
     expect(moved, moved.said).toMatchObject({ code: 0 });
     expect([...database.of('VM').values()].filter(({ is_a_snapshot }) => is_a_snapshot)).toEqual([]);
     expect(database.of('VDI').size).toBe(1);
+
+    // Once more in passes; the machine writes when the first one has ended, and is shut down for the last.
+    const [vdi] = database.bytes.keys();
+    server.answers.set('VDI.set_name_label', () => {
+      server.answers.delete('VDI.set_name_label');
+      database.bytes.get(vdi!)!.fill(9, 3 * MiB + 5, 3 * MiB + 90_000);
+      return '';
+    });
+    const warm = join(home, 'warm.raw');
+    const passes = ['--warm', '--warm-tracking', '--warm-shutdown'];
+    const copied = await program('convert', 'new', ...here, '--to', warm, ...passes);
+    expect(copied, copied.said).toMatchObject({ code: 0, said: expect.stringContaining('128 KiB changed') });
+    expect((await readFile(warm)).equals(database.bytes.get(vdi!)!)).toBe(true);
+    expect([...database.of('VDI').values()]).toMatchObject([{ type: 'user', cbt_enabled: false }]);
+    database.of('task').clear();
+
     const imported = await program('convert', join(home, 'new.xva'), ...there, '--name', 'newer');
     expect(imported, imported.said).toMatchObject({ code: 0 });
     const back = join(home, 'back.qcow2');
