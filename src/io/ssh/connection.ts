@@ -4,7 +4,7 @@ import type { Client, ClientChannel, SFTPWrapper } from 'ssh2';
 import { AppError } from '../../model/errors.ts';
 import { MiB } from '../../model/units.ts';
 import { describeTarget, lostConnection, printable, type SshTarget } from './failures.ts';
-import { quoteArgs } from './quote-args.ts';
+import { plainCommand, quoteArgs } from './quote-args.ts';
 import { Sftp } from './sftp.ts';
 
 export interface ExecOptions {
@@ -14,6 +14,8 @@ export interface ExecOptions {
   readonly name?: string;
   /** More than this on one of its outputs ends the command. Default 16 MiB. */
   readonly maximumBytes?: number;
+  /** The shell there is none of POSIX: words that need no quoting, see `plainCommand`. */
+  readonly plain?: boolean;
 }
 
 export interface ExecResult {
@@ -184,7 +186,7 @@ export class SshConnection {
    * @throws AppError `io` when it says too much or is killed, `cancelled`, `unreachable`.
    */
   async exec(args: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
-    const command = quoteArgs(args);
+    const command = options.plain ? plainCommand(args) : quoteArgs(args);
     let channel: ClientChannel | undefined;
     try {
       return await this.request<ExecResult>((resolve, reject) => {

@@ -17,3 +17,13 @@ function quoteArg(arg: string): string {
   // Always quoted: an unquoted word may be an alias, a keyword or, in zsh, an expansion (`=ls`).
   return `'${arg.replaceAll("'", "'\\''")}'`;
 }
+
+/**
+ * For a server whose shell is none of POSIX, such as Windows: words that mean themselves to cmd.exe and to PowerShell,
+ * as they are. @throws AppError `bug` for any other: names never go this way.
+ */
+export function plainCommand(words: readonly string[]): string {
+  const bad = words.find((word) => !/^[A-Za-z0-9+/=.-]+$/.test(word));
+  if (bad !== undefined || words.length === 0) throw new AppError('bug', 'this is no plain command');
+  return words.join(' ');
+}
