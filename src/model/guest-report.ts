@@ -110,6 +110,8 @@ export interface GuestInterface {
   /** As the guest calls it: `ens192`. */
   readonly name: string;
   readonly mac?: string;
+  /** `ethernet`, `bond`, `bridge`, `vlan` … where its configuration says so. */
+  readonly kind?: string;
   readonly method: 'dhcp' | 'static' | 'manual' | 'unknown';
   /** With prefix: `192.0.2.7/24`. */
   readonly addresses: readonly string[];

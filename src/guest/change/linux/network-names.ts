@@ -7,6 +7,7 @@ import type { GuestInterface } from '../../../model/guest-report.ts';
 import { networkModules, type TargetNic } from '../target.ts';
 import type { PlannedTree } from '../tree.ts';
 import type { LinuxChange, LinuxContext } from './context.ts';
+import { namesMac, replaceMac } from './replace-mac.ts';
 
 const rules = '/etc/udev/rules.d/70-persistent-net.rules';
 
@@ -20,6 +21,7 @@ export interface Pin {
 
 export const keepNetworkNames: LinuxChange = async (tree, context) => {
   const { pins, findings } = pair(context);
+  const anyCard = context.target.nics.length === 1 ? 'e*' : undefined;
   await tree.change(
     {
       id: 'network.addresses',
@@ -28,12 +30,15 @@ export const keepNetworkNames: LinuxChange = async (tree, context) => {
       need: 'needed',
     },
     async (editor) => {
-      for (const { file, was, will } of pins)
+      for (const { name, file, was, will } of pins)
         if (file !== undefined && was.mac !== undefined && was.mac !== will.mac)
-          await editor.edit(file, (text) => replaceMac(text, was.mac!, will.mac));
+          await editor.edit(file, (text) => replaceMac(text, was.mac!, will.mac, name || anyCard));
     },
   );
-  const wanted = pins.filter((pin) => !namesItself(pin, context));
+  for (const { file, was, will } of pins)
+    if (file !== undefined && was.mac !== undefined && will.mac === undefined)
+      if (namesMac((await tree.view.text(file)) ?? '', was.mac)) findings.push(oldMac(file, was.mac));
+  const wanted = pins.filter((pin) => pin.name !== '' && !namesItself(pin, context));
   const unknown = wanted.filter(({ will }) => will.mac === undefined);
   if (unknown.length > 1) findings.push(unpinned(unknown));
   const known = unknown.length > 1 ? wanted.filter(({ will }) => will.mac !== undefined) : wanted;
@@ -42,7 +47,8 @@ export const keepNetworkNames: LinuxChange = async (tree, context) => {
 };
 
 /** Bridges, bonds, tunnels and the like are made by name from others. */
-const isMade = (name: string) =>
+const isMade = ({ name, kind = 'ethernet' }: GuestInterface) =>
+  kind !== 'ethernet' ||
   /^(?:lo|venet|br|bond|team|virbr|docker|vlan|veth|tun|tap|wg|dummy|sit|ip6)|[.:@*?]/.test(name);
 
 /** By the MAC address where the guest writes it down; the others in the order of their names. */
@@ -53,14 +59,16 @@ export function pair({ system, nics, target }: Pick<LinuxContext, 'system' | 'ni
   const findings: Finding[] = [];
   const interfaces = new Map<string, GuestInterface>();
   for (const found of system.interfaces ?? [])
-    if (!isMade(found.name) && found.name !== '')
-      interfaces.set(found.name, interfaces.get(found.name) ?? found);
+    if (!isMade(found)) {
+      // What is configured by its address alone has no name to keep.
+      const key = found.name === '' ? (found.mac ?? '') : found.name;
+      if (key !== '') interfaces.set(key, interfaces.get(key) ?? found);
+    }
   const free = new Set(nics.keys());
   const pins: Pin[] = [];
-  const take = (found: GuestInterface, index: number) => {
+  const take = (key: string, { name, file }: GuestInterface, index: number) => {
     free.delete(index);
-    const { name, file } = found;
-    interfaces.delete(name);
+    interfaces.delete(key);
     pins.push({
       name,
       was: nics[index]!,
@@ -68,13 +76,15 @@ export function pair({ system, nics, target }: Pick<LinuxContext, 'system' | 'ni
       ...(file === undefined ? {} : { file }),
     });
   };
-  for (const found of [...interfaces.values()]) {
+  for (const [key, found] of [...interfaces]) {
     const index = nics.findIndex(
       (nic, i) => free.has(i) && nic.mac !== undefined && nic.mac === found.mac?.toLowerCase(),
     );
-    if (index >= 0) take(found, index);
+    if (index >= 0) take(key, found, index);
   }
-  const left = [...interfaces.values()].sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }));
+  const left = [...interfaces.values()]
+    .filter(({ name }) => name !== '')
+    .sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }));
   const places = [...free];
   if (left.length > places.length || (left.length !== places.length && left.length > 1)) {
     findings.push({
@@ -86,7 +96,7 @@ export function pair({ system, nics, target }: Pick<LinuxContext, 'system' | 'ni
     });
     return { pins, findings };
   }
-  for (const [i, found] of left.entries()) take(found, places[i]!);
+  for (const [i, found] of left.entries()) take(found.name, found, places[i]!);
   return { pins, findings };
 }
 
@@ -144,19 +154,13 @@ async function byRules(tree: PlannedTree, known: readonly Pin[], all: readonly P
 const rule = ({ name, will }: Pin): string =>
   `SUBSYSTEM=="net", ACTION=="add", DRIVERS=="?*", ATTR{address}=="${will.mac}", ATTR{type}=="1", NAME="${name}"\n`;
 
-/** Without a new address the line goes: it would keep the interface from being set up. */
-function replaceMac(text: string, old: string, now: string | undefined): string {
-  const pattern = new RegExp(old.replaceAll(':', '[:-]'), 'gi');
-  if (now !== undefined) return text.replace(pattern, now);
-  return text
-    .split('\n')
-    .map((line) =>
-      /^\s*(?:HWADDR|mac-address|MACAddress)\s*=/i.test(line) && line.search(pattern) >= 0
-        ? `#${line}`
-        : line,
-    )
-    .join('\n');
-}
+const oldMac = (file: string, mac: string): Finding => ({
+  rule: 'guest.interfaces',
+  severity: 'warning',
+  message: `${file} is for the MAC address ${mac}, and the new one is not known beforehand`,
+  evidence: file,
+  remedy: 'keep the MAC addresses, or give new ones in the plan',
+});
 
 const unpinned = (pins: readonly Pin[]): Finding => ({
   rule: 'guest.interfaces',

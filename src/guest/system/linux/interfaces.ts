@@ -82,6 +82,7 @@ async function interfacesOf(files: Files, { id, find, read }: System): Promise<G
   return (interfaces ?? []).map((one) => ({
     name: one.name ?? '',
     ...given('mac', one.mac),
+    ...given('kind', one.kind),
     method: one.method === 'none' ? 'manual' : one.method,
     addresses: one.addresses,
     ...given('gateway', one.gateways[0]),

@@ -4,6 +4,7 @@ import { keepNetworkNames } from '../../../../src/guest/change/linux/network-nam
 import type { TargetNic } from '../../../../src/guest/change/target.ts';
 import { PlannedTree } from '../../../../src/guest/change/tree.ts';
 import { mountedFiles } from '../../../../src/guest/mounted-files.ts';
+import { readInterfaces } from '../../../../src/guest/system/linux/interfaces.ts';
 import type { GuestInterface } from '../../../../src/model/guest-report.ts';
 import { type MemoryTree, memoryFiles } from '../memory-files.ts';
 
@@ -119,5 +120,105 @@ describe('names of network interfaces', () => {
       system: { bootloader: { kind: 'grub2', arguments: 'quiet net.ifnames=0' } },
     });
     expect(written).toEqual({});
+  });
+
+  it('are not those of what is made of cards', async () => {
+    const interfaces = [named('lan', { kind: 'bridge' }), named('front', { kind: 'ethernet' })];
+    const { written, findings } = await changed({ interfaces, nics: [{ mac: macs[0] }] });
+    expect([Object.keys(written), findings]).toEqual([['/etc/systemd/network/10-vmferry-front.link'], []]);
+  });
+});
+
+/** A file of each system, looked into as a guest's, with what it becomes for a card of another address. */
+describe('a new MAC address', () => {
+  const [old, now] = macs;
+  const own = (name: string) => `/etc/systemd/network/10-vmferry-${name}.link`;
+  const pin = (name: string) => `[Match]\nMACAddress=${now}\n\n[Link]\nName=${name}\n`;
+  const driver = (name: string) => `[Match]\nDriver=virtio_pci virtio_net\n\n[Link]\nName=${name}\n`;
+  const netplan = '/etc/netplan/50-cloud-init.yaml';
+  const plan = (match: string, more = '') =>
+    `network:\n  version: 2\n  ethernets:\n    lan0:\n      match:\n        ${match}\n${more}      addresses: [192.0.2.7/24]\n`;
+  const setName = '      set-name: lan0\n';
+  const keyfile = '/etc/NetworkManager/system-connections/lan.nmconnection';
+  const connection = (mac: string, name = '') =>
+    `[connection]\nid=lan\ntype=ethernet\n${name}\n[ethernet]\n${mac}\n[ipv4]\nmethod=manual\naddress1=192.0.2.7/24,192.0.2.1\n`;
+  const ifcfg = '/etc/sysconfig/network-scripts/ifcfg-ens192';
+  const script = (mac: string) => `TYPE=Ethernet\nDEVICE=ens192\n${mac}\nBOOTPROTO=none\nIPADDR=192.0.2.7\n`;
+  const networkd = '/etc/systemd/network/lan.network';
+  const unit = (match: string) => `[Match]\n${match}\n[Network]\nAddress=192.0.2.7/24\n`;
+  const upper = old.toUpperCase();
+
+  it.each([
+    [
+      'netplan',
+      netplan,
+      plan(`macaddress: "${upper}"`, setName),
+      plan(`macaddress: "${now}"`, setName),
+      plan('name: "lan0"', setName),
+      'lan0',
+    ],
+    [
+      'netplan, no name',
+      netplan,
+      plan(`macaddress: '${old}'`),
+      plan(`macaddress: '${now}'`),
+      plan('name: "e*"'),
+      '',
+    ],
+    [
+      'NetworkManager',
+      keyfile,
+      connection(`mac-address=${upper}`, 'interface-name=ens192\n'),
+      connection(`mac-address=${now}`, 'interface-name=ens192\n'),
+      connection(`#mac-address=${upper}`, 'interface-name=ens192\n'),
+      'ens192',
+    ],
+    [
+      'NetworkManager, no name',
+      keyfile,
+      connection(`mac-address=${old}`),
+      connection(`mac-address=${now}`),
+      connection(`#mac-address=${old}`),
+      '',
+    ],
+    [
+      'ifcfg',
+      ifcfg,
+      script(`HWADDR="${upper}"`),
+      script(`HWADDR="${now}"`),
+      script(`#HWADDR="${upper}"`),
+      'ens192',
+    ],
+    ['networkd', networkd, unit(`MACAddress=${old}`), unit(`MACAddress=${now}`), unit('Name=e*'), ''],
+    [
+      'networkd with a name',
+      networkd,
+      unit(`Name=lan0\nMACAddress=${old}`),
+      unit(`Name=lan0\nMACAddress=${now}`),
+      unit(`Name=lan0\n#MACAddress=${old}`),
+      'lan0',
+    ],
+  ] as const)('%s', async (_system, path, before, known, unknown, name) => {
+    const files = { [path]: before };
+    const interfaces = await readInterfaces(memoryFiles(files));
+    const nics = [{ mac: old }];
+    const pinned = (link: (name: string) => string) => (name === '' ? {} : { [own(name)]: link(name) });
+    expect(await changed({ files, interfaces, nics, will: [{ mac: now }] })).toEqual({
+      findings: [],
+      written: { [path]: known, ...pinned(pin) },
+    });
+    expect(await changed({ files, interfaces, nics, will: [{ model: 'virtio' }] })).toEqual({
+      findings: [],
+      written: { [path]: unknown, ...pinned(driver) },
+    });
+  });
+
+  it('that is not known of one card among several, which have no names, is told', async () => {
+    const files = { [networkd]: unit(`MACAddress=${old}`) };
+    const interfaces = await readInterfaces(memoryFiles(files));
+    const nics = macs.map((mac) => ({ mac }));
+    const { written, findings } = await changed({ files, interfaces, nics, will: [{}, {}] });
+    expect(written).toEqual({});
+    expect(findings.map(({ message }) => message)).toEqual([expect.stringContaining(networkd)]);
   });
 });
