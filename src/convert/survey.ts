@@ -29,7 +29,7 @@ export interface SurveyOptions extends Opening {
   readonly report?: (step: string, share?: number) => void;
 }
 
-/** @throws AppError `cancelled` only; what goes wrong with a disk is in the answer. */
+/** @throws AppError `cancelled` and `usage` only; what goes wrong with a disk is in the answer. */
 export async function surveyMachine(
   session: Session,
   machine: Machine,
@@ -188,7 +188,7 @@ async function lookInside(
       }),
     );
   } catch (error) {
-    if (!(error instanceof AppError) || error.kind === 'cancelled') throw error;
+    if (!(error instanceof AppError) || error.kind === 'cancelled' || error.kind === 'usage') throw error;
     return {};
   }
 }

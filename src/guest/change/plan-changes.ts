@@ -33,7 +33,7 @@ export interface ChangeRequest {
 export async function planChanges(guest: OpenGuest, request: ChangeRequest): Promise<PlannedChanges> {
   const [chosen, ...others] = guest.systems;
   const none = { changes: [], leftOut: [] };
-  if (chosen === undefined) return { ...none, findings: [nothingKnown] };
+  if (chosen === undefined) return { ...none, findings: [isEncrypted(guest) ? encrypted : nothingKnown] };
   const findings = others.length === 0 ? [] : [severalSystems(guest)];
   const { system, files } = chosen;
   if (files === undefined && system.family === 'windows' && isBitLocker(guest))
@@ -61,6 +61,18 @@ const nothingKnown: Finding = {
   rule: 'guest.not-changed',
   severity: 'note',
   message: 'nothing is changed inside the guest: no system was recognised on the disks',
+};
+
+const isEncrypted = ({ reports }: OpenGuest): boolean =>
+  reports.some(({ partitions, volumes = [] }) =>
+    [...partitions, ...volumes].some(({ volume }) => volume?.encrypted === true),
+  );
+
+const encrypted: Finding = {
+  rule: 'guest.not-changed',
+  severity: 'warning',
+  message: 'nothing is changed inside the guest: what may hold its system is encrypted',
+  remedy: 'give the passphrase (LUKS: --secret guest-passphrase=env:NAME); else it may not start there',
 };
 
 const notKnown = (why: string): Finding => ({

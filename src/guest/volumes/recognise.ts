@@ -53,9 +53,9 @@ export function volumeFindings(looking: Looking, volume: GuestVolume, evidence: 
       'volume-encrypted',
       'warning',
       `the ${kind} volume is encrypted: what is in it is not known`,
-      {
-        evidence,
-      },
+      kind.startsWith('luks')
+        ? { evidence, remedy: 'give its passphrase: --secret guest-passphrase=env:NAME' }
+        : { evidence },
     );
   }
   if (volume.sizeBytes !== undefined && volume.sizeBytes > looking.disk.size) {

@@ -1,7 +1,7 @@
 /** Opening a session: the context that a plugin gets, with secrets, questions and steps. */
 import { type Connector, type ConnectRequest, pluginById } from '../../convert/sessions.ts';
 import type { PluginContext, Session, Settings } from '../../env-plugins/plugin.ts';
-import { AppError } from '../../model/errors.ts';
+import { AppError, toFailure } from '../../model/errors.ts';
 import type { Opening } from '../../model/plan.ts';
 import { parsePartition, parseWindow } from '../../model/window.ts';
 import type { EffectContext, LiveSession } from '../dispatcher.ts';
@@ -115,7 +115,9 @@ async function secretFor(context: EffectContext, request: ConnectRequest, key: s
   const { profile, role, environment } = request;
   const ofConnection = pluginById(plugins, environment).fields.some((field) => field.key === key);
   const scoped = role === 'destination' && (ofConnection || givenSecrets.has(destinationSecret(key)));
-  const given = await givenSecrets.get(scoped ? destinationSecret(key) : key)?.();
+  const given = await givenSecrets
+    .get(scoped ? destinationSecret(key) : key)?.()
+    .catch(asMistake);
   if (given !== undefined) {
     redactor.add(given);
     return given;
@@ -124,6 +126,17 @@ async function secretFor(context: EffectContext, request: ConnectRequest, key: s
   if (kept !== undefined) return kept;
   throw new AppError('auth', `there is no secret for "${key}"`, {
     hint: `add it to the profile on the Credentials screen, or give it with ${scoped ? '--to-secret' : '--secret'} ${key}=env:NAME`,
+  });
+}
+
+/** A reference that leads nowhere is no secret that nobody gave: it is not asked for, nor done without. */
+function asMistake(error: unknown): never {
+  const { kind, message, where, hint } = toFailure(error);
+  if (kind !== 'auth') throw error;
+  throw new AppError('usage', message, {
+    ...{ cause: error },
+    ...(where === undefined ? {} : { where }),
+    ...(hint === undefined ? {} : { hint }),
   });
 }
 
