@@ -1,6 +1,7 @@
 /** A dynamic VHD as the product sends it: the head, the table, and the blocks that hold data in the disk's order. */
 const blockBytes = 2 * 1024 * 1024;
 const bitmapBytes = 512;
+const empty = Buffer.alloc(blockBytes);
 
 export function dynamicVhd(content: Buffer): Buffer {
   const count = Math.ceil(content.length / blockBytes);
@@ -10,7 +11,7 @@ export function dynamicVhd(content: Buffer): Buffer {
   for (let i = 0; i < count; i++) {
     const block = Buffer.alloc(blockBytes);
     content.copy(block, 0, i * blockBytes, Math.min((i + 1) * blockBytes, content.length));
-    if (block.every((byte) => byte === 0)) continue;
+    if (block.equals(empty)) continue;
     table.writeUInt32BE(at / 512, i * 4);
     parts.push(Buffer.alloc(bitmapBytes, 0xff), block);
     at += bitmapBytes + blockBytes;

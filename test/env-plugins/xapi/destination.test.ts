@@ -37,7 +37,7 @@ async function send(delivery: Delivery, name: string, content: Buffer): Promise<
   const piece = 65_536;
   for (let at = 0; at < content.length; at += piece) {
     const bytes = content.subarray(at, at + piece);
-    if (bytes.some((byte) => byte !== 0)) await sink.write(bytes, at);
+    if (!bytes.equals(Buffer.alloc(bytes.length))) await sink.write(bytes, at);
   }
   await sink.finish(content.length);
 }
@@ -87,7 +87,7 @@ describe('a delivery to a pool', () => {
       const there = database.bytes.get(drives[i].VDI)!;
       expect(there.length).toBe(Math.ceil(content.length / (2 * MiB)) * 2 * MiB);
       expect(there.subarray(0, content.length).equals(content)).toBe(true);
-      expect(there.subarray(content.length).every((byte) => byte === 0)).toBe(true);
+      expect(there.subarray(content.length).equals(Buffer.alloc(there.length - content.length))).toBe(true);
     }
     const cards = vm.VIFs.map((ref: string) => database.get('VIF', ref));
     expect(cards).toMatchObject([

@@ -33,7 +33,6 @@ testSource('a pool of XenServer', () => pool(), {
     return { session, break: gone, breaks: 'opening' };
   },
 });
-testSource('a pool whose disks are sent raw', () => pool('raw'));
 
 async function whole({ source }: OpenDisk): Promise<Buffer> {
   const bytes = Buffer.alloc(source.size);
