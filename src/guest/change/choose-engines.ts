@@ -35,7 +35,7 @@ export async function chooseEngines(
       }
       reasons.push(`${engine.id}: ${reason}`);
     }
-    if (chosen === undefined) findings.push(nobody(volume, reasons));
+    if (chosen === undefined) findings.push(nobody(volume, reasons, wanted));
     else uses.set(chosen, [...(uses.get(chosen) ?? []), volume]);
   }
   for (const [engine, own] of uses) findings.push(told(engine, own));
@@ -52,12 +52,16 @@ export async function applyAll(
   await Promise.all(work.disks.map((disk) => disk.flush()));
 }
 
-const nobody = ({ name, kind }: EngineVolume, reasons: readonly string[]): Finding => ({
+const nobody = (
+  { name, kind }: EngineVolume,
+  reasons: readonly string[],
+  wanted: Engine['id'] | undefined,
+): Finding => ({
   rule: 'guest.no-engine',
   severity: 'blocker',
   message: `nothing here can write to ${name} (${kind}): ${reasons.join('; ')}`,
   evidence: name,
-  remedy: 'install libguestfs-tools on this computer, or leave the changes out (--changes none)',
+  remedy: `${wanted === 'builtin' ? 'let the engine be chosen (without --engine)' : 'install libguestfs-tools on this computer'}, or leave the changes out (--changes none)`,
 });
 
 const told = ({ id }: Engine, volumes: readonly EngineVolume[]): Finding => ({

@@ -146,7 +146,7 @@ export function failedIn(said: string): AppError {
     return new AppError('auth', `the passphrase opens nothing: ${words}`);
   return new AppError('io', `libguestfs has failed: ${words || 'it has ended by itself'}`, {
     hint: /supermin|kernel|launch|qemu/i.test(words)
-      ? 'run libguestfs-test-tool to see why it does not start here'
+      ? 'run libguestfs-test-tool to see why it does not start here; where KVM does not work, set LIBGUESTFS_BACKEND_SETTINGS=force_tcg'
       : 'the guest is left as it was',
   });
 }
