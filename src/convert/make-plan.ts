@@ -108,7 +108,8 @@ const homes: Readonly<Record<string, string>> = {
 function guestPlan({ edit, target, source }: PlanRequest, product: Product): Pick<Plan, 'guest'> {
   const moves = target?.product !== undefined && homes[source.environment] !== product.id;
   const otherHardware = edit?.diskBus !== undefined || edit?.nicModel !== undefined;
-  const needed = moves || otherHardware;
+  // A kernel is given to a guest that never started by itself: one is of no use without the rest.
+  const needed = moves || otherHardware || edit?.guest?.kernel !== undefined;
   if (edit?.guest === undefined && !needed) return {};
   return { guest: { changes: needed ? 'needed' : 'none', ...edit?.guest } };
 }

@@ -158,7 +158,7 @@ const noKernel: Finding = {
   severity: 'warning',
   message: "it has no kernel and no bootloader: it runs on its host's",
   remedy:
-    'install a kernel and GRUB inside it once it is moved (from a rescue system), or let the destination start it with a kernel file of its own',
+    'let a partition table, GRUB and a kernel of this computer be put around it: --partition-table mbr --kernel /boot/vmlinuz-…; or let the destination start it with a kernel file of its own',
 };
 
 const ownInit: Finding = {

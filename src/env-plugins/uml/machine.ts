@@ -10,7 +10,7 @@ const noKernel: Finding = {
   severity: 'warning',
   message: 'its kernel is a program of the host: elsewhere it needs a kernel and a bootloader of its own',
   remedy:
-    'install a kernel and GRUB inside it before it is moved, or let the destination start it with a kernel file of its own',
+    'let a partition table, GRUB and a kernel of this computer be put around it: --partition-table mbr --kernel /boot/vmlinuz-…; or let the destination start it with a kernel file of its own',
 };
 
 const noTable: Finding = {
