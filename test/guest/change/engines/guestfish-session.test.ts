@@ -8,8 +8,9 @@ import { tempFolder } from '../../../temp.ts';
 /** As libguestfs: it has files of its own, and removes them when its machine has ended. */
 const guestfish = (files: string) => `#!/bin/sh
 : >'${files}'
-'${process.execPath}' -e 'setInterval(() => {}, 1000)' &
+'${process.execPath}' -e 'setInterval(() => {}, 1000); require("node:fs").writeFileSync("${files}.up", "")' &
 machine=$!
+until [ -e '${files}.up' ]; do sleep 0.05; done
 while read -r name rest; do
   case "$name" in
     run) wait "$machine"; break ;;

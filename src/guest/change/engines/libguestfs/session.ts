@@ -9,7 +9,8 @@ const mostWords = 16 * 1024;
 const mostAnswer = 2 ** 20;
 /** guestfish outlives a SIGTERM to its group, which ends qemu, to remove its own files. */
 const start = `trap '' TERM; exec guestfish --no-progress-bars --keys-from-stdin`;
-const graceMs = 700;
+const graceMs = 100;
+const graces = 8;
 
 export class GuestfishSession {
   readonly #child: ChildProcess;
@@ -85,7 +86,7 @@ export class GuestfishSession {
     this.#unwatch();
     this.#kill(new AppError('cancelled', 'guestfish has been ended'));
     await this.#ended;
-    clearTimeout(this.#grace);
+    clearInterval(this.#grace);
   }
 
   #hear(text: string): void {
@@ -114,7 +115,9 @@ export class GuestfishSession {
     if (this.#grace !== undefined) return;
     this.#child.stdin!.end();
     this.#signal('SIGTERM');
-    this.#grace = setTimeout(() => this.#signal('SIGKILL'), graceMs);
+    // What only begins to run is deaf to the first one.
+    let left = graces;
+    this.#grace = setInterval(() => this.#signal(--left > 0 ? 'SIGTERM' : 'SIGKILL'), graceMs);
   }
 
   #signal(signal: NodeJS.Signals): void {
