@@ -7,8 +7,20 @@ import { diskName, type GuestTarget } from '../target.ts';
 import type { Editor, PlannedTree } from '../tree.ts';
 import { placeOfName, type StableNames } from './stable-names.ts';
 
-/** Kernel arguments whose value is a disk. */
-const diskArguments = /(^|[\s"'=])(root|resume|real_root|dolvm|cryptdevice)=(\/dev\/[^\s"':,]+)/g;
+/**
+ * Kernel arguments whose value is a disk. Names by path have colons in them (`pci-0000:03:00.0-part1`), and a colon ends
+ * the disk in `cryptdevice=`: of a whole disk by its path nothing is made there.
+ */
+const diskArguments = new RegExp(
+  String.raw`(^|[\s"'=])(root|resume|real_root|dolvm|cryptdevice)=(` +
+    [
+      String.raw`/dev/disk/by-(?:id|path)/[^\s"',]+?-part\d+(?![^\s"',:])`,
+      String.raw`(?<!cryptdevice=)/dev/disk/by-(?:id|path)/[^\s"',]+`,
+      String.raw`/dev/(?!disk/by-path/)[^\s"':,]+`,
+    ].join('|') +
+    ')',
+  'g',
+);
 
 export async function changeDeviceNames(
   tree: PlannedTree,

@@ -45,6 +45,19 @@ describe('names of disks', () => {
     (device) => expect(placeOfName(device, 1)).toBeUndefined(),
   );
 
+  it.each([
+    ['root=/dev/disk/by-path/pci-0000:03:00.0-part1', 'root=UUID=aaaa'],
+    ['"resume=/dev/disk/by-path/pci-0000:03:00.0-part5"', '"resume=UUID=bbbb"'],
+    ['cryptdevice=/dev/disk/by-path/pci-0000:03:00.0-part1:root', 'cryptdevice=UUID=aaaa:root'],
+    ['cryptdevice=/dev/disk/by-id/ata-X-part1:root', 'cryptdevice=UUID=aaaa:root'],
+    ['cryptdevice=/dev/sda1:root', 'cryptdevice=UUID=aaaa:root'],
+    ['cryptdevice=/dev/disk/by-path/pci-0000:03:00.0:root', undefined],
+  ])('%s in arguments of the kernel', async (before, after) => {
+    const path = '/etc/kernel/cmdline';
+    const { now } = await changed({ [path]: `ro ${before} quiet` }, volumes.slice(0, 2));
+    expect(now[path]).toBe(`ro ${after ?? before} quiet`);
+  });
+
   it('become UUIDs in fstab and crypttab; nothing else is touched', async () => {
     const { now, ids, findings } = await changed({
       '/etc/fstab':
