@@ -35,6 +35,8 @@ export async function planChanges(guest: OpenGuest, request: ChangeRequest): Pro
   const none = { changes: [], leftOut: [] };
   if (chosen === undefined) return { ...none, findings: [isEncrypted(guest) ? encrypted : nothingKnown] };
   const findings = others.length === 0 ? [] : [severalSystems(guest)];
+  // What could not be read of it is not in the changes either.
+  findings.push(...guest.findings.filter(({ rule }) => rule === 'guest.unreadable'));
   const { system, files } = chosen;
   if (files === undefined && system.family === 'windows' && isBitLocker(guest))
     return { ...none, findings: [...findings, bitLocker] };

@@ -2,7 +2,7 @@
  * A guest's files with the edits that are planned on top: each change is worked out against what the ones before it
  * leave behind. Nothing is written here.
  */
-import { AppError } from '../../model/errors.ts';
+import { AppError, toAppError } from '../../model/errors.ts';
 import type { ChangeNeed } from '../../model/guest-change.ts';
 import type { FileStat, Files } from '../filesystems/files.ts';
 import type { Edit, Owner, RegistryEdit, Upload } from './edit.ts';
@@ -91,9 +91,20 @@ export class PlannedTree {
   async change(what: Omit<PlannedChange, 'edits'>, work: (editor: Editor) => Promise<void>): Promise<void> {
     const edits: Edit[] = [];
     const before = new Map(this.#layers);
-    await work(this.#editor(edits));
+    const isWanted = !this.#without.has(what.id) && !this.#without.has(what.id.split('.')[0]!);
+    try {
+      await work(this.#editor(edits));
+    } catch (error) {
+      const { kind, message, where, hint } = toAppError(error);
+      if (kind === 'cancelled' || kind === 'bug') throw error;
+      if (isWanted)
+        throw new AppError(kind, message, {
+          ...{ cause: error, hint: hint ?? `leave it out: --without-change ${what.id}` },
+          ...(where === undefined ? {} : { where }),
+        });
+    }
     if (edits.length === 0) return;
-    if (!this.#without.has(what.id) && !this.#without.has(what.id.split('.')[0]!)) {
+    if (isWanted) {
       this.changes.push({ ...what, edits });
       return;
     }

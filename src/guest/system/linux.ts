@@ -50,7 +50,7 @@ export async function linuxSystem(
   const installed = packages?.entries ?? [];
   const line = bootloader?.arguments ?? '';
   const hasCloudInit = installed.some(({ name }) => name === 'cloud-init');
-  const interfaces = (await part(() => readInterfaces(files))) ?? [];
+  const interfaces = await readInterfaces(files, part);
   const tools = (await part(() => readTools(files, installed))) ?? [];
   const services = (await part(() => readServices(files))) ?? [];
   return {

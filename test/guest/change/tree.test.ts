@@ -46,6 +46,18 @@ describe('a planned tree', () => {
     expect(planned.changes).toEqual([]);
   });
 
+  it('names the change that can not be worked out; without it the others are', async () => {
+    const loops = (planned: PlannedTree) => planned.change(what('loop.one'), (e) => e.write('/loop/x', 'y'));
+    await expect(loops(tree())).rejects.toMatchObject({
+      kind: 'corrupt',
+      hint: expect.stringContaining('--without-change loop.one'),
+    });
+    const planned = new PlannedTree(memoryFiles({ '/loop': { link: 'loop' }, '/a': '1' }), ['loop']);
+    await loops(planned);
+    await planned.change(what('a'), (e) => e.write('/a', '2'));
+    expect(planned.changes.map(({ id }) => id)).toEqual(['a']);
+  });
+
   it('leaves a change out as if it had never been', async () => {
     const planned = new PlannedTree(memoryFiles({ '/a': '1', '/b': '1' }), ['names', 'x.two']);
     for (const id of ['names.a', 'x.one', 'x.two'])

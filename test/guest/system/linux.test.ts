@@ -18,6 +18,16 @@ const kernel = {
 };
 
 describe('a Linux', () => {
+  it('has the network of one configuration where another is broken, and that is told', async () => {
+    const { system, findings } = await systemOf({
+      '/etc/os-release': release,
+      '/etc/systemd/network': { link: 'network' },
+      '/etc/network/interfaces': 'iface ens192 inet dhcp\n',
+    });
+    expect(system!.interfaces).toEqual([expect.objectContaining({ name: 'ens192', system: 'interfaces' })]);
+    expect(findings).toContainEqual(expect.objectContaining({ rule: 'guest.unreadable' }));
+  });
+
   it('is told with its kernels, loader, network and tools', async () => {
     const { system, findings } = await systemOf(
       {

@@ -67,11 +67,16 @@ const cloudInit: System = {
   },
 };
 
-export async function readInterfaces(files: Files): Promise<GuestInterface[]> {
+/** `part` does a step of it and tells where it fails: a broken folder hides no other. */
+export async function readInterfaces(
+  files: Files,
+  part: <T>(step: () => Promise<T>) => Promise<T | undefined> = (step) => step(),
+): Promise<GuestInterface[]> {
+  const of = async (system: System) => (await part(() => interfacesOf(files, system))) ?? [];
   const found: GuestInterface[] = [];
-  for (const system of systems) found.push(...(await interfacesOf(files, system)));
-  if (found.length === 0) found.push(...(await interfacesOf(files, cloudInit)));
-  return withPins(merged(found), await pinsOf(files));
+  for (const system of systems) found.push(...(await of(system)));
+  if (found.length === 0) found.push(...(await of(cloudInit)));
+  return withPins(merged(found), (await part(() => pinsOf(files))) ?? []);
 }
 
 async function interfacesOf(files: Files, { id, find, read }: System): Promise<GuestInterface[]> {
