@@ -43,13 +43,9 @@ export async function orFinding<T>(
     const { kind, message, where } = toAppError(error);
     if (kind === 'cancelled') throw error;
     const place = where === undefined ? '' : ` (${where})`;
-    addFinding(
-      looking,
-      kind === 'bug' ? 'bug' : 'unreadable',
-      'warning',
-      `can't be read: ${message}${place}`,
-      { evidence },
-    );
+    const text = `can't be read: ${message}${place}`;
+    const known = looking.findings.some((found) => found.message === text && found.evidence === evidence);
+    if (!known) addFinding(looking, kind === 'bug' ? 'bug' : 'unreadable', 'warning', text, { evidence });
     return undefined;
   }
 }

@@ -92,9 +92,11 @@ export class PlannedTree {
     const edits: Edit[] = [];
     const before = new Map(this.#layers);
     const isWanted = !this.#without.has(what.id) && !this.#without.has(what.id.split('.')[0]!);
+    let failed = false;
     try {
       await work(this.#editor(edits));
     } catch (error) {
+      failed = true;
       const { kind, message, where, hint } = toAppError(error);
       if (kind === 'cancelled' || kind === 'bug') throw error;
       if (isWanted)
@@ -103,7 +105,7 @@ export class PlannedTree {
           ...(where === undefined ? {} : { where }),
         });
     }
-    if (edits.length === 0) return;
+    if (edits.length === 0 && !failed) return;
     if (isWanted) {
       this.changes.push({ ...what, edits });
       return;

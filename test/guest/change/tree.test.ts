@@ -56,6 +56,7 @@ describe('a planned tree', () => {
     await loops(planned);
     await planned.change(what('a'), (e) => e.write('/a', '2'));
     expect(planned.changes.map(({ id }) => id)).toEqual(['a']);
+    expect(planned.leftOut.map(({ id }) => id)).toEqual(['loop.one']);
   });
 
   it('leaves a change out as if it had never been', async () => {
