@@ -100,11 +100,11 @@ export function pair({ system, nics, target }: Pick<LinuxContext, 'system' | 'ni
   return { pins, findings };
 }
 
-/** One card of a system that numbers them as they come is called eth0 everywhere. */
-function namesItself({ name }: Pin, { system, target }: LinuxContext): boolean {
-  const counted =
-    /\bnet\.ifnames=0\b/.test(system.bootloader?.arguments ?? '') || system.distribution === 'alpine';
-  return name === 'eth0' && counted && target.nics.length === 1;
+/** Cards of Alpine, and one card of any system that numbers them as they come, are called eth0, eth1 everywhere. */
+function namesItself({ name, will }: Pin, { system, target: { nics } }: LinuxContext): boolean {
+  if (system.distribution === 'alpine') return name === `eth${nics.indexOf(will)}`;
+  const counted = /\bnet\.ifnames=0\b/.test(system.bootloader?.arguments ?? '');
+  return name === 'eth0' && counted && nics.length === 1;
 }
 
 async function byLinks(tree: PlannedTree, pins: readonly Pin[]): Promise<void> {

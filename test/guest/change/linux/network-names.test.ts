@@ -120,6 +120,12 @@ describe('names of network interfaces', () => {
       system: { bootloader: { kind: 'grub2', arguments: 'quiet net.ifnames=0' } },
     });
     expect(written).toEqual({});
+    const alpine = await changed({
+      interfaces: [named('eth0'), named('eth1')],
+      nics: macs.map((mac) => ({ mac })),
+      system: { distribution: 'alpine', init: 'openrc' },
+    });
+    expect(alpine.written).toEqual({});
   });
 
   it('are not those of what is made of cards', async () => {
