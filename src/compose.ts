@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { codecs } from './codecs/registry.ts';
 import { products } from './convert/products.ts';
+import { hypervPlugin } from './env-plugins/hyperv/index.ts';
 import { libvirtPlugin } from './env-plugins/libvirt/index.ts';
 import { localPlugin } from './env-plugins/local/index.ts';
 import { openvzPlugin } from './env-plugins/openvz/index.ts';
@@ -102,6 +103,7 @@ function environmentPlugins(paths: StorePaths): EnvironmentPlugin[] {
     vspherePlugin({ certificates: join(paths.config, 'known_certificates') }),
     vmwareFilesPlugin(),
     xapiPlugin({ certificates: join(paths.config, 'known_certificates') }),
+    hypervPlugin(),
   ];
 }
 

@@ -1,0 +1,54 @@
+/** How a Hyper-V host is reached: its PowerShell, and its files. One way is SSH; WinRM would be another. */
+import type { HostFiles } from '../../io/host/host.ts';
+import { sftpFiles } from '../../io/host/sftp-files.ts';
+import { SshLink } from '../../io/host/ssh-link.ts';
+import type { SshConnection } from '../../io/ssh/connection.ts';
+import { MiB } from '../../model/units.ts';
+import { prelude } from './scripts/prelude.ts';
+
+export interface Told {
+  readonly code: number;
+  readonly stdout: Buffer;
+  readonly stderr: string;
+}
+
+export interface Transport {
+  /** For messages. */
+  readonly name: string;
+  /** By the paths of `filePath`. */
+  readonly files: HostFiles;
+  /** Runs `prelude` there with this standard input, whatever it ends with. */
+  powershell(input: string, signal: AbortSignal | undefined): Promise<Told>;
+  close(): Promise<void>;
+}
+
+const mostAnswerBytes = 64 * MiB;
+
+/** The same for every call: nothing of others is ever in it. */
+export const commandWords: readonly string[] = [
+  'powershell.exe',
+  '-NoLogo',
+  '-NoProfile',
+  '-NonInteractive',
+  '-EncodedCommand',
+  Buffer.from(prelude, 'utf16le').toString('base64'),
+];
+
+/** Closing it closes the connection. */
+export function sshTransport(connection: SshConnection): Transport {
+  const link = new SshLink(connection);
+  return {
+    name: connection.name,
+    files: sftpFiles(link),
+    async powershell(input, signal) {
+      const standing = await link.current(signal);
+      return standing.exec(commandWords, {
+        input,
+        plain: true,
+        maximumBytes: mostAnswerBytes,
+        ...(signal === undefined ? {} : { signal }),
+      });
+    },
+    close: () => link.close(),
+  };
+}
