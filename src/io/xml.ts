@@ -21,7 +21,7 @@ export interface XmlAttribute {
 }
 
 export const largestXmlBytes = 16 * MiB;
-const deepest = 64;
+const usualDepth = 64;
 const mostElements = 500_000;
 
 interface Building extends XmlElement {
@@ -29,18 +29,21 @@ interface Building extends XmlElement {
   text: string;
 }
 
-/** @throws AppError `corrupt` when it is not well-formed, `unsupported` when it is too large or has a DOCTYPE. */
-export function parseXml(bytes: Uint8Array, where: string): XmlElement {
+/**
+ * `deepest`: elements inside one another, for documents that are trees of any depth.
+ * @throws AppError `corrupt` when it is not well-formed, `unsupported` when it is too large or has a DOCTYPE.
+ */
+export function parseXml(bytes: Uint8Array, where: string, deepest = usualDepth): XmlElement {
   if (bytes.length > largestXmlBytes) {
     throw new AppError('unsupported', `${bytes.length} bytes of XML, at most ${largestXmlBytes} are read`, {
       where,
     });
   }
   const content = decode(bytes, where);
-  return parsePlainXml(content, { deepest, mostElements }) ?? parseByWhole(content, where);
+  return parsePlainXml(content, { deepest, mostElements }) ?? parseByWhole(content, where, deepest);
 }
 
-function parseByWhole(content: string, where: string): XmlElement {
+function parseByWhole(content: string, where: string, deepest: number): XmlElement {
   const parser = new SaxesParser({ xmlns: true, position: true });
   const open: Building[] = [];
   let root: XmlElement | undefined;

@@ -1,0 +1,93 @@
+/** What speaks against a delivery, before a byte moves. */
+import { posix } from 'node:path';
+import type { Host } from '../../io/host/host.ts';
+import { toAppError } from '../../model/errors.ts';
+import type { Finding } from '../../model/finding.ts';
+import { checkHostFolder } from '../host-delivery.ts';
+import type { DeliveryRequest } from '../plugin.ts';
+import type { Place } from './destination.ts';
+import { readRegistries } from './find-vbox.ts';
+import { fitMachine } from './fit-machine.ts';
+import { hasVBoxManage, vboxManage } from './manage.ts';
+
+export async function checkDelivery(
+  host: Host,
+  home: string,
+  { folder, base }: Place,
+  request: DeliveryRequest,
+  files: readonly string[],
+  bytes: number,
+): Promise<Finding[]> {
+  const { signal } = request;
+  const manage = await hasVBoxManage(host, signal);
+  const fitted = fitMachine(request);
+  const own = [`${base}.vbox`, ...(fitted.nvram ? [`${base}.nvram`] : [])];
+  return [
+    ...(await checkHostFolder(host, folder, request, [...files, ...own], bytes)),
+    ...ownFolder(host, folder, request),
+    ...(await registered(host, home, posix.join(folder, `${base}.vbox`), signal)),
+    ...(manage ? await sameName(host, request) : [noManage(host)]),
+    ...fitted.findings,
+  ];
+}
+
+/**
+ * None of the files that are read is ever replaced. The same path on another host is refused as well: from here the two
+ * can't be told apart.
+ */
+function ownFolder(host: Host, folder: string, { force, machine }: DeliveryRequest): Finding[] {
+  const read = [machine.id, ...machine.disks.flatMap((disk) => disk.files)];
+  const inside = read.some(
+    (path) => posix.dirname(path) === folder || path.startsWith(`${folder}/Snapshots/`),
+  );
+  if (!force || !inside) return [];
+  return [
+    {
+      rule: 'virtualbox.folder-is-source',
+      severity: 'blocker',
+      message: `the machine that is converted lies in a folder of this path itself: ${folder} on ${host.name}`,
+      remedy: 'choose another name or folder',
+    },
+  ];
+}
+
+/** VirtualBox holds what it knows of that machine in memory, and would write it over ours. */
+async function registered(host: Host, home: string, vbox: string, signal: AbortSignal): Promise<Finding[]> {
+  if ((await host.files.stat(vbox, signal)) === undefined) return [];
+  const known = (await readRegistries(host, home, [], signal)).flatMap((registry) => registry.machines);
+  if (!known.includes(vbox)) return [];
+  return [
+    {
+      rule: 'virtualbox.target-registered',
+      severity: 'blocker',
+      message: `VirtualBox knows a machine of this file: ${vbox}`,
+      remedy: 'choose another name, or remove that machine first: VBoxManage unregistervm',
+    },
+  ];
+}
+
+async function sameName(host: Host, { name, signal }: DeliveryRequest): Promise<Finding[]> {
+  const list = await vboxManage(host, ['list', 'vms'], signal).catch((error) => {
+    if (toAppError(error).kind !== 'io') throw error;
+    return '';
+  });
+  const taken = list
+    .split(/\r?\n/)
+    .some((line) => line.replace(/ \{[0-9a-f-]{36}\}\s*$/i, '') === `"${name}"`);
+  if (!taken) return [];
+  return [
+    {
+      rule: 'virtualbox.name-taken',
+      severity: 'blocker',
+      message: `VirtualBox on ${host.name} has a machine "${name}" already`,
+      remedy: 'choose another name, or remove that machine first: VBoxManage unregistervm',
+    },
+  ];
+}
+
+const noManage = (host: Host): Finding => ({
+  rule: 'virtualbox.no-vboxmanage',
+  severity: 'note',
+  message: `there is no VBoxManage on ${host.name}: the machine can't be registered and started from here`,
+  remedy: 'open its .vbox in VirtualBox (Machine, Add), or: VBoxManage registervm FILE',
+});

@@ -1,0 +1,181 @@
+/**
+ * The text of a .vbox: settings 1.16 (VirtualBox 5.1), later ones only where the machine has what they brought. Pure.
+ * What it does not say VirtualBox sets to its defaults when it writes the file anew.
+ */
+import { escapeXml } from '../../io/xml.ts';
+import type { ControllerKind } from './fit-disks.ts';
+import type { FittedMachine } from './fit-machine.ts';
+import type { PlacedNic } from './fit-nics.ts';
+import { writeGuestType } from './guest-type.ts';
+
+export interface DiskFile {
+  readonly name: string;
+  readonly uuid: string;
+  readonly format: 'VDI' | 'VHD';
+}
+
+export interface VboxText {
+  readonly name: string;
+  /** VirtualBox's own for the machine. */
+  readonly uuid: string;
+  readonly fitted: FittedMachine;
+  /** In the order of `fitted.placed.disks`. */
+  readonly files: readonly DiskFile[];
+  readonly nvram: string;
+}
+
+type Attributes = Readonly<Record<string, string | number | boolean>>;
+
+function element(name: string, attributes: Attributes, children: readonly string[] = []): string {
+  const given = Object.entries(attributes)
+    .map(([key, value]) => ` ${key}="${escapeXml(String(value))}"`)
+    .join('');
+  if (children.length === 0) return `<${name}${given}/>`;
+  const inner = children.map((child) => child.replace(/^/gm, '  ')).join('\n');
+  return `<${name}${given}>\n${inner}\n</${name}>`;
+}
+
+const braced = (uuid: string): string => `{${uuid}}`;
+
+export function writeVbox(text: VboxText): string {
+  const { name, uuid, fitted, files } = text;
+  const { machine } = fitted;
+  const disks = files.map((file) =>
+    element('HardDisk', {
+      uuid: braced(file.uuid),
+      location: file.name,
+      format: file.format,
+      type: 'Normal',
+    }),
+  );
+  const body = element(
+    'Machine',
+    {
+      uuid: braced(uuid),
+      name,
+      OSType: writeGuestType(machine.system),
+      snapshotFolder: 'Snapshots',
+      lastStateChange: new Date().toISOString().replace(/\.\d+Z$/, 'Z'),
+    },
+    [
+      element('MediaRegistry', {}, disks.length === 0 ? [] : [element('HardDisks', {}, disks)]),
+      // Line breaks as references, for indenting must not become part of it.
+      ...(machine.description === undefined
+        ? []
+        : [`<Description>${escapeXml(machine.description)}</Description>`]),
+      hardware(text),
+      element('StorageControllers', {}, controllers(text)),
+    ],
+  );
+  const root = { xmlns: 'http://www.virtualbox.org/', version: `1.${minorFor(text)}-linux` };
+  return `<?xml version="1.0"?>\n${element('VirtualBox', root, [body])}\n`;
+}
+
+/** The versions that brought a TPM and an NVRAM file (7.0), virtio-scsi (6.1) and VBoxSVGA (6.0). */
+function minorFor({ fitted }: VboxText): number {
+  if (fitted.tpm || fitted.nvram) return 19;
+  if (fitted.placed.disks.some(({ kind }) => kind.model === 'virtio-scsi')) return 18;
+  return videoOf(fitted) === 'VBoxSVGA' ? 17 : 16;
+}
+
+/** What VirtualBox itself takes for such a guest; a machine of its own keeps what it has. */
+function videoOf({ machine }: FittedMachine): string {
+  const { video } = machine.devices ?? {};
+  if (video === 'vboxvga') return 'VBoxVGA';
+  return video === 'vboxsvga' || machine.system?.family === 'windows' ? 'VBoxSVGA' : 'VMSVGA';
+}
+
+function hardware({ fitted, nvram }: VboxText): string {
+  const { machine, uefi, tpm, ich9, processors, memoryMiB } = fitted;
+  const { devices, uuid } = machine;
+  const is64 = machine.system?.architecture !== 'i686';
+  return element('Hardware', isUuid(uuid) ? { uuid: braced(uuid) } : {}, [
+    element('CPU', { count: processors }, [
+      element('PAE', { enabled: true }),
+      element('LongMode', { enabled: is64 }),
+    ]),
+    element('Memory', { RAMSize: memoryMiB }),
+    ...(uefi ? [element('Firmware', { type: 'EFI' })] : []),
+    element('Chipset', { type: ich9 ? 'ICH9' : 'PIIX3' }),
+    ...(tpm ? [element('TrustedPlatformModule', { type: tpmType(fitted), location: '' })] : []),
+    element('Display', { controller: videoOf(fitted), VRAMSize: 16 }),
+    element('BIOS', {}, [
+      element('IOAPIC', { enabled: true }),
+      ...(fitted.nvram ? [element('NVRAM', { path: nvram })] : []),
+    ]),
+    element('Network', {}, fitted.nics.map(adapter)),
+    ...((devices?.consoles ?? []).includes('serial') ? [element('UART', {}, [serialPort])] : []),
+    element('RTC', { localOrUTC: clockOf(fitted) }),
+  ]);
+}
+
+const isUuid = (text: string | undefined): text is string =>
+  /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text ?? '');
+
+const tpmType = ({ machine }: FittedMachine): string =>
+  machine.devices?.tpm?.version === '1.2' ? 'v1_2' : 'v2_0';
+
+/** Windows takes the clock for local time, all others for UTC. */
+function clockOf({ machine }: FittedMachine): string {
+  const clock = machine.devices?.clock ?? (machine.system?.family === 'windows' ? 'localtime' : 'utc');
+  return clock === 'utc' ? 'UTC' : 'local';
+}
+
+const attachments: Readonly<Record<PlacedNic['attachedTo'], string>> = {
+  nat: 'NAT',
+  bridged: 'BridgedInterface',
+  internal: 'InternalNetwork',
+  hostonly: 'HostOnlyInterface',
+  hostonlynet: 'HostOnlyNetwork',
+  natnetwork: 'NATNetwork',
+};
+
+function adapter(nic: PlacedNic, slot: number): string {
+  return element(
+    'Adapter',
+    {
+      ...{ slot, enabled: true },
+      ...(nic.mac === undefined ? {} : { MACAddress: nic.mac.replaceAll(':', '').toUpperCase() }),
+      ...(nic.connected ? {} : { cable: false }),
+      type: nic.type,
+    },
+    [element(attachments[nic.attachedTo], nic.name === '' ? {} : { name: nic.name })],
+  );
+}
+
+/** A port that the guest sees, and that leads nowhere. */
+const serialPort = element('Port', {
+  ...{ slot: 0, enabled: true, IOBase: '0x3f8', IRQ: 4, hostMode: 'Disconnected' },
+});
+
+interface Attached {
+  readonly slot: number;
+  readonly text: string;
+}
+
+function controllers({ fitted: { placed }, files }: VboxText): string[] {
+  const attached = new Map<ControllerKind, Attached[]>();
+  const attach = (kind: ControllerKind, slot: number, type: string, children: string[]) => {
+    const place = kind.bus === 'ide' ? { port: slot >> 1, device: slot & 1 } : { port: slot, device: 0 };
+    const text = element('AttachedDevice', { type, ...place }, children);
+    attached.set(kind, [...(attached.get(kind) ?? []), { slot, text }]);
+  };
+  for (const [i, { kind, slot }] of placed.disks.entries()) {
+    attach(kind, slot, 'HardDisk', [element('Image', { uuid: braced(files[i]!.uuid) })]);
+  }
+  if (placed.cdrom !== undefined) attach(placed.cdrom.kind, placed.cdrom.slot, 'DVD', []);
+  return [...attached].map(([kind, devices]) => {
+    devices.sort((a, b) => a.slot - b.slot);
+    return element(
+      'StorageController',
+      { name: kind.name, type: kind.type, PortCount: portCount(kind, devices), Bootable: true },
+      devices.map(({ text }) => text),
+    );
+  });
+}
+
+/** IDE has 2 channels and parallel SCSI 16 ports always. */
+function portCount({ bus, ports }: ControllerKind, devices: readonly Attached[]): number {
+  if (bus === 'ide') return 2;
+  return ports === 16 ? 16 : devices.at(-1)!.slot + 1;
+}
