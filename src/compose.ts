@@ -10,6 +10,7 @@ import { openvzPlugin } from './env-plugins/openvz/index.ts';
 import type { EnvironmentPlugin } from './env-plugins/plugin.ts';
 import { sshPlugin } from './env-plugins/ssh/index.ts';
 import { umlPlugin } from './env-plugins/uml/index.ts';
+import { virtualboxPlugin } from './env-plugins/virtualbox/index.ts';
 import { vmwareFilesPlugin } from './env-plugins/vmware-files/index.ts';
 import { vspherePlugin } from './env-plugins/vsphere/index.ts';
 import { xapiPlugin } from './env-plugins/xapi/index.ts';
@@ -102,6 +103,7 @@ function environmentPlugins(paths: StorePaths): EnvironmentPlugin[] {
     openvzPlugin(),
     vspherePlugin({ certificates: join(paths.config, 'known_certificates') }),
     vmwareFilesPlugin(),
+    virtualboxPlugin(),
     xapiPlugin({ certificates: join(paths.config, 'known_certificates') }),
     hypervPlugin(),
   ];
