@@ -9,6 +9,7 @@ import {
 } from '../../src/convert/make-plan.ts';
 import { parsePlan } from '../../src/convert/parse-plan.ts';
 import { ProgressMeter } from '../../src/convert/progress.ts';
+import type { GuestPlan } from '../../src/model/guest-plan.ts';
 import type { Machine, MachineDisk } from '../../src/model/machine.ts';
 import type { Plan } from '../../src/model/plan.ts';
 
@@ -50,6 +51,15 @@ const request: PlanRequest = {
 };
 
 describe('a plan', () => {
+  it('changes the guest for the files of a folder where a kernel is given, or something else is said', () => {
+    const guestOf = (guest: Partial<GuestPlan>) => makePlan({ ...request, edit: { guest } }).guest;
+    const kernel = { image: '/boot/vmlinuz' };
+    expect(makePlan(request).guest).toBeUndefined();
+    expect(guestOf({ kernel })).toEqual({ changes: 'needed', kernel });
+    expect(guestOf({ kernel, changes: 'none' })).toEqual({ changes: 'none', kernel });
+    expect(guestOf({ add: { hostname: 'web' } })).toMatchObject({ changes: 'none' });
+  });
+
   it('fills in what the product wants, and keeps what the machine says', () => {
     expect(makePlan(request)).toMatchObject({
       machine: {
