@@ -4,8 +4,9 @@ import type { OpenImage } from '../codecs/codec.ts';
 import { applyAll, chooseEngines } from '../guest/change/choose-engines.ts';
 import { describeChange } from '../guest/change/describe.ts';
 import { engines } from '../guest/change/engines/all.ts';
-import { placeEdits } from '../guest/change/place-edits.ts';
+import { editsByMount, placeEdits } from '../guest/change/place-edits.ts';
 import { planChanges } from '../guest/change/plan-changes.ts';
+import { roomFindings } from '../guest/change/room.ts';
 import type { GuestTarget } from '../guest/change/target.ts';
 import { type Undo, undoOf } from '../guest/change/undo.ts';
 import { overlayFile } from '../io/overlay-file.ts';
@@ -98,12 +99,16 @@ async function workedOut(
   const edits = planned.changes.flatMap((change) => change.edits);
   const files = planned.guest?.files;
   const volumes = files === undefined ? [] : placeEdits(edits, files, overlays);
+  const room =
+    files === undefined
+      ? []
+      : [...editsByMount(edits, files)].flatMap(([mount, own]) => roomFindings(mount, own));
   const chosen = await chooseEngines(volumes, engines, wish.engine, signal);
   return {
     images: images.map((image, i) => ({ ...image, ...overlays[i]! })),
     changes: planned.changes.map(describeChange),
     leftOut: planned.leftOut.map(describeChange),
-    findings: [...planned.findings, ...chosen.findings],
+    findings: [...planned.findings, ...chosen.findings, ...room],
     undo: undoOf(planned.changes),
     async apply() {
       if (volumes.length > 0) {

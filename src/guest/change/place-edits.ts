@@ -15,6 +15,15 @@ export function placeEdits(
   files: MountedFiles<GuestMount>,
   disks: readonly WritableDisk[],
 ): EngineVolume[] {
+  return [...editsByMount(edits, files)]
+    .toSorted(([a], [b]) => a.mountPoint.length - b.mountPoint.length)
+    .map(([mount, own]) => ({ ...volumeOf(mount, disks), edits: own }));
+}
+
+export function editsByMount(
+  edits: readonly Edit[],
+  files: MountedFiles<GuestMount>,
+): ReadonlyMap<GuestMount, readonly Edit[]> {
   const byMount = new Map<GuestMount, Edit[]>();
   for (const edit of edits) {
     const { mount } = files.place(edit.kind === 'registry' ? '/' : edit.path);
@@ -25,9 +34,7 @@ export function placeEdits(
     }
     byMount.set(mount, [...(byMount.get(mount) ?? []), edit]);
   }
-  return [...byMount]
-    .toSorted(([a], [b]) => a.mountPoint.length - b.mountPoint.length)
-    .map(([mount, own]) => ({ ...volumeOf(mount, disks), edits: own }));
+  return byMount;
 }
 
 export function volumeOf(mount: GuestMount, disks: readonly WritableDisk[]): Omit<EngineVolume, 'edits'> {

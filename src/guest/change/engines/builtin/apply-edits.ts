@@ -2,6 +2,7 @@
 import { AppError } from '../../../../model/errors.ts';
 import { checkedChunks, type Edit } from '../../edit.ts';
 import type { EngineVolume } from '../../engine.ts';
+import { neededRoom } from '../../room.ts';
 import { insideOf } from '../inside.ts';
 import type { VolumeWriter, WrittenStat } from './volume-writer.ts';
 
@@ -61,27 +62,9 @@ async function one(writer: VolumeWriter, volume: EngineVolume, edit: Exclude<Edi
   }
 }
 
-/** Before anything is written: what is asked for, without the tables that come with it. */
+/** Before anything is written. */
 function checkRoom({ room }: VolumeWriter, { name, edits }: EngineVolume): void {
-  const blocks = (bytes: number) => Math.ceil(bytes / room.blockBytes);
-  let needed = 0;
-  let files = 0;
-  for (const edit of edits) {
-    if (edit.kind === 'write') {
-      needed += blocks(edit.content.length) - blocks(edit.before?.length ?? 0);
-      files += edit.before === undefined ? 1 : 0;
-    } else if (edit.kind === 'upload') {
-      needed += blocks(edit.size);
-      files++;
-    } else if (edit.kind === 'append') needed += blocks(edit.size + edit.content.length) - blocks(edit.size);
-    else if (edit.kind === 'copy') {
-      needed += blocks(edit.size);
-      files++;
-    } else if (edit.kind === 'folder') {
-      needed++;
-      files++;
-    } else if (edit.kind === 'remove') needed -= blocks(edit.before?.length ?? 0);
-  }
+  const { blocks: needed, files } = neededRoom(edits, room.blockBytes);
   if (needed > room.freeBlocks)
     throw noSpace(
       name,
