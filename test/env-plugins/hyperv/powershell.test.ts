@@ -129,6 +129,32 @@ describe('answers', () => {
       await expect(told(bad)).rejects.toMatchObject({ kind: 'corrupt' });
   });
 
+  it('are read as Windows PowerShell prints them: escapes of its own, one machine, whatever its name', async () => {
+    const { host, vm } = await hostWithMachine();
+    const session = await sessionAt(host);
+    host.instead.set(
+      'list',
+      () =>
+        String.raw`{"version":1,"result":{"machines":[{"name":"it\u0027s \u003cb\u003e \u0026 $(calc) \"x\"\n\u001b[31m",` +
+        '"id":"9F5D3E0A-0000-4000-8000-00000000000A","state":"Off","generation":1,"processors":1,' +
+        '"memory":536870912,"dynamicMemory":false,"clustered":false,"notes":"","disks":[],"dvds":[],' +
+        '"adapters":[],"checkpoints":[{"id":"1","name":"a","created":"2026-01-02T03:04:05.1234567Z",' +
+        '"type":"Standard","state":"Saved","disks":[]}],"parentCheckpoint":"1","bootPath":null}]}}',
+    );
+    expect(await listed(session)).toMatchObject([
+      {
+        id: '9f5d3e0a-0000-4000-8000-00000000000a',
+        name: 'it\'s <b> & $(calc) "x"\n\u001b[31m',
+        snapshots: [{ name: 'a', createdAt: 1_767_323_045, current: true }],
+      },
+    ]);
+    // It is a name, and goes no further than a value does.
+    host.instead.clear();
+    vm.name = `"'; Remove-VM * #$(calc)\n\u001b]0;x`;
+    expect(await session.source!.inspect(vm.name, never)).toMatchObject({ id: vm.id, name: vm.name });
+    expect(new Set(host.commands).size).toBe(1);
+  });
+
   it('come only from a host with PowerShell', async () => {
     const host = await startHyperV(await tempFolder());
     const session = await sessionAt(host);

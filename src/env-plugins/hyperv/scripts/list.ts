@@ -18,7 +18,7 @@ function Chain([string]$path) {
   $chain
 }
 function Disks($drives) {
-  foreach ($d in @($drives)) {
+  foreach ($d in $drives) {
     $number = $null; if ($null -ne $d.DiskNumber) { $number = [long]$d.DiskNumber }
     @{ path = [string]$d.Path; bus = [string]$d.ControllerType; controller = [long]$d.ControllerNumber
       unit = [long]$d.ControllerLocation; diskNumber = $number; shared = [bool]$d.SupportPersistentReservations

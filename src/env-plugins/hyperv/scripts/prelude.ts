@@ -15,7 +15,7 @@ $utf8 = New-Object System.Text.UTF8Encoding $false
 try {
   $script = [scriptblock]::Create($utf8.GetString([Convert]::FromBase64String($told[0])))
   $values = ConvertFrom-Json -InputObject $utf8.GetString([Convert]::FromBase64String($told[1]))
-  $answer = @{ version = ${answerVersion}; result = (& $script $values) }
+  $answer = @{ version = ${answerVersion}; result = @(& $script $values)[-1] }
 } catch {
   $e = $_
   $answer = @{ version = ${answerVersion}; error = @{
