@@ -92,7 +92,7 @@ async function standing(
   const found = now.checkpoints.find((one) => one.id === checkpoint);
   const isWritten = ({ path }: HyperVDisk) => now.disks.some((disk) => samePath(disk.path, path));
   const isElsewhere = (disk: HyperVDisk) =>
-    !found?.disks.some((one) => one.id === disk.id && samePath(one.path, disk.path));
+    !found?.disks.some((one) => one.id === disk.id && filesOf(one) === filesOf(disk));
   const files = found?.disks.filter(({ physical }) => !physical) ?? [];
   if (found !== undefined && !files.some(isWritten) && before?.some(isElsewhere) !== true)
     return { ...found, disks: files };
@@ -105,6 +105,10 @@ async function standing(
     },
   );
 }
+
+/** With those below: a merge that ends meanwhile takes one away. */
+const filesOf = ({ path, chain }: HyperVDisk): string =>
+  [path, ...chain.map((layer) => layer.path)].join('\n').toLowerCase();
 
 async function removeCheckpoint(transport: Transport, id: string, name: string): Promise<void> {
   const step = 'removing the checkpoint';

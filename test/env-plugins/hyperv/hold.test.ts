@@ -50,6 +50,12 @@ describe('a machine that runs', () => {
     await expect(hold.verify!(never)).rejects.toMatchObject({ kind: 'conflict' });
     vm.disks[0]!.path = above;
     await hold.verify!(never);
+    // A merge that ended below it: the chain is another one.
+    const told = host.vhds.get(path)!;
+    host.vhds.set(path, { ...told, parent: undefined });
+    await expect(hold.verify!(never)).rejects.toMatchObject({ kind: 'conflict' });
+    host.vhds.set(path, told);
+    await hold.verify!(never);
     vm.checkpoints.length = 0;
     await expect(hold.verify!(never)).rejects.toMatchObject({ kind: 'conflict' });
     expect(await hold.release()).toEqual([]);
