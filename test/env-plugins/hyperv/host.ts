@@ -1,14 +1,20 @@
 /** A fake host with a machine on a chain of two files, and sessions of the plugin at it. */
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
+import { vhdxCodec } from '../../../src/codecs/vhdx/index.ts';
+import { formatGuid } from '../../../src/codecs/vhdx/layout.ts';
 import { openImage } from '../../../src/convert/open-image.ts';
 import { sessionOn } from '../../../src/env-plugins/hyperv/connect.ts';
 import { sshTransport } from '../../../src/env-plugins/hyperv/transport.ts';
 import type { OpenDisk, Session } from '../../../src/env-plugins/plugin.ts';
-import { readBytes } from '../../../src/io/byte-source.ts';
+import { memorySource, readBytes } from '../../../src/io/byte-source.ts';
+import { sourceDisk } from '../../../src/io/disk.ts';
 import type { Machine } from '../../../src/model/machine.ts';
-import { childCases, writeChain } from '../../codecs/vhdx-chains.ts';
+import { childFile, dataWriteGuidOf } from '../../codecs/vhdx-images.ts';
+import { encodeToFile } from '../../conformance/images.ts';
+import { randomBytes } from '../../conformance/random.ts';
 import { type FakeHyperV, type FakeVm, putVhd, startHyperV } from '../../servers/hyperv.ts';
 import { tempFolder } from '../../temp.ts';
 
@@ -82,19 +88,33 @@ export async function hostWithMachine(state = 'Off', more: Record<string, unknow
 
 let made: { base: Buffer; child: Buffer; expected: Buffer } | undefined;
 
-/** Made once for all tests of a file. */
+/** A disk of 3 MiB and one on it in which the second MiB is another. Made once for all tests of a file. */
 async function chainOnce() {
   if (made !== undefined) return made;
-  const { base, child, expected } = await writeChain(await tempFolder(), childCases[0]!);
-  made = { base: await readFile(base), child: await readFile(child), expected };
+  const expected = randomBytes(3 * MiB, 1);
+  const file = join(await tempFolder(), 'base.vhdx');
+  await encodeToFile(vhdxCodec, sourceDisk(memorySource(Buffer.from(expected))), file, { blockSize: MiB });
+  const base = await readFile(file);
+  const bytes = randomBytes(MiB, 2);
+  bytes.copy(expected, MiB);
+  const child = childFile({
+    ...{ size: expected.length, blockSize: MiB, sectorSize: 512 },
+    blocks: new Map([[1, { state: 'fullyPresent', bytes }]]),
+    locator: {
+      parent_linkage: `{${formatGuid(dataWriteGuidOf(base))}}`,
+      relative_path: '.\\base.vhdx',
+      absolute_win32_path: '\\\\?\\C:\\VMs\\web\\base.vhdx',
+    },
+  });
+  made = { base, child, expected };
   return made;
 }
 
-/** The disk's first bytes, through its chain; all of them without `length`. */
-export async function bytesOf(disk: OpenDisk, length?: number): Promise<Buffer> {
+/** All bytes of the disk, through its chain. */
+export async function bytesOf(disk: OpenDisk): Promise<Buffer> {
   const image = await openImage(disk, { signal: never, follow: false });
   try {
-    return await readBytes(image, 0, length ?? image.size);
+    return await readBytes(image, 0, image.size);
   } finally {
     await image.close();
   }

@@ -107,7 +107,7 @@ describe('machines of a Hyper-V host', () => {
     const { source } = await sessionAt(host);
     const machine = await source!.inspect('web', never);
     const disk = await source!.open(machine, 'scsi0:0', never);
-    expect((await bytesOf(disk, MiB)).equals(expected.subarray(0, MiB))).toBe(true);
+    expect((await bytesOf(disk)).equals(expected)).toBe(true);
   });
 
   it('are not read while they run, nor from a share or a disk passed through', async () => {
