@@ -128,8 +128,10 @@ async function delivery(host: Host, request: DeliveryRequest, { folder, base }: 
       const nvram = `${base}.nvram`;
       if (fitted.nvram) await deliverBytes(inner, nvram, request.nvram!);
       await deliverText(inner, `${base}.vbox`, writeVbox({ name: request.name, uuid, fitted, files, nvram }));
+      // Asked before: what is in its place is not to be left there by a cancelled question.
+      const manage = await hasVBoxManage(host, request.signal);
       const places = await inner.commit();
-      await register(host, vbox, places, request);
+      if (manage) await register(host, vbox, places, request);
       return places;
     },
     start: (signal) => start(host, uuid, vbox, request.settings.screen || 'headless', signal),
@@ -161,9 +163,8 @@ async function register(
   host: Host,
   vbox: string,
   places: readonly string[],
-  { force, signal }: DeliveryRequest,
+  { force }: DeliveryRequest,
 ): Promise<void> {
-  if (!(await hasVBoxManage(host, signal))) return;
   try {
     await vboxManage(host, ['registervm', vbox]);
   } catch (error) {
