@@ -275,7 +275,9 @@ function withConversion(command: Command): Command {
     .option('--sample', 'the sample machine that comes along')
     .option('-o, --to <path>', 'a file (its extension says the format) or a folder')
     .option('-f, --format <format>', 'disk format: qcow2, raw, vmdk, vhd, vhdx, vdi, parallels, cow')
-    .addOption(new Option('--package <kind>', 'put it into a package').choices(['disks', 'ovf', 'ova', 'xva']))
+    .addOption(
+      new Option('--package <kind>', 'put it into a package').choices(['disks', 'ovf', 'ova', 'xva']),
+    )
     .option('--for <product>', 'who is to open it: qemu, vmware, virtualbox, hyperv, uml, files')
     .option(
       '-s, --set <key=value>',
