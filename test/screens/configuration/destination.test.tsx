@@ -21,7 +21,9 @@ const field = (key: string, state = delivering) =>
 
 describe('the fields of an environment', () => {
   it('are its own form, its formats, its networks, and the start', () => {
-    const own = keysOf(delivering).filter((key) => !/^(disk|nic|name|proc|mem|firm|part|wind|bus|card|guest)/.test(key));
+    const own = keysOf(delivering).filter(
+      (key) => !/^(disk|nic|name|proc|mem|firm|part|wind|bus|card|guest)/.test(key),
+    );
     expect(own).toEqual([
       'destination',
       'delivery:datastore',
