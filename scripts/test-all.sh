@@ -62,11 +62,15 @@ bash test/servers/vcsim-build.sh >/dev/null 2>/tmp/vmferry-vcsim.log ||
 
 npm run --silent build || { echo '0 passed, 1 failed'; exit 1; }
 fail=0
-npx tsc -p . || fail=1
-npx biome check . || fail=1
-npx tsx scripts/fuzz.ts --seconds 20 --seed $((RANDOM * 100)) || fail=1
+# Besides the tests: told again at the end, where it is looked for.
+broken=''
+npx tsc -p . || broken="$broken types"
+npx biome check . || broken="$broken lint"
+npx tsx scripts/fuzz.ts --seconds 20 --seed $((RANDOM * 100)) || broken="$broken fuzz"
+[ -z "$broken" ] || fail=1
 report=$(mktemp)
 npx vitest run --reporter=default --reporter=json --outputFile.json="$report" || fail=1
+[ -z "$broken" ] || echo "Not well, see above:$broken"
 node -e '
   const fs = require("node:fs");
   let r = { numPassedTests: 0, numFailedTests: 1, numPendingTests: 0, testResults: [] };
