@@ -1,8 +1,8 @@
 /** `check --for`: where a machine can run, by the rules, and what is in its way. */
 import { AppError } from '../model/errors.ts';
 import { changeInWords, type JudgedFinding, type Judgement, type Verdict } from '../model/judgement.ts';
+import type { CommonOptions } from './common-options.ts';
 import { findingLine, table, terminalOutput } from './output.ts';
-import type { CommonOptions } from './program.ts';
 import { addImage, type Trust, withDispatcher } from './session.ts';
 import { tellSteps } from './tell-steps.ts';
 

@@ -2,8 +2,8 @@
 import { type CheckReport, type DiskCheck, isSound, type MachineCheck } from '../model/check-report.ts';
 import { AppError, describeFailure } from '../model/errors.ts';
 import { formatBytes } from '../model/units.ts';
+import type { CommonOptions } from './common-options.ts';
 import { findingLine, terminalOutput } from './output.ts';
-import type { CommonOptions } from './program.ts';
 import { connectTo, type Trust, withDispatcher } from './session.ts';
 import { tellSteps } from './tell-steps.ts';
 

@@ -12,6 +12,7 @@ import type { OptionValue } from '../model/options.ts';
 import type { Container, Plan } from '../model/plan.ts';
 import { MiB, parseBytes, TiB } from '../model/units.ts';
 import type { Draft, MachineEdit, Planned } from '../state/state.ts';
+import type { CommonOptions } from './common-options.ts';
 import {
   connectDestination,
   type DestinationOptions,
@@ -21,7 +22,6 @@ import {
 import { followRun } from './follow-run.ts';
 import { type GuestOptions, guestLines, guestOf, sshKeysOf, unknownChanges } from './guest-options.ts';
 import { findingLine, type Output, terminalOutput } from './output.ts';
-import type { CommonOptions } from './program.ts';
 import { addImage, withDispatcher } from './session.ts';
 import { type WarmOptions, warmOf } from './warm-options.ts';
 

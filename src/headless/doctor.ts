@@ -7,8 +7,8 @@ import { canSeekData } from '../io/sparse.ts';
 import { toFailure } from '../model/errors.ts';
 import { formatBytes } from '../model/units.ts';
 import { packageVersion } from '../package-root.ts';
+import type { CommonOptions } from './common-options.ts';
 import { terminalOutput } from './output.ts';
-import type { CommonOptions } from './program.ts';
 
 interface Check {
   readonly name: string;

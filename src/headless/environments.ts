@@ -2,9 +2,9 @@
 import { AppError } from '../model/errors.ts';
 import type { Field } from '../model/field.ts';
 import type { EnvironmentInfo } from '../state/state.ts';
+import type { CommonOptions } from './common-options.ts';
 import { knowEnvironment } from './environment-options.ts';
 import { table, terminalOutput } from './output.ts';
-import type { CommonOptions } from './program.ts';
 import { withDispatcher } from './session.ts';
 
 export async function environments(id: string | undefined, options: CommonOptions): Promise<number> {

@@ -4,9 +4,9 @@ import type { Composed } from '../compose.ts';
 import { AppError } from '../model/errors.ts';
 import { formatBytes } from '../model/units.ts';
 import type { GuestEntry } from '../state/events.ts';
+import type { CommonOptions } from './common-options.ts';
 import { guestPath } from './guest-path.ts';
 import { type Output, plainText, table, terminalOutput } from './output.ts';
-import type { CommonOptions } from './program.ts';
 import { connectTo, type Trust, withDispatcher } from './session.ts';
 import { tellSteps } from './tell-steps.ts';
 

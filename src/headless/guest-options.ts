@@ -6,6 +6,7 @@ import type { GuestChange } from '../model/guest-change.ts';
 import type { GuestAdditions, GuestPlan } from '../model/guest-plan.ts';
 import type { DiskBus } from '../model/machine.ts';
 import type { PlannedGuest } from '../state/state.ts';
+import { collect } from './common-options.ts';
 
 export interface GuestOptions {
   readonly changes?: GuestPlan['changes'];
@@ -28,8 +29,6 @@ export interface GuestOptions {
   /** Id of the run whose changes are taken back. */
   readonly undo?: string;
 }
-
-const collect = (value: string, before: readonly string[] = []): string[] => [...before, value];
 
 export const withChangeChoice = (command: Command): Command =>
   command

@@ -2,10 +2,10 @@
 import { AppError, describeFailure } from '../model/errors.ts';
 import { formatBytes, formatDuration } from '../model/units.ts';
 import type { HistoryEntry, HistorySummary } from '../state/state.ts';
+import type { CommonOptions } from './common-options.ts';
 import { followRun } from './follow-run.ts';
 import { changeLines } from './guest-options.ts';
 import { type Output, table, terminalOutput } from './output.ts';
-import type { CommonOptions } from './program.ts';
 import { withDispatcher } from './session.ts';
 
 export interface HistoryOptions extends CommonOptions {

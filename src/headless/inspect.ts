@@ -4,8 +4,8 @@ import type { GuestReport, InstalledSystem } from '../model/guest-report.ts';
 import { systemRows, volumeInWords } from '../model/guest-words.ts';
 import { formatBytes } from '../model/units.ts';
 import type { MachineItem } from '../state/state.ts';
+import type { CommonOptions } from './common-options.ts';
 import { findingLine, formatOf, table, terminalOutput } from './output.ts';
-import type { CommonOptions } from './program.ts';
 import { addImage, connectTo, type Trust, withDispatcher } from './session.ts';
 import { tellSteps } from './tell-steps.ts';
 

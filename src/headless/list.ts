@@ -4,9 +4,9 @@ import type { Composed } from '../compose.ts';
 import { AppError } from '../model/errors.ts';
 import { formatBytes } from '../model/units.ts';
 import type { MachineItem } from '../state/state.ts';
+import type { CommonOptions } from './common-options.ts';
 import { knowEnvironment, namedEnvironment, type SourceOptions, settingsOf } from './environment-options.ts';
 import { formatOf, table, terminalOutput } from './output.ts';
-import type { CommonOptions } from './program.ts';
 import { withDispatcher } from './session.ts';
 
 export async function list(

@@ -9,8 +9,8 @@ import { describeProcess } from '../plugin-process/connect-process.ts';
 import type { PluginEntry, PluginPlace } from '../plugins/entry.ts';
 import { findPlugins, isPackageName } from '../plugins/find.ts';
 import type { OutsidePlugin } from '../plugins/load.ts';
+import type { CommonOptions } from './common-options.ts';
 import { type Output, table, terminalOutput } from './output.ts';
-import type { CommonOptions } from './program.ts';
 
 export interface PluginsOptions extends CommonOptions {
   readonly process?: string;

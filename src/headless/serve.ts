@@ -2,8 +2,8 @@
 import { resolve } from 'node:path';
 import { AppError } from '../model/errors.ts';
 import { formatBytes } from '../model/units.ts';
+import type { CommonOptions } from './common-options.ts';
 import { type Output, terminalOutput } from './output.ts';
-import type { CommonOptions } from './program.ts';
 import { connectTo, type Trust, withDispatcher } from './session.ts';
 import { tellSteps } from './tell-steps.ts';
 

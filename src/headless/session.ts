@@ -6,6 +6,7 @@ import { AppError } from '../model/errors.ts';
 import { parsePartition, parseWindow } from '../model/window.ts';
 import type { Dispatcher } from '../state/dispatcher.ts';
 import { destinationSecret } from '../state/effects/connection.ts';
+import type { CommonOptions } from './common-options.ts';
 import {
   knowEnvironment,
   type NamedEnvironment,
@@ -13,7 +14,6 @@ import {
   type SourceOptions,
   settingsOf,
 } from './environment-options.ts';
-import type { CommonOptions } from './program.ts';
 import { askOnTerminal } from './terminal-question.ts';
 
 /** Runs `work` with a dispatcher that is terminated afterwards; signals cancel what runs. */
