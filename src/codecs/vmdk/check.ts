@@ -9,7 +9,7 @@ import { type Descriptor, maximumDescriptorBytes, parseDescriptor } from './desc
 import type { TableLayout } from './grain-tables.ts';
 import { hostedMagic, parseHeader, type SparseHeader, sectorBytes } from './layout.ts';
 import { firstOf } from './named-files.ts';
-import { readEmbedded } from './open.ts';
+import { readEmbedded } from './read-descriptor.ts';
 import { readSeSparse } from './se-sparse.ts';
 import { hostedLayout, readFooter, readHeader } from './sparse-extent.ts';
 

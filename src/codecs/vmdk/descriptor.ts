@@ -113,7 +113,11 @@ export interface DescriptorPlan {
   readonly adapterType: string;
   readonly hwVersion: number;
   readonly capacitySectors: number;
+  /** By which VirtualBox knows the disk, and this state of its contents. Other products pass over them. */
+  readonly uuids?: { readonly image: string; readonly modification: string };
 }
+
+const noUuid = '00000000-0000-0000-0000-000000000000';
 
 export function descriptorText(plan: DescriptorPlan): Buffer {
   const { cylinders, heads, sectors } = geometry(plan.capacitySectors, plan.adapterType);
@@ -136,10 +140,18 @@ export function descriptorText(plan: DescriptorPlan): Buffer {
     `ddb.geometry.heads = "${heads}"`,
     `ddb.geometry.sectors = "${sectors}"`,
     `ddb.adapterType = "${plan.adapterType}"`,
+    ...(plan.uuids === undefined ? [] : uuidLines(plan.uuids)),
     '',
   ];
   return Buffer.from(lines.join('\n'), 'utf8');
 }
+
+const uuidLines = ({ image, modification }: NonNullable<DescriptorPlan['uuids']>): string[] => [
+  `ddb.uuid.image="${image}"`,
+  `ddb.uuid.parent="${noUuid}"`,
+  `ddb.uuid.modification="${modification}"`,
+  `ddb.uuid.parentmodification="${noUuid}"`,
+];
 
 /** What VMware's products write: ATA-like for IDE, the BIOS translation of BusLogic and LSI adapters for SCSI. */
 export function geometry(capacitySectors: number, adapterType: string) {

@@ -2,7 +2,7 @@
  * What is written: the layouts of VMware Workstation (monolithic and split, sparse and flat), the stream of OVF
  * packages, and a flat disk as it lies on an ESXi datastore. The disk is read once, ascending.
  */
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import type { Disk } from '../../io/disk.ts';
 import { type EncodedFile, textFile } from '../../io/encoded-file.ts';
 import { AppError } from '../../model/errors.ts';
@@ -64,6 +64,13 @@ const options: readonly OptionSpec[] = [
     max: 30,
     default: 4,
   },
+  {
+    kind: 'boolean',
+    key: 'uuids',
+    label: 'UUIDs',
+    help: 'note in the descriptor the UUIDs by which VirtualBox knows its disks',
+    default: false,
+  },
 ];
 
 export const vmdkEncoder: Encoder = {
@@ -114,6 +121,7 @@ function encodeAs(subformat: Subformat, disk: Disk, name: string, given: Options
       adapterType: given.adapter === 'pvscsi' ? 'lsilogic' : String(given.adapter),
       hwVersion: Number(given.hwVersion),
       capacitySectors: sectorsOf(disk.size),
+      ...(given.uuids === true ? { uuids: { image: randomUUID(), modification: randomUUID() } } : {}),
     });
   const described = (files: readonly EncodedFile[], lines: readonly string[]) => [
     textFile(name, describe(lines)),

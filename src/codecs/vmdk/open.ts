@@ -12,12 +12,12 @@ import {
   hexId,
   looksLikeDescriptor,
   maximumDescriptorBytes,
-  noParent,
   parseDescriptor,
 } from './descriptor.ts';
 import { openExtents } from './extent-lines.ts';
 import { cowdMagic, hostedMagic, parseHeader, type SparseHeader, sectorBytes } from './layout.ts';
-import { firstOf } from './named-files.ts';
+import { openParent } from './parent.ts';
+import { readEmbedded } from './read-descriptor.ts';
 import { isSeSparse } from './se-sparse.ts';
 import { openSparseExtent } from './sparse-extent.ts';
 import { openStream } from './stream-walk.ts';
@@ -47,7 +47,7 @@ export async function openVmdk(source: ByteSource, context: OpenContext): Promis
     magic === hostedMagic ? await openHosted(source, head, context) : await openText(source, head, context);
   try {
     checkEncryption(layer.descriptor, source.name);
-    const below = await openParent(layer, source.name, context);
+    const below = await openParent(layer, source, context);
     return assemble(source, layer, below);
   } catch (error) {
     await layer.disk.close(); // what lies beside the image; the image itself stays the caller's
@@ -113,30 +113,6 @@ async function hostedDisk(
   return { ...disk, close: async () => undefined }; // the source belongs to the image
 }
 
-/** The descriptor's bytes; absent where there is no room for one, or it is empty as in the extents of a split disk. */
-export async function readEmbedded(
-  source: ByteSource,
-  header: SparseHeader,
-  context: OpenContext,
-): Promise<Buffer | undefined> {
-  const { descriptorOffset, descriptorSectors } = header;
-  if (descriptorOffset === 0 || descriptorSectors === 0) return undefined;
-  const length = descriptorSectors * sectorBytes;
-  const end = descriptorOffset * sectorBytes + length;
-  if (length > maximumDescriptorBytes || end > source.size) {
-    throw new AppError(
-      'corrupt',
-      `VMDK descriptor of ${descriptorSectors} sectors at sector ${descriptorOffset}`,
-      {
-        where: source.name,
-        hint: 'the file is cut short or damaged; fetch it again',
-      },
-    );
-  }
-  const bytes = await readBytes(source, descriptorOffset * sectorBytes, length, context.signal);
-  return bytes[0] === 0 ? undefined : bytes;
-}
-
 async function openText(source: ByteSource, head: Buffer, context: OpenContext): Promise<Layer> {
   if (!looksLikeDescriptor(head)) {
     throw new AppError('corrupt', 'neither a VMDK header nor a descriptor', { where: source.name });
@@ -176,38 +152,6 @@ function checkEncryption(descriptor: Descriptor, where: string): void {
       hint: "remove the encryption in the machine's settings there first",
     });
   }
-}
-
-async function openParent(layer: Layer, where: string, context: OpenContext): Promise<OpenImage | undefined> {
-  const expected = contentId(layer.descriptor, 'parentCID');
-  const hint = fieldOf(layer.descriptor, 'parentFileNameHint');
-  if (expected === noParent) return undefined;
-  if (hint === '') {
-    const text = fieldOf(layer.descriptor, 'parentCID');
-    if (text === '') return undefined;
-    throw new AppError('corrupt', `VMDK with a parent (content id ${text}) that it does not name`, { where });
-  }
-  const { found: parent, asNamed } = await firstOf(hint, where, (place) => context.parent(place, 'vmdk'));
-  const found = parent.info.details.CID ?? 'unknown';
-  const wanted = expected === undefined ? 'of unknown content id' : hexId(expected);
-  if (found !== wanted && !asNamed) {
-    // Only its name is alike: nothing says that it is the one that was meant.
-    await parent.close();
-    throw new AppError('not-found', `the parent "${hint}" is not there`, {
-      where,
-      hint: `a file of that name lies beside it, but has content id ${found}, and not ${wanted}: put the right one there`,
-    });
-  }
-  if (found !== wanted) {
-    layer.findings.push({
-      rule: 'vmdk.parent-changed',
-      severity: 'warning',
-      message: `the parent has content id ${found}, the child was made over ${wanted}: it may have changed since`,
-      evidence: hint,
-      remedy: 'make sure that this is the right parent and that nothing wrote to it after the snapshot',
-    });
-  }
-  return parent;
 }
 
 function assemble(source: ByteSource, layer: Layer, parent: OpenImage | undefined): OpenImage {
