@@ -18,6 +18,8 @@ describe('an environment as destination', () => {
       settings: { host: 'there' },
     });
     expect(state().planned.status).toBe('ready');
+    // What it told while the plan was worked out is no step of connecting.
+    expect([state().connection.status, state().destination.status]).toEqual(['connected', 'connected']);
     await dispatcher.perform({
       type: 'draft',
       change: { start: true, format: 'raw', delivery: { note: 'hello' } },

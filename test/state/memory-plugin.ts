@@ -85,12 +85,22 @@ export function memoryPlugin(id: string, store: Memory): EnvironmentPlugin {
       }
       if (settings.signIn === 'yes') store.secrets.push(await context.secret('password'));
       say(`connect ${settings.host}`);
-      return session(store, say, async () => say(`close ${settings.host}`));
+      return session(
+        store,
+        say,
+        (step) => context.report(step),
+        async () => say(`close ${settings.host}`),
+      );
     },
   };
 }
 
-function session(store: Memory, say: (text: string) => void, close: () => Promise<void>): Session {
+function session(
+  store: Memory,
+  say: (text: string) => void,
+  report: (step: string) => void,
+  close: () => Promise<void>,
+): Session {
   const byId = (id: string) => {
     const machine = store.machines.find((m) => m.id === id);
     if (machine === undefined) throw new AppError('not-found', `no machine ${id}`);
@@ -103,6 +113,7 @@ function session(store: Memory, say: (text: string) => void, close: () => Promis
       open: async (machine, disk) => {
         if (machine.state === 'running' && !store.told.includes('hold'))
           throw new AppError('unsupported', 'it runs');
+        report(`opening ${disk}`);
         say(`open ${disk}`);
         return { source: bytes(disk), format: 'raw', sibling: async () => Promise.reject(new Error('none')) };
       },
@@ -132,6 +143,7 @@ function session(store: Memory, say: (text: string) => void, close: () => Promis
       fields: async () => deliveryFields,
       networks: async () => store.networks,
       check: async (request) => {
+        report('checking');
         store.requests.push(request);
         return [];
       },

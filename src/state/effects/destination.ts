@@ -27,9 +27,12 @@ export const connect: Effect<'connect-destination'> = async (command, context) =
     tell({ status: 'connecting', ...of, label, step: 'connecting' });
     const settings = await settingsFor(context, profile, command.settings ?? {});
     const request = { ...of, settings, role: 'destination' } as const;
+    // A session tells steps later as well.
+    let isOpen = false;
     const session = await openSession(context, request, signal, (step) => {
-      if (!signal.aborted) tell({ status: 'connecting', ...of, label, step });
+      if (!signal.aborted && !isOpen) tell({ status: 'connecting', ...of, label, step });
     });
+    isOpen = true;
     const offer = await offerOf(session, signal).catch(async (error) => {
       await session.close();
       throw error;

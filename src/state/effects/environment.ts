@@ -26,9 +26,12 @@ export const connect: Effect<'connect'> = async (command, context) => {
     if (!again) emit({ type: 'disconnected' });
     emit({ type: 'connecting', ...of, step: 'connecting' });
     const request = { ...of, settings };
+    // A session tells steps later as well, as of a disk that it opens.
+    let isOpen = false;
     const session = await openSession(context, request, signal, (step) => {
-      if (!signal.aborted) emit({ type: 'connecting', ...of, step });
+      if (!signal.aborted && !isOpen) emit({ type: 'connecting', ...of, step });
     });
+    isOpen = true;
     if (signal.aborted) {
       await session.close();
       signal.throwIfAborted();
