@@ -8,7 +8,7 @@ import { MiB } from '../../../model/units.ts';
 import { addedSegment, buildCpio, withFolders } from '../../formats/initramfs/build-cpio.ts';
 import type { Upload } from '../edit.ts';
 import type { LinuxChange, LinuxContext } from '../linux/context.ts';
-import { moduleEntries, modulesFolder } from '../linux/initramfs-drivers.ts';
+import { moduleEntries, modulesInside } from '../linux/module-entries.ts';
 import { lackingNetwork } from '../linux/network-drivers.ts';
 import { localFiles, localUpload } from '../local-files.ts';
 import { bootModules, networkModules } from '../target.ts';
@@ -168,7 +168,7 @@ async function bringKernel(
       for (const { name, content } of await moduleEntries(
         localFiles(kernel.modules, version),
         version,
-        `lib/modules/${version}`,
+        { folder: `lib/modules/${version}`, files: [] },
         [...new Set([...needed.filter(inFolder), ...network])],
       ))
         if (content !== undefined) await editor.upload(`/${name}`, held(kernel.modules, content));
@@ -187,8 +187,8 @@ async function withDrivers(
 ): Promise<Upload> {
   const upload = await localUpload(path);
   if (lacking.length === 0 || modules === undefined) return upload;
-  const folder = await withReader(path, (reader) => modulesFolder(reader, version, signal));
-  const entries = await moduleEntries(localFiles(modules, version), version, folder, lacking);
+  const there = await withReader(path, (reader) => modulesInside(reader, version, signal));
+  const entries = await moduleEntries(localFiles(modules, version), version, there, lacking);
   const segment = addedSegment(upload.size, buildCpio(withFolders(entries)), 'gzip');
   return {
     from: `${path}, with ${lacking.join(', ')} added`,

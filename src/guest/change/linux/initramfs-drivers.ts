@@ -8,20 +8,12 @@ import type { Finding } from '../../../model/finding.ts';
 import type { GuestKernel } from '../../../model/guest-report.ts';
 import { MiB } from '../../../model/units.ts';
 import type { Files } from '../../filesystems/files.ts';
-import { addedSegment, buildCpio, type NewEntry, withFolders } from '../../formats/initramfs/build-cpio.ts';
-import { readInitramfs } from '../../formats/initramfs/read-initramfs.ts';
-import { loadOrder, parseModulesDep } from '../../formats/kernel/modules.ts';
+import { addedSegment, buildCpio, withFolders } from '../../formats/initramfs/build-cpio.ts';
 import type { Reader } from '../../formats/reader.ts';
 import { bootModules } from '../target.ts';
 import type { PlannedTree } from '../tree.ts';
 import type { LinuxChange, LinuxContext } from './context.ts';
-
-/** What modprobe and udev look in; the binary ones before the text. */
-const indexes = ['dep', 'dep.bin', 'alias', 'alias.bin', 'softdep', 'symbols', 'symbols.bin', 'devname'];
-const maxIndexBytes = 16 * MiB;
-const maxModuleBytes = 64 * MiB;
-const symbolicLink = 0o120000;
-const kindMask = 0o170000;
+import { moduleEntries, modulesInside } from './module-entries.ts';
 
 export const addBootDrivers: LinuxChange = async (tree, context) => {
   const findings: Finding[] = [];
@@ -75,8 +67,8 @@ async function addTo(
   const { files, signal } = context;
   const reader = await readerAt(files, initramfs);
   if (reader === undefined) throw new AppError('not-found', 'it is not there', { where: initramfs });
-  const folder = await modulesFolder(reader, version, signal);
-  const entries = await moduleEntries(files, version, folder, modules);
+  const there = await modulesInside(reader, version, signal);
+  const entries = await moduleEntries(files, version, there, modules);
   const segment = addedSegment(reader.size, buildCpio(withFolders(entries)), 'gzip');
   await tree.change(
     {
@@ -103,56 +95,4 @@ function hasRoom({ system, files }: LinuxContext, path: string, bytes: number): 
   const { mountPoint } = files.place(path).mount;
   const free = system.space?.find((s) => s.mountPoint === mountPoint)?.freeBytes;
   return free === undefined || free > bytes + 16 * MiB;
-}
-
-/**
- * Where modules lie in this initramfs. A folder in the added archive would take the place of a link of the same name
- * (`lib` → `usr/lib`) and hide all behind it: the path must be the one that the archive itself uses.
- */
-export async function modulesFolder(reader: Reader, version: string, signal: AbortSignal): Promise<string> {
-  let merged = false;
-  for await (const found of readInitramfs(reader, { signal })) {
-    if (found.kind === 'segment') {
-      const { packing } = found.segment;
-      if (packing === 'lzo' || packing === 'unknown')
-        throw new AppError('unsupported', `its packing (${packing}) is not known`);
-      continue;
-    }
-    const { name, mode } = found.entry;
-    const own = /^((?:usr\/)?lib\/modules)\/[^/]+\//.exec(name)?.[1];
-    if (own !== undefined) return `${own}/${version}`;
-    if (name === 'lib' && (mode & kindMask) === symbolicLink) merged = true;
-  }
-  return `${merged ? 'usr/lib' : 'lib'}/modules/${version}`;
-}
-
-export async function moduleEntries(
-  files: Pick<Files, 'read'>,
-  version: string,
-  folder: string,
-  names: readonly string[],
-): Promise<NewEntry[]> {
-  const home = `/lib/modules/${version}`;
-  const dep = await files.read(`${home}/modules.dep`, maxIndexBytes);
-  if (dep === undefined) throw new AppError('not-found', `${home}/modules.dep is not there`);
-  const known = parseModulesDep(dep);
-  const paths = new Set(
-    names.flatMap((name) => {
-      const order = loadOrder(known, name);
-      if (order === undefined) throw new AppError('not-found', `${home}/modules.dep does not list ${name}`);
-      return order;
-    }),
-  );
-  const entries: NewEntry[] = [];
-  for (const path of paths) {
-    const inside = path.replace(/^\/?(?:usr\/)?lib\/modules\/[^/]+\//, '');
-    const content = await files.read(`${home}/${inside}`, maxModuleBytes);
-    if (content === undefined) throw new AppError('not-found', `${home}/${inside} is not there`);
-    entries.push({ name: `${folder}/${inside}`, content });
-  }
-  for (const index of indexes) {
-    const content = await files.read(`${home}/modules.${index}`, maxIndexBytes);
-    if (content !== undefined) entries.push({ name: `${folder}/modules.${index}`, content });
-  }
-  return entries;
 }

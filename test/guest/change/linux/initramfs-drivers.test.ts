@@ -83,6 +83,30 @@ describe('drivers that the root is reached by', () => {
     );
   });
 
+  it('are found under the names that the guest has for them, where its modules were unpacked for the initramfs', async () => {
+    const home = `/lib/modules/${version}`;
+    const { tree } = await changed(
+      { virtio_pci: 'builtin', virtio_blk: 'module' },
+      {
+        '/boot/initrd.img': merged,
+        [`${home}/modules.dep`]: 'kernel/virtio_blk.ko.zst:\nkernel/ext4.ko.zst:\nkernel/other.ko.zst:\n',
+        [`${home}/kernel/virtio_blk.ko.zst`]: 'blk',
+        [`${home}/kernel/ext4.ko.zst`]: 'packed',
+      },
+    );
+    const add = tree.changes[0]!.edits[1]!;
+    if (add.kind !== 'append') throw new Error('nothing is appended');
+    const added: [string, string][] = [];
+    const read = readInitramfs(Buffer.concat([merged, add.content]), { wanted: () => true });
+    for await (const found of read)
+      if (found.kind === 'entry' && found.segment.index === 1 && /\.ko/.test(found.entry.name))
+        added.push([found.entry.name.slice(found.entry.name.lastIndexOf('/') + 1), `${found.entry.content}`]);
+    expect(added).toEqual([
+      ['virtio_blk.ko.zst', 'blk'],
+      ['ext4.ko.zst', 'ext4.ko'],
+    ]);
+  });
+
   it('are left alone where they are there', async () => {
     const { tree, findings } = await changed({ virtio_pci: 'builtin', virtio_blk: 'initramfs' });
     expect([tree.changes, findings]).toEqual([[], []]);
