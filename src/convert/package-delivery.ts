@@ -7,13 +7,19 @@ import { packAsXva } from '../packages/xva/write-xva.ts';
 import { diskFileNames, packageFileName } from './make-plan.ts';
 import type { ExtractedDisk } from './run-context.ts';
 
-export function packaged(plan: Plan, inner: Delivery, disks: readonly ExtractedDisk[]): Delivery {
+export function packaged(
+  plan: Plan,
+  inner: Delivery,
+  disks: readonly ExtractedDisk[],
+  nvram?: Uint8Array,
+): Delivery {
   const file = packageFileName(plan);
   if (file === undefined) return inner;
   const names = diskFileNames(plan);
   const request = {
     name: file.replace(/\.(ova|ovf|xva)$/, ''),
     machine: plan.machine,
+    nvram,
     disks: disks.map(({ disk, image }, i) => ({
       fileName: names[i]!,
       capacityBytes: Math.ceil(image.size / 512) * 512,

@@ -89,7 +89,7 @@ export async function runPlan(given: Plan, context: RunContext): Promise<Outcome
     const seal = await sealFor(plan, destination);
 
     const begun = await destinationOf(destination).begin(request);
-    delivery = packaged(plan, begun, disks);
+    delivery = packaged(plan, begun, disks, request.nvram);
     const verifying = verify(plan, source, signal).catch((error) => {
       ended.abort(error);
       throw error;

@@ -18,16 +18,18 @@ import { isGzip, openStored } from '../../packages/ovf/members.ts';
 import type { OvfPackage } from '../../packages/ovf/package.ts';
 import { readTarIndex, safeName } from '../../packages/ovf/tar.ts';
 import type { OpenDisk } from '../plugin.ts';
+import { isXvaName, openXvaArchive } from '../xva-archive.ts';
 import { leadsOut } from './image-file.ts';
 import { extensionOf } from './scan.ts';
-import { openXva } from './xva-file.ts';
 
 export interface OpenPackage {
   readonly machines: readonly Machine[];
   /** The disk's bytes; closing its source closes the package. */
   openDisk(diskId: string): Promise<OpenDisk>;
-  /** Compares every file with the manifest; nothing to do without one. @throws AppError `corrupt`. */
-  verify(signal: AbortSignal): Promise<void>;
+  /** Compares every file with the manifest. Absent where each byte is checked as it is read. @throws AppError `corrupt`. */
+  verify?(signal: AbortSignal): Promise<void>;
+  /** What the firmware of a machine in it keeps; absent where the kind of package has none. */
+  nvram?(machine: string): Uint8Array | undefined;
   close(): Promise<void>;
 }
 
@@ -43,7 +45,7 @@ interface Files {
 
 /** @throws AppError `corrupt`, `unsupported`, `not-found`. */
 export async function openPackage(path: string, signal: AbortSignal): Promise<OpenPackage> {
-  if (extensionOf(path) === 'xva') return openXva(path, signal);
+  if (isXvaName(path)) return openXvaArchive(await fileSource(path), path, signal);
   const files = extensionOf(path) === 'ova' ? await archiveFiles(path, signal) : await folderFiles(path);
   try {
     return await readPackage(path, files, signal);

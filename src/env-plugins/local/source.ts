@@ -2,7 +2,9 @@
 import { resolve } from 'node:path';
 import { AppError } from '../../model/errors.ts';
 import type { Machine } from '../../model/machine.ts';
+import { packageMachine, packageMachines, splitPackageId, unreadablePackage } from '../package-machines.ts';
 import type { SourceRole } from '../plugin.ts';
+import { isXvaName } from '../xva-archive.ts';
 import { fileOrBundleMachine, imagePath } from './bundle.ts';
 import { expandHome } from './expand-home.ts';
 import { imageMachine, openImageFile } from './image-file.ts';
@@ -10,8 +12,6 @@ import { type OpenPackage, openPackage } from './package-file.ts';
 import { extensionOf, findFiles } from './scan.ts';
 
 const packageExtensions = ['ova', 'ovf', 'xva'];
-/** Between the path and the machine's own id, where a package holds several machines. */
-const idSeparator = '::';
 
 export function sourceRole(folders: readonly string[], imageExtensions: readonly string[]): SourceRole {
   const wanted = new Set([...imageExtensions, ...packageExtensions]);
@@ -24,7 +24,7 @@ export function sourceRole(folders: readonly string[], imageExtensions: readonly
     async inspect(id, signal) {
       const { path, inner } = splitId(id);
       if (!isPackage(path)) return fileOrBundleMachine(path);
-      return withPackage(path, signal, async (pack) => machineOf(pack, path, inner));
+      return withPackage(path, signal, async (pack) => packageMachine(pack, path, inner));
     },
     async open(machine, diskId, signal) {
       const { path } = splitId(machine.id);
@@ -39,17 +39,21 @@ export function sourceRole(folders: readonly string[], imageExtensions: readonly
     },
     async verify(machine, signal) {
       const { path } = splitId(machine.id);
-      if (isPackage(path)) await withPackage(path, signal, (pack) => pack.verify(signal));
+      if (isPackage(path)) await withPackage(path, signal, async (pack) => pack.verify?.(signal));
+    },
+    async nvram(machine, signal) {
+      const { path, inner } = splitId(machine.id);
+      if (!isXvaName(path)) return undefined;
+      return withPackage(path, signal, async (pack) => pack.nvram?.(inner ?? pack.machines[0]?.id ?? ''));
     },
   };
 }
 
-const isPackage = (path: string): boolean => packageExtensions.includes(extensionOf(path));
+const isPackage = (path: string): boolean => packageExtensions.includes(extensionOf(path)) || isXvaName(path);
 
 function splitId(id: string): { path: string; inner?: string } {
-  const at = id.lastIndexOf(idSeparator);
-  if (at < 0 || !isPackage(id.slice(0, at))) return { path: resolve(expandHome(id)) };
-  return { path: resolve(expandHome(id.slice(0, at))), inner: id.slice(at + idSeparator.length) };
+  const { path, ...rest } = splitPackageId(id, isPackage);
+  return { path: resolve(expandHome(path)), ...rest };
 }
 
 /** What one file holds; a file that can't be understood is listed all the same, with the reason. */
@@ -59,27 +63,12 @@ async function machinesOf(path: string, signal: AbortSignal): Promise<Machine[]>
       .then((machine) => [machine])
       .catch(() => []);
   try {
-    return await withPackage(path, signal, async (pack) => pack.machines.map((m) => named(m, path, pack)));
+    return await withPackage(path, signal, async (pack) => packageMachines(pack, path));
   } catch (error) {
     if (!(error instanceof AppError) || error.kind === 'cancelled') throw error;
     const bare = await imageMachine(path).catch(() => undefined);
     if (bare === undefined) return [];
-    return [
-      {
-        ...bare,
-        packaging: extensionOf(path).toUpperCase(),
-        disks: [],
-        findings: [
-          {
-            rule: 'package.unreadable',
-            severity: 'blocker',
-            message: error.message,
-            ...(error.where === undefined ? {} : { evidence: error.where }),
-            ...(error.hint === undefined ? {} : { remedy: error.hint }),
-          },
-        ],
-      },
-    ];
+    return [unreadablePackage(bare, isXvaName(path) ? 'XVA' : extensionOf(path).toUpperCase(), error)];
   }
 }
 
@@ -94,23 +83,4 @@ async function withPackage<T>(
   } finally {
     await pack.close();
   }
-}
-
-const named = (machine: Machine, path: string, pack: OpenPackage): Machine => ({
-  ...machine,
-  id: pack.machines.length === 1 ? path : `${path}${idSeparator}${machine.id}`,
-});
-
-function machineOf(pack: OpenPackage, path: string, inner: string | undefined): Machine {
-  if (inner === undefined && pack.machines.length > 1) {
-    throw new AppError('usage', `it holds ${pack.machines.length} machines`, {
-      where: path,
-      hint: `name one: ${pack.machines.map((m) => `${path}${idSeparator}${m.id}`).join(', ')}`,
-    });
-  }
-  const machine = inner === undefined ? pack.machines[0] : pack.machines.find((m) => m.id === inner);
-  if (machine === undefined) {
-    throw new AppError('not-found', `there is no machine "${inner ?? ''}" in it`, { where: path });
-  }
-  return named(machine, path, pack);
 }

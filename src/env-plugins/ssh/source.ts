@@ -13,7 +13,9 @@ import {
   relativesFolders,
   siblingPath,
 } from '../image-paths.ts';
+import { packageMachine, packageMachines, splitPackageId, unreadablePackage } from '../package-machines.ts';
 import type { OpenDisk, SourceRole } from '../plugin.ts';
+import { isXvaName, openXvaArchive, type XvaArchive } from '../xva-archive.ts';
 import { findRemoteFiles } from './scan.ts';
 import { remotePath } from './settings.ts';
 
@@ -31,16 +33,20 @@ export function sourceRole(
   host: Host = sshHost(connection),
 ): SourceRole {
   const place: ImagePlace = { paths: posix, label: connection.target.host };
-  const wanted = new Set(where.imageExtensions);
+  const wanted = new Set([...where.imageExtensions, 'xva']);
   return {
     async list({ signal, found }) {
       const sftp = await connection.sftp(signal);
       for await (const { path, size } of findRemoteFiles(sftp, where.folders, wanted, signal)) {
-        found(named(imageFileMachine(path, size, place)));
+        const bare = named(imageFileMachine(path, size, place));
+        const isArchive = isXvaName(path) && bare.findings.length === 0;
+        for (const machine of isArchive ? await xvaMachines(host, path, bare, signal) : [bare])
+          found(machine);
       }
     },
     async inspect(id, signal) {
-      const path = remotePath(id, where.home);
+      const { path: given, inner } = splitPackageId(id, isXvaName);
+      const path = remotePath(given, where.home);
       refusePackage(path);
       const found = await host.files.stat(path, signal);
       const there = `${connection.name}:${path}`;
@@ -51,12 +57,28 @@ export function sourceRole(
           hint: 'name a file in it, or add the folder to those that are searched',
         });
       }
+      if (isXvaName(path))
+        return withXva(host, path, signal, async (archive) => packageMachine(archive, path, inner));
       return imageFileMachine(path, found.allocatedBytes ?? found.size, place);
     },
-    open(machine, _diskId, signal) {
-      const path = remotePath(machine.id, where.home);
+    async open(machine, diskId, signal) {
+      const path = remotePath(splitPackageId(machine.id, isXvaName).path, where.home);
       refusePackage(path);
-      return openRemoteImage(host, path, place, posix.dirname(path), signal);
+      if (!isXvaName(path)) return openRemoteImage(host, path, place, posix.dirname(path), signal);
+      const archive = await openXva(host, path, signal);
+      try {
+        return await archive.openDisk(diskId);
+      } catch (error) {
+        await archive.close();
+        throw error;
+      }
+    },
+    async nvram(machine, signal) {
+      const { path: given, inner } = splitPackageId(machine.id, isXvaName);
+      if (!isXvaName(given)) return undefined;
+      return withXva(host, remotePath(given, where.home), signal, async ({ machines, nvram }) =>
+        nvram(inner ?? machines[0]?.id ?? ''),
+      );
     },
   };
 }
@@ -99,9 +121,41 @@ async function filesBeside(
   return names;
 }
 
+const openXva = async (host: Host, path: string, signal: AbortSignal): Promise<XvaArchive> =>
+  openXvaArchive(await host.files.open(path, signal), path, signal);
+
+async function withXva<T>(
+  host: Host,
+  path: string,
+  signal: AbortSignal,
+  use: (archive: XvaArchive) => Promise<T>,
+): Promise<T> {
+  const archive = await openXva(host, path, signal);
+  try {
+    return await use(archive);
+  } finally {
+    await archive.close();
+  }
+}
+
+/** One that can't be understood is listed all the same, with the reason. */
+async function xvaMachines(
+  host: Host,
+  path: string,
+  bare: Machine,
+  signal: AbortSignal,
+): Promise<readonly Machine[]> {
+  try {
+    return await withXva(host, path, signal, async (archive) => packageMachines(archive, path));
+  } catch (error) {
+    if (!(error instanceof AppError) || ['cancelled', 'unreachable'].includes(error.kind)) throw error;
+    return [unreadablePackage(bare, 'XVA', error)];
+  }
+}
+
 function refusePackage(path: string): void {
-  if (!['ova', 'ovf', 'xva'].includes(extensionOf(path))) return;
-  throw new AppError('unsupported', 'packages (OVA, OVF, XVA) are not read over SSH yet', {
+  if (!['ova', 'ovf'].includes(extensionOf(path))) return;
+  throw new AppError('unsupported', 'packages (OVA, OVF) are not read over SSH yet', {
     where: path,
     hint: 'copy it to this computer (scp), and open it here',
   });

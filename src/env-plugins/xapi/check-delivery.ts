@@ -3,7 +3,7 @@ import { toAppError } from '../../model/errors.ts';
 import type { Finding } from '../../model/finding.ts';
 import { formatBytes, MiB } from '../../model/units.ts';
 import { textIn } from '../../packages/xva/records.ts';
-import { lossesOf } from '../../packages/xva/xen-record.ts';
+import { lossesOf, xenVariables } from '../../packages/xva/xen-record.ts';
 import type { DeliveryRequest } from '../plugin.ts';
 import { chosenRepository, networkFor, type Places, type Repository } from './places.ts';
 import { largestVhdBytes } from './ways/streams.ts';
@@ -150,12 +150,8 @@ function networkFindings(places: Places, { machine, settings }: DeliveryRequest)
   });
 }
 
-/** What Xen's own firmware keeps begins so; that of other products means nothing to it. */
-export function carriedVariables({ nvram, settings }: DeliveryRequest): string | undefined {
-  if (nvram === undefined || settings.nvram === 'new') return undefined;
-  const bytes = Buffer.from(nvram);
-  return bytes.toString('latin1', 0, 4) === 'VARS' ? bytes.toString('base64') : undefined;
-}
+export const carriedVariables = ({ nvram, settings }: DeliveryRequest): string | undefined =>
+  settings.nvram === 'new' ? undefined : xenVariables(nvram);
 
 function nvramFindings(request: DeliveryRequest): Finding[] {
   const { nvram, settings } = request;

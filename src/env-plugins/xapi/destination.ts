@@ -10,6 +10,8 @@ export function destinationRole(session: XapiSession): DestinationRole {
   return {
     product: 'xen',
     formats: ['raw'],
+    // A disk is sent as one, and its zeros are not.
+    options: { raw: { preallocation: 'off', splitSize: 0 } },
     fields: (signal) => fieldsOf(session, signal),
     networks: async (signal) => [...(await readPlaces(session, signal)).networks.keys()],
     // The emulated controller is there for the first moments; then the guest has Xen's own disks and cards.

@@ -21,6 +21,8 @@ export interface PackageRequest {
   readonly machine: Machine;
   /** In the machine's order; each must be poured before `commit`. */
   readonly disks: readonly PackedDisk[];
+  /** What the firmware keeps; for packages that have a place for it. */
+  readonly nvram?: Uint8Array | undefined;
   /** Time of the archive's members, seconds since 1970. Default now. */
   readonly mtimeSeconds?: number;
 }

@@ -1,9 +1,13 @@
-/** An XVA read at random: where the blocks of each disk lie is found once, by seeking from header to header. */
+/**
+ * An XVA read at random: where the blocks of each disk lie is found once, by seeking from header to header. A block is
+ * read as a whole at its first use, and compared with its checksum.
+ */
 import { type ByteSource, checkRange, readBytes } from '../../io/byte-source.ts';
 import { ExtentList } from '../../io/extents.ts';
 import { throwIfAborted } from '../../io/in-order.ts';
 import { largestXmlBytes } from '../../io/xml.ts';
 import { AppError } from '../../model/errors.ts';
+import { tarBlockBytes } from '../ovf/tar-header.ts';
 import { parseOvaXml, type XvaDescription } from './ova-xml.ts';
 import type { XvaDisk } from './xva-machines.ts';
 import {
@@ -12,7 +16,10 @@ import {
   checksumFor,
   cutShort,
   descriptionName,
+  isChecksumOf,
+  memberIn,
   membersOf,
+  padded,
   wrongChecksum,
 } from './xva-tar.ts';
 
@@ -54,24 +61,20 @@ export async function openXvaDisk(
     addTo(runs, block.number, offset);
   }
   if (last !== lastBlock(size)) throw cutShort(where);
-  return blockSource(archive, runs, size, where);
+  return blockSource(archive, runs, disk, where);
 }
 
 export const lastBlock = (size: number): number => Math.ceil(size / blockBytes) - 1;
 
 /** @throws AppError `corrupt`. */
-export function checkBlock(
-  number: number,
-  length: number,
-  last: number,
-  { size }: XvaDisk,
-  where: string,
-): void {
-  const wanted = Math.min(blockBytes, size - number * blockBytes);
-  // Some writers fill the last one up.
-  if (number > last && number <= lastBlock(size) && (length === wanted || length === blockBytes)) return;
+export function checkBlock(number: number, length: number, last: number, disk: XvaDisk, where: string): void {
+  if (number > last && number <= lastBlock(disk.size) && isBlockLength(length, number, disk)) return;
   throw new AppError('corrupt', `block ${number} of ${length} bytes after block ${last}`, { where });
 }
+
+/** Some writers fill the last one up. */
+const isBlockLength = (length: number, number: number, { size }: XvaDisk): boolean =>
+  length === blockBytes || length === Math.min(blockBytes, size - number * blockBytes);
 
 function addTo(runs: Run[], number: number, at: number): void {
   const run = runs.at(-1);
@@ -83,7 +86,21 @@ function addTo(runs: Run[], number: number, at: number): void {
   else runs.push({ first: number, count: 1, at, stride: 0 });
 }
 
-function blockSource(archive: ByteSource, runs: readonly Run[], size: number, name: string): ByteSource {
+function blockSource(archive: ByteSource, runs: readonly Run[], disk: XvaDisk, name: string): ByteSource {
+  const { size } = disk;
+  const checked = new Set<number>();
+  const readPart = async (target: Uint8Array, number: number, within: number, signal?: AbortSignal) => {
+    const place = placeOf(runs, number);
+    if (place === undefined) {
+      target.fill(0);
+    } else if (checked.has(number)) {
+      await archive.read(target, place + within, signal);
+    } else {
+      const block = await checkedBlock(archive, { number, place, disk, name }, signal);
+      checked.add(number);
+      target.set(block.subarray(within, within + target.length));
+    }
+  };
   const source: ByteSource = {
     name,
     size,
@@ -96,9 +113,7 @@ function blockSource(archive: ByteSource, runs: readonly Run[], size: number, na
         const number = Math.floor(at / blockBytes);
         const until = Math.min((number + 1) * blockBytes, offset + target.length);
         const part = target.subarray(at - offset, until - offset);
-        const place = placeOf(runs, number);
-        if (place === undefined) part.fill(0);
-        else parts.push(archive.read(part, place + (at - number * blockBytes), signal));
+        parts.push(readPart(part, number, at - number * blockBytes, signal));
         at = until;
       }
       await Promise.all(parts);
@@ -122,6 +137,40 @@ function blockSource(archive: ByteSource, runs: readonly Run[], size: number, na
   return source;
 }
 
+interface BlockPlace {
+  readonly number: number;
+  /** Of its bytes in the archive. */
+  readonly place: number;
+  readonly disk: XvaDisk;
+  readonly name: string;
+}
+
+/** All of a block, compared with the checksum behind it where there is one. @throws AppError `corrupt`. */
+async function checkedBlock(
+  archive: ByteSource,
+  { number, place, disk, name }: BlockPlace,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array> {
+  // Its own header tells its length, as some writers fill the last one up; the checksum has one of its own.
+  const longest = tarBlockBytes + blockBytes + tarBlockBytes + tarBlockBytes;
+  const start = place - tarBlockBytes;
+  const bytes = await readBytes(archive, start, Math.min(longest, archive.size - start), signal);
+  const member = memberIn(bytes.subarray(0, tarBlockBytes), start, archive.name);
+  if (blockOf(member?.name ?? '')?.number !== number || !isBlockLength(member!.size, number, disk))
+    throw new AppError('corrupt', `block ${number} is not where it was`, { where: name });
+  const block = bytes.subarray(tarBlockBytes, tarBlockBytes + member!.size);
+  const end = tarBlockBytes + padded(block.length);
+  const header = bytes.subarray(end, end + tarBlockBytes);
+  const beside = header.length < tarBlockBytes ? undefined : memberIn(header, start + end, archive.name);
+  if (beside === undefined || !isChecksumOf(beside, member!.name)) return block;
+  const wanted = await checksumFor(beside.name, block);
+  const from = end + tarBlockBytes;
+  const told = bytes.toString('latin1', from, from + beside.size).trim();
+  if (wanted !== undefined && told.toLowerCase() !== wanted.toLowerCase())
+    throw wrongChecksum(member!.name, name);
+  return block;
+}
+
 /** The index of the first run that ends behind the block. */
 function firstRunAt(runs: readonly Run[], number: number): number {
   let low = 0;
@@ -137,22 +186,4 @@ function firstRunAt(runs: readonly Run[], number: number): number {
 function placeOf(runs: readonly Run[], number: number): number | undefined {
   const run = runs[firstRunAt(runs, number)];
   return run === undefined || run.first > number ? undefined : run.at + (number - run.first) * run.stride;
-}
-
-/** Compares each block with the checksum behind it. @throws AppError `corrupt`. */
-export async function verifyXva(archive: ByteSource, signal?: AbortSignal): Promise<void> {
-  let bytes: Uint8Array = Buffer.alloc(0);
-  let name = '';
-  for await (const member of membersOf(archive, signal)) {
-    if (blockOf(member.name) !== undefined) {
-      bytes = await readBytes(archive, member.offset, member.size, signal);
-      name = member.name;
-      continue;
-    }
-    if (!member.name.startsWith(`${name}.`) || member.size > 100) continue;
-    const wanted = await checksumFor(member.name, bytes);
-    const told = (await readBytes(archive, member.offset, member.size, signal)).toString('latin1').trim();
-    if (wanted !== undefined && told.toLowerCase() !== wanted.toLowerCase())
-      throw wrongChecksum(name, archive.name);
-  }
 }

@@ -156,6 +156,12 @@ export const vifRecord = (vm: string, network: string, nic: Nic, device: number)
 export const possibleMac = ({ mac }: Nic): string | undefined =>
   mac !== undefined && /^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/i.test(mac) ? mac.toLowerCase() : undefined;
 
+/** What Xen's own firmware keeps begins so; that of other products means nothing to it. In base64, as the API has it. */
+export function xenVariables(nvram: Uint8Array | undefined): string | undefined {
+  const bytes = Buffer.from(nvram ?? []);
+  return bytes.toString('latin1', 0, 4) === 'VARS' ? bytes.toString('base64') : undefined;
+}
+
 /** What of a machine has no place in these records. */
 export function lossesOf(machine: Machine): Finding[] {
   const losses: Finding[] = [];

@@ -59,23 +59,50 @@ export function memberIn(header: Uint8Array, at: number, where: string): XvaMemb
 
 /** What lies between two blocks: a checksum with its header, and the next header. */
 const windowBytes = 4 * KiB;
+/** Windows that are read at once where blocks lie at equal distances, as they mostly do. */
+const windowsAhead = 16;
 
 /** @throws AppError `corrupt` when a member is cut short. */
 export async function* membersOf(archive: ByteSource, signal?: AbortSignal): AsyncGenerator<XvaMember> {
+  const windowAt = windowsOf(archive, signal);
   let window: Buffer = Buffer.alloc(0);
-  let windowAt = 0;
+  let start = 0;
   for (let at = 0; archive.size - at >= tarBlockBytes; ) {
     throwIfAborted(signal);
-    if (at < windowAt || at + tarBlockBytes > windowAt + window.length) {
-      windowAt = at;
-      window = await readBytes(archive, at, Math.min(windowBytes, archive.size - at), signal);
+    if (at + tarBlockBytes > start + window.length) {
+      start = at;
+      window = await windowAt(at);
     }
-    const member = memberIn(window.subarray(at - windowAt, at - windowAt + tarBlockBytes), at, archive.name);
+    const member = memberIn(window.subarray(at - start, at - start + tarBlockBytes), at, archive.name);
     if (member === undefined) return;
     if (member.size > archive.size - member.offset) throw cutShort(archive.name);
     yield member;
     at = member.offset + padded(member.size);
   }
+}
+
+/** Reads windows at ascending places; those after it as well, when the last ones were at equal distances. */
+function windowsOf(archive: ByteSource, signal: AbortSignal | undefined) {
+  let ahead = new Map<number, Promise<Buffer>>();
+  let last = 0;
+  let step = 0;
+  const read = (at: number) => readBytes(archive, at, Math.min(windowBytes, archive.size - at), signal);
+  return (at: number): Promise<Buffer> => {
+    const found = ahead.get(at) ?? read(at);
+    ahead = new Map([...ahead].filter(([place]) => place > at));
+    if (at - last === step) {
+      for (let i = 1; i <= windowsAhead && at + i * step < archive.size; i++) {
+        const place = at + i * step;
+        if (ahead.has(place)) continue;
+        const window = read(place);
+        window.catch(() => undefined); // whoever asks for it is told
+        ahead.set(place, window);
+      }
+    }
+    step = at - last;
+    last = at;
+    return found;
+  };
 }
 
 export const cutShort = (where: string): AppError =>
@@ -90,6 +117,13 @@ export async function checksumFor(name: string, bytes: Uint8Array): Promise<stri
   if (!name.endsWith('.xxhash')) return undefined;
   return xxhText(bytes);
 }
+
+/** Whether the member behind a block may be what `checksumFor` knows. */
+export const isChecksumOf = (member: XvaMember, block: string): boolean =>
+  member.name.startsWith(`${block}.`) && member.size <= longestChecksum;
+
+/** Bytes, with some room. */
+const longestChecksum = 100;
 
 let hasher: ReturnType<typeof xxhash> | undefined;
 
