@@ -175,4 +175,8 @@ it('shows how a test went', async () => {
   app.port.emit({ type: 'profile-test', profile: 'p1', status: 'failed', text: 'the password was refused' });
   const frame = await app.shows('test failed: the password was refused');
   expect(frame).toMatch(/lab vCenter.*FAILED/);
+  // Whole, with what to do.
+  const text = `the password was refused (a host with a long name); ${'what to do '.repeat(12)}and that is all`;
+  app.port.emit({ type: 'profile-test', profile: 'p1', status: 'failed', text });
+  await app.shows('and that is all');
 });

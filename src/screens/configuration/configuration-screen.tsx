@@ -170,8 +170,9 @@ export function ConfigurationScreen({ port, state, rows, columns }: ScreenProps)
   );
 }
 
-const reasonText = ({ kind, reason }: ConfigField): string | undefined =>
-  reason === undefined ? undefined : `${kind === 'start' ? 'not yet' : 'fixed'}: ${reason}`;
+/** What a field means is told as well where it can't be changed, such as the space that is left in the only storage. */
+const reasonText = ({ kind, reason, help }: ConfigField): string | undefined =>
+  reason === undefined ? undefined : kind === 'start' ? `not yet: ${reason}` : `fixed: ${reason}; ${help}`;
 
 interface HelpLineProps {
   readonly error: string | undefined;

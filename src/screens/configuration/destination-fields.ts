@@ -218,7 +218,11 @@ function optionFields(state: State, format: FormatInfo): ConfigField[] {
   const isVmdk = packaged && format.id === 'vmdk';
   const forced: Options = isVmdk ? { subformat: 'streamOptimized' } : packaged ? {} : (own ?? {});
   const taker = packaged ? 'an OVA or OVF' : destination.status === 'connected' ? destination.label : '';
-  return matteringOptions(format.options, { ...given, ...forced }).map((spec): ConfigField => {
+  // What can be nothing else and is as usual tells nothing.
+  const told = matteringOptions(format.options, { ...given, ...forced }).filter(
+    ({ key, default: usual }) => forced[key] === undefined || forced[key] !== usual,
+  );
+  return told.map((spec): ConfigField => {
     const only = forced[spec.key];
     const value = only ?? options[spec.key] ?? planned[spec.key] ?? spec.default;
     const common = {

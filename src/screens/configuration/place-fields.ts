@@ -4,6 +4,7 @@ import { describeFailure } from '../../model/errors.ts';
 import type { Field } from '../../model/field.ts';
 import type { Command } from '../../state/commands.ts';
 import type { Destination, State } from '../../state/state.ts';
+import { tellingSettings } from '../profile-text.ts';
 import type { ChoiceItem } from '../widgets/choice-dialog.tsx';
 import type { PaneLine } from '../widgets/text-pane-view.ts';
 import { type Choice, type ConfigField, labelOf, yesNo } from './field.ts';
@@ -16,7 +17,7 @@ export function placeChoices({ catalog, profiles }: State): ChoiceItem[] {
   const ofProfiles = profiles.flatMap((profile): ChoiceItem[] => {
     const environment = able.find((e) => e.id === profile.environment);
     if (environment === undefined) return [];
-    const told = Object.values(profile.settings).filter((value) => value !== '');
+    const told = tellingSettings(environment.fields, profile.settings);
     const help = [environment.label, ...told].join(', ');
     return [{ value: `profile:${profile.id}`, label: profile.name, help }];
   });

@@ -3,7 +3,6 @@ import { useEffect, useRef, useState } from 'react';
 import type { Command } from '../../state/commands.ts';
 import type { State } from '../../state/state.ts';
 import { type ScreenProps, useKeys } from '../screen.ts';
-import { fitTo } from '../widgets/fit-text.ts';
 import { type Column, ScrollList, useScrollList } from '../widgets/scroll-list.tsx';
 import { Spinner } from '../widgets/spinner.tsx';
 import { useTerminal } from '../widgets/terminal.ts';
@@ -19,6 +18,7 @@ import {
   settingsText,
   statusOfRow,
   storeLines,
+  testLines,
   whyLocked,
 } from './credentials-view.ts';
 
@@ -50,14 +50,14 @@ export function CredentialsScreen({ port, state, rows, columns }: ScreenProps) {
   const { styles, glyphs } = useTerminal();
   const [asked, setAsked] = useState<Asked>();
   const store = paneLines(storeLines(state.secretStore), columns).slice(0, 4);
-  const test = state.profileTest;
+  const test = paneLines(testLines(state, glyphs), columns).slice(0, 4);
   const adviceRows = 2;
   const list = useScrollList<Row>({
     name: 'profiles',
     rows: rowsOf(state),
     columns: columnsOf(state),
     keyOf: keyOfRow,
-    height: Math.max(3, rows - store.length - 3 - adviceRows),
+    height: Math.max(3, rows - store.length - 2 - adviceRows - Math.max(1, test.length)),
     noun: 'row',
     active: asked === undefined,
   });
@@ -101,18 +101,15 @@ export function CredentialsScreen({ port, state, rows, columns }: ScreenProps) {
           ))}
       </Box>
       <Box height={1} />
-      {test !== undefined &&
-        (test.status === 'busy' ? (
-          <Spinner label={`testing: ${test.text}`} />
-        ) : (
-          <Text {...styles[test.status === 'passed' ? 'ok' : 'error']} wrap="truncate">
-            {fitTo(
-              `${test.status === 'passed' ? `${glyphs.check} test passed` : `${glyphs.cross} test failed`}: ${test.text}`,
-              columns,
-              glyphs,
-            )}
+      {state.profileTest?.status === 'busy' ? (
+        <Spinner label={`testing: ${state.profileTest.text}`} />
+      ) : (
+        test.map((line) => (
+          <Text key={line.text} {...styles[line.tone ?? 'plain']} wrap="truncate">
+            {line.text}
           </Text>
-        ))}
+        ))
+      )}
     </Box>
   );
 }

@@ -1,8 +1,10 @@
 /** Rows, lines and forms of the credentials screen: pure. */
 import type { Command } from '../../state/commands.ts';
 import type { EnvironmentInfo, Field, Profile, SecretStoreInfo, State } from '../../state/state.ts';
+import { tellingSettings } from '../profile-text.ts';
 import type { ChoiceItem } from '../widgets/choice-dialog.tsx';
 import type { FormField, Values } from '../widgets/form-state.ts';
+import type { Glyphs } from '../widgets/terminal.ts';
 import type { PaneLine } from '../widgets/text-pane-view.ts';
 
 /** The first row, `undefined`, goes on without. */
@@ -20,12 +22,7 @@ export function environmentOf(state: State, id: string): EnvironmentInfo | undef
 /** The settings in a row of the list; never a secret, those are not in the state. */
 export function settingsText(row: Row, state: State): string {
   if (row === undefined) return 'none are needed here';
-  const fields = environmentOf(state, row.environment)?.fields ?? [];
-  const texts = fields.flatMap((f) => {
-    const value = row.settings[f.key] ?? '';
-    return value === '' || value === f.default || f.kind === 'boolean' ? [] : [value];
-  });
-  return texts.join(', ');
+  return tellingSettings(environmentOf(state, row.environment)?.fields ?? [], row.settings).join(', ');
 }
 
 export function statusOfRow(row: Row, state: State): string {
@@ -33,6 +30,14 @@ export function statusOfRow(row: Row, state: State): string {
   const test = state.profileTest;
   if (row === undefined || test?.profile !== row.id) return '';
   return { busy: 'testing', passed: 'passed', failed: 'FAILED' }[test.status];
+}
+
+/** How the test of a profile has ended, with what to do. */
+export function testLines({ profileTest: test }: State, { check, cross }: Glyphs): PaneLine[] {
+  if (test === undefined || test.status === 'busy') return [];
+  return test.status === 'passed'
+    ? [{ text: `${check} test passed: ${test.text}`, tone: 'ok' }]
+    : [{ text: `${cross} test failed: ${test.text}`, tone: 'error', hang: 2 }];
 }
 
 /** What to press, for who is here for the first time, and what stands in the way of the row under the cursor. */

@@ -35,7 +35,7 @@ const tones: Readonly<Record<string, Tone>> = {
 };
 
 const columnsOf = (state: State): Column<Row>[] => [
-  { title: 'Environment', width: { grow: 1, min: 20 }, cell: labelOf },
+  { title: 'Environment', width: { grow: 1, min: 27 }, cell: labelOf },
   {
     title: 'State',
     width: 15,

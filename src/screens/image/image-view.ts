@@ -148,7 +148,8 @@ export function statusText(list: MachineList, chosen: number, sort: SortKey): st
       : `${chosen} marked`,
     list.status === 'listing' ? `looking for machines: ${list.items.length} so far` : undefined,
     waiting > 0 ? `looking inside ${waiting} more` : undefined,
-    list.items.length > 1 ? `sorted by ${sort}` : undefined,
+    // Last, and left out while there is more to tell than a line holds.
+    list.items.length > 1 && !isSearching(list) ? `sorted by ${sort}` : undefined,
   ];
   return parts.filter((part) => part !== undefined).join(', ');
 }

@@ -111,7 +111,7 @@ describe('words', () => {
     [
       { status: 'listing', items: [item(machines[0]!), busy] },
       1,
-      '1 marked, looking for machines: 2 so far, looking inside 1 more, sorted by name',
+      '1 marked, looking for machines: 2 so far, looking inside 1 more',
     ],
   ] as const)('%#', (list, chosen, expected) => {
     expect(statusText(list, chosen, 'name')).toBe(expected);
