@@ -30,7 +30,9 @@ async function fake(): Promise<string> {
   return files;
 }
 
-it('a cancel in the middle of a command ends the machine and leaves none of its files', async () => {
+it('a cancel in the middle of a command ends the machine and leaves none of its files', {
+  timeout: 30_000,
+}, async () => {
   const files = await fake();
   const stop = new AbortController();
   const session = new GuestfishSession(stop.signal);

@@ -10,7 +10,8 @@ const mostAnswer = 2 ** 20;
 /** guestfish outlives a SIGTERM to its group, which ends qemu, to remove its own files. */
 const start = `trap '' TERM; exec guestfish --no-progress-bars --keys-from-stdin`;
 const graceMs = 100;
-const graces = 8;
+/** On a busy computer it takes its time to remove them; what is still there after 10 s is stuck. */
+const graces = 100;
 
 export class GuestfishSession {
   readonly #child: ChildProcess;
