@@ -25,6 +25,14 @@ export interface FakeWindows {
   /** `type base64` of its key. */
   readonly hostKey: string;
   connect(): Promise<SshConnection>;
+  /** What a command line does with this on its standard input, however it came here. */
+  powershell(command: string, input: string): Promise<CommandEnd>;
+}
+
+export interface CommandEnd {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
 }
 
 export async function startWindows({ run, sftp }: WindowsOptions): Promise<FakeWindows> {
@@ -45,46 +53,46 @@ export async function startWindows({ run, sftp }: WindowsOptions): Promise<FakeW
     client.on('session', (accept) => {
       accept()
         .on('sftp', (acceptSftp) => sftp(acceptSftp()))
-        .on('exec', (acceptExec, _reject, { command }) => {
-          commands.push(command);
-          void powershell(acceptExec(), command);
-        });
+        .on('exec', (acceptExec, _reject, { command }) => void serve(acceptExec(), command));
     });
     onTestFinished(() => void client.end());
   });
 
   /** Of cmd.exe nothing but words that it leaves alone; 8191 characters are the most that it takes. */
-  const powershell = async (channel: ServerChannel, command: string) => {
-    let given = '';
-    channel.on('data', (chunk: Buffer) => {
-      given += chunk;
-    });
-    await once(channel, 'end');
+  const powershell = async (command: string, given: string): Promise<CommandEnd> => {
+    commands.push(command);
     const [, encoded] =
       /^powershell\.exe -NoLogo -NoProfile -NonInteractive -EncodedCommand ([A-Za-z0-9+/]+=*)$/.exec(
         command,
       ) ?? [];
-    const end = (code: number) => {
-      channel.exit(code);
-      channel.end();
-    };
+    const failed = { code: 1, stdout: '', stderr: '' };
     if (windows.raw !== undefined || encoded === undefined || command.length > 8191) {
-      channel.write(windows.raw ?? '');
-      channel.stderr.write(`'${command.slice(0, 20)}' is not recognized as an internal or external command`);
-      return end(1);
+      const stderr = `'${command.slice(0, 20)}' is not recognized as an internal or external command`;
+      return { ...failed, stdout: windows.raw ?? '', stderr };
     }
     const prelude = Buffer.from(encoded, 'base64').toString('utf16le');
-    if (!prelude.includes('FromBase64String') || /[^\x09\x0a\x20-\x7e]/.test(prelude)) return end(1);
+    if (!prelude.includes('FromBase64String') || /[^\x09\x0a\x20-\x7e]/.test(prelude)) return failed;
     const [script, values] = given
       .trim()
       .split('.')
       .map((part) => Buffer.from(part, 'base64').toString());
     const [, name] = /^# vmferry-hyperv: ([a-z-]+)\nparam\(\$a\)\n/.exec(script ?? '') ?? [];
-    if (name === undefined) return end(1);
+    if (name === undefined) return failed;
     const answer = await run(name, JSON.parse(values!));
     const json = Buffer.from(typeof answer === 'string' ? answer : JSON.stringify(answer)).toString('base64');
-    channel.write(`${windows.noise}\r\n<vmferry-answer ${json} vmferry-answer>\r\n`);
-    end(0);
+    return { code: 0, stdout: `${windows.noise}\r\n<vmferry-answer ${json} vmferry-answer>\r\n`, stderr: '' };
+  };
+  const serve = async (channel: ServerChannel, command: string) => {
+    let given = '';
+    channel.on('data', (chunk: Buffer) => {
+      given += chunk;
+    });
+    await once(channel, 'end');
+    const { code, stdout, stderr } = await powershell(command, given);
+    channel.write(stdout);
+    channel.stderr.write(stderr);
+    channel.exit(code);
+    channel.end();
   };
   server.listen(0, '127.0.0.1');
   onTestFinished(() => void server.close());
@@ -97,6 +105,7 @@ export async function startWindows({ run, sftp }: WindowsOptions): Promise<FakeW
     raw: undefined,
     commands,
     hostKey,
+    powershell,
     async connect() {
       const file = join(await tempFolder(), 'known_hosts');
       await writeFile(file, `[127.0.0.1]:${port} ${hostKey}\n`);

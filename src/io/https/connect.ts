@@ -1,5 +1,5 @@
 /** One TLS connection at a time: reached, encrypted, and its server known, before a byte is sent. */
-import { isIP } from 'node:net';
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect, type SecureContext, type TLSSocket } from 'node:tls';
 import { AppError } from '../../model/errors.ts';
 import { cancelledBy, onAbort } from '../host/abort-watch.ts';
@@ -39,8 +39,20 @@ export async function handshake(
     ...(isIP(host) === 0 ? { servername: host } : {}),
   });
   try {
-    await secured(socket, target, options);
+    await established(socket, 'secureConnect', target, options);
     return { socket, shown: shownBy(socket, host) };
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  }
+}
+
+/** Without TLS: for a protocol that encrypts on its own. @throws AppError `unreachable`, `cancelled`. */
+export async function connectPlain(target: TlsTarget, options: Omit<TlsOptions, 'context'>): Promise<Socket> {
+  const socket = connectTcp(target);
+  try {
+    await established(socket, 'connect', target, options);
+    return socket;
   } catch (error) {
     socket.destroy();
     throw error;
@@ -88,7 +100,12 @@ function reasonOf(error: unknown): string {
   return reasons[code] ?? code;
 }
 
-function secured(socket: TLSSocket, target: TlsTarget, { timeoutMs, signal }: TlsOptions): Promise<void> {
+function established(
+  socket: Socket,
+  event: 'connect' | 'secureConnect',
+  target: TlsTarget,
+  { timeoutMs, signal }: Omit<TlsOptions, 'context'>,
+): Promise<void> {
   const where = serverName(target);
   return new Promise<void>((resolve, reject) => {
     let reached = false;
@@ -107,7 +124,7 @@ function secured(socket: TLSSocket, target: TlsTarget, { timeoutMs, signal }: Tl
     socket.once('connect', () => {
       reached = true;
     });
-    socket.once('secureConnect', () => end());
+    socket.once(event, () => end());
     socket.on('error', (error) => end(connectFailure(error, reached, where)));
     socket.once('close', () => end(unreachable('TLS: the server closed the connection', where)));
   });

@@ -1,4 +1,4 @@
-import { createHash, generateKeyPairSync } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { endPointBinding } from '../../../src/io/ntlm/channel-binding.ts';
 import { accountOf, ntlmLogin } from '../../../src/io/ntlm/login.ts';
@@ -170,8 +170,5 @@ describe('a login by NTLM', () => {
       expect(endPointBinding(der)).toEqual(Buffer.concat([Buffer.from('tls-server-end-point:'), digest]));
     }
     expect(endPointBinding(certificate('300506032b6570'))).toBeUndefined(); // Ed25519
-    expect(() =>
-      endPointBinding(generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'der' })),
-    ).not.toThrow();
   });
 });
