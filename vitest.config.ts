@@ -12,6 +12,8 @@ const shared = {
  */
 export default defineConfig({
   test: {
+    // Much of a test is waiting for another program.
+    maxWorkers: '100%',
     projects: [
       {
         test: {
