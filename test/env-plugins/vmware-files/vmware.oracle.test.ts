@@ -60,10 +60,10 @@ async function deliver(folder: string, subformat: string) {
   const encoder = codecById('vmdk').encoder!;
   for (const [i, path] of raw.entries()) {
     const disk = sourceDisk(await fileSource(path));
+    onTestFinished(() => disk.close());
     const options = resolveOptions(encoder.options, { subformat });
     for (const file of await encoder.encode(disk, `Büro _x_ #1-disk${i + 1}.vmdk`, options))
       await pour(file, await delivery.sink(file));
-    await disk.close();
   }
   const places = await delivery.commit();
   return { raw, session, delivery, vmx: places.at(-1)! };
