@@ -105,7 +105,7 @@ function environmentPlugins(paths: StorePaths): EnvironmentPlugin[] {
     vmwareFilesPlugin(),
     virtualboxPlugin(),
     xapiPlugin({ certificates: join(paths.config, 'known_certificates') }),
-    hypervPlugin(),
+    hypervPlugin({ certificates: join(paths.config, 'known_certificates') }),
   ];
 }
 

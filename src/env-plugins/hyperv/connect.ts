@@ -2,13 +2,20 @@
 import type { PluginContext, Session, Settings } from '../plugin.ts';
 import { connectHost } from '../ssh-host/connect.ts';
 import { destinationRole } from './destination.ts';
+import { noFiles } from './no-files.ts';
 import { readHost } from './places.ts';
+import { wayOf } from './settings.ts';
 import { sourceRole } from './source.ts';
 import { sshTransport, type Transport } from './transport.ts';
+import { connectWinRm, winrmTransport } from './winrm-transport.ts';
 
 /** @throws AppError `usage`, `unreachable`, `auth`, `unsupported` (no Hyper-V there), `cancelled`. */
-export async function connect(settings: Settings, context: PluginContext): Promise<Session> {
-  const transport = sshTransport(await connectHost(settings, context));
+export async function connect(
+  settings: Settings,
+  context: PluginContext,
+  certificates: string,
+): Promise<Session> {
+  const transport = await reach(settings, context, certificates);
   try {
     context.report(`asking Hyper-V on ${transport.name}`);
     await readHost(transport, context.signal);
@@ -17,6 +24,12 @@ export async function connect(settings: Settings, context: PluginContext): Promi
     await transport.close();
     throw error;
   }
+}
+
+async function reach(settings: Settings, context: PluginContext, certificates: string): Promise<Transport> {
+  if (wayOf(settings) === 'ssh') return sshTransport(await connectHost(settings, context));
+  const winrm = await connectWinRm(settings, context, certificates);
+  return winrmTransport(winrm, noFiles(winrm.name));
 }
 
 export const sessionOn = (transport: Transport): Session => ({

@@ -1,37 +1,33 @@
-/** "Hyper-V": the machines of a Windows host, through its PowerShell over SSH; and folders that Export-VM made. */
-import type { EnvironmentPlugin, Field } from '../plugin.ts';
-import { sshFields } from '../ssh-host/fields.ts';
+/** "Hyper-V": the machines of a Windows host, through its PowerShell; and folders that Export-VM made. */
+import { AppError } from '../../model/errors.ts';
+import type { EnvironmentPlugin } from '../plugin.ts';
+import { fields } from './fields.ts';
 
-/** Without a host, machines are looked for in folders here. */
-const fields: readonly Field[] = [
-  ...sshFields.map((field) =>
-    field.key === 'host'
-      ? { ...field, help: `${field.help}; empty: exported machines in folders here`, required: false }
-      : field,
-  ),
-  {
-    key: 'folders',
-    label: 'Folders of exports',
-    help: 'where machines lie that were exported (Export-VM), separated by ":"; the host, if one is named, has these then',
-    kind: 'folders',
-    required: false,
-  },
-];
+export interface HypervOptions {
+  /** The file with the fingerprints of certificates that the user has accepted. */
+  readonly certificates: string;
+}
 
-export function hypervPlugin(): EnvironmentPlugin {
+export function hypervPlugin({ certificates }: HypervOptions): EnvironmentPlugin {
   return {
     id: 'hyperv',
     label: 'Hyper-V',
-    summary: 'machines of a Windows host with Hyper-V that is reached by SSH; exported ones in a folder',
+    summary:
+      'machines of a Windows host with Hyper-V that is reached by SSH or WinRM; exported ones in a folder',
     roles: ['source', 'destination'],
     fields,
     async connect(settings, context) {
-      if ((settings.host ?? '').trim() === '' || (settings.folders ?? '') !== '') {
+      const isThere = (settings.host ?? '').trim() !== '';
+      if (!isThere || (settings.folders ?? '') !== '') {
+        if (isThere && settings.way === 'winrm')
+          throw new AppError('usage', 'exported folders of a host are read by SSH', {
+            hint: 'take the way ssh',
+          });
         const { connectExported } = await import('./exported/connect.ts');
         return connectExported(settings, context);
       }
       const { connect } = await import('./connect.ts');
-      return connect(settings, context);
+      return connect(settings, context, certificates);
     },
   };
 }

@@ -1,4 +1,4 @@
-/** How a Hyper-V host is reached: its PowerShell, and its files. One way is SSH; WinRM would be another. */
+/** How a Hyper-V host is reached: its PowerShell, and its files. By SSH both; by WinRM see `winrm-transport.ts`. */
 import type { HostFiles } from '../../io/host/host.ts';
 import { sftpFiles } from '../../io/host/sftp-files.ts';
 import { SshLink } from '../../io/host/ssh-link.ts';
@@ -22,7 +22,7 @@ export interface Transport {
   close(): Promise<void>;
 }
 
-const mostAnswerBytes = 64 * MiB;
+export const mostAnswerBytes = 64 * MiB;
 
 /** The same for every call: nothing of others is ever in it. */
 export const commandWords: readonly string[] = [

@@ -19,7 +19,7 @@ import { bytesOf, listed, MiB, never } from '../host.ts';
 import { exportFolder, generation2, secondId, someDisk, webId } from './export-folder.ts';
 
 async function connect(folders = ''): Promise<Session> {
-  const session = await hypervPlugin().connect({ folders }, noSecrets());
+  const session = await hypervPlugin({ certificates: '/nonexistent' }).connect({ folders }, noSecrets());
   onTestFinished(() => session.close());
   return session;
 }
