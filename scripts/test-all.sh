@@ -24,6 +24,7 @@ oracles=(
   lzop=lzop
   nbdkit=nbdkit nbdinfo=libnbd-bin nbdcopy=libnbd-bin qemu-nbd=qemu-utils qemu-io=qemu-utils openssl=openssl
   ntfs-3g=ntfs-3g mkntfs=ntfs-3g ntfsinfo=ntfs-3g genisoimage=genisoimage xorriso=xorriso xfs_db=xfsprogs losetup=mount
+  smbd=samba pdbedit=samba-common-bin smbclient=smbclient
   setfattr=attr setfacl=acl setcap=libcap2-bin
   go=golang-go dpkg-source=dpkg-dev curl=curl
 )
