@@ -120,7 +120,16 @@ interface Part {
   done?: boolean;
 }
 
-export async function hostDelivery(host: Host, folder: string, request: DeliveryRequest): Promise<Delivery> {
+/**
+ * `placed` is called when all files are where they belong, and before those are gone that they replaced: when it
+ * throws, everything is put back.
+ */
+export async function hostDelivery(
+  host: Host,
+  folder: string,
+  request: DeliveryRequest,
+  placed?: () => Promise<void>,
+): Promise<Delivery> {
   const { files } = host;
   const parts: Part[] = [];
   const open = new Set<ByteSink>();
@@ -166,6 +175,7 @@ export async function hostDelivery(host: Host, folder: string, request: Delivery
     async commit() {
       try {
         for (const part of parts) await putInPlace(part);
+        await placed?.();
       } catch (error) {
         throw await takeBack(host, parts, toAppError(error));
       }

@@ -7,8 +7,8 @@ import { checkHostFolder } from '../host-delivery.ts';
 import type { DeliveryRequest } from '../plugin.ts';
 import type { Place } from './destination.ts';
 import { readRegistries } from './find-vbox.ts';
-import { fitMachine } from './fit-machine.ts';
-import { hasVBoxManage, vboxManage } from './manage.ts';
+import { type FittedMachine, fitMachine } from './fit-machine.ts';
+import { type ManageVersion, manageVersion, olderThan, vboxManage } from './manage.ts';
 
 export async function checkDelivery(
   host: Host,
@@ -19,14 +19,16 @@ export async function checkDelivery(
   bytes: number,
 ): Promise<Finding[]> {
   const { signal } = request;
-  const manage = await hasVBoxManage(host, signal);
+  const version = await manageVersion(host, signal);
   const fitted = fitMachine(request);
   const own = [`${base}.vbox`, ...(fitted.nvram ? [`${base}.nvram`] : [])];
   return [
     ...(await checkHostFolder(host, folder, request, [...files, ...own], bytes)),
     ...ownFolder(host, folder, request),
     ...(await registered(host, home, posix.join(folder, `${base}.vbox`), signal)),
-    ...(manage ? await sameName(host, request) : [noManage(host)]),
+    ...(version === undefined
+      ? [noManage(host)]
+      : [...(await sameName(host, request)), ...tooOld(host, version, fitted)]),
     ...fitted.findings,
   ];
 }
@@ -82,6 +84,26 @@ async function sameName(host: Host, { name, signal }: DeliveryRequest): Promise<
       message: `VirtualBox on ${host.name} has a machine "${name}" already`,
       remedy: 'choose another name, or remove that machine first: VBoxManage unregistervm',
     },
+  ];
+}
+
+/** What that VirtualBox does not have yet. */
+function tooOld(host: Host, version: ManageVersion, { tpm, placed, nvram }: FittedMachine): Finding[] {
+  const text = `VirtualBox ${version.major}.${version.minor} on ${host.name}`;
+  const finding = (severity: Finding['severity'], message: string): Finding => ({
+    ...{ rule: 'virtualbox.too-old', severity, message: `${text} ${message}` },
+    remedy: 'update VirtualBox there',
+  });
+  const virtio = placed.controllers.some(({ kind }) => kind.storageBus === 'virtio');
+  return [
+    ...(olderThan(version, 5, 1) ? [finding('blocker', 'is not known here: 5.1 and later are')] : []),
+    ...(virtio && olderThan(version, 6, 1)
+      ? [finding('blocker', 'has no virtio-scsi, 6.1 and later have')]
+      : []),
+    ...(tpm && olderThan(version, 7, 0) ? [finding('warning', 'has no TPM: the machine gets none')] : []),
+    ...(nvram && olderThan(version, 7, 0)
+      ? [finding('warning', "does not read the firmware's variables: boot entries are made anew")]
+      : []),
   ];
 }
 

@@ -1,4 +1,4 @@
-/** A machine in a folder of its own on a host: NAME/NAME.vbox and its disks, registered where VirtualBox is installed. */
+/** A machine in a folder of its own on a host: by VBoxManage where it is, else as NAME/NAME.vbox and its disks. */
 import { randomUUID } from 'node:crypto';
 import { posix } from 'node:path';
 import type { Host } from '../../io/host/host.ts';
@@ -7,9 +7,11 @@ import type { Field } from '../../model/field.ts';
 import { deliverText, hostDelivery, hostFolder } from '../host-delivery.ts';
 import type { Delivery, DeliveryRequest, DestinationRole } from '../plugin.ts';
 import { checkDelivery } from './check-delivery.ts';
+import { createMachine } from './create-machine.ts';
+import { fileNameOf } from './file-name.ts';
 import { fitMachine, guestHardware } from './fit-machine.ts';
 import { type WatchedSink, watchImage } from './image-id.ts';
-import { hasVBoxManage, runningMachines, vboxManage } from './manage.ts';
+import { type ManageVersion, manageVersion, startedState, vboxManage } from './manage.ts';
 import { type DiskFile, writeVbox } from './write-vbox.ts';
 
 const usualFolder = '~/VirtualBox VMs';
@@ -46,7 +48,8 @@ const fieldsOf = (networks: readonly string[]): Field[] => [
 export function destinationRole(host: Host, home: string): DestinationRole {
   return {
     product: 'virtualbox',
-    formats: ['vdi', 'vhd'],
+    formats: ['vdi', 'vmdk', 'vhd'],
+    options: { vmdk: { uuids: true } },
     fields: async (signal) => fieldsOf(await networksOf(host, signal)),
     networks: (signal) => networksOf(host, signal),
     hardware: async (request) => guestHardware(fitMachine(request)),
@@ -67,7 +70,7 @@ const mostNetworks = 256;
 /** NAT, which needs nothing, and what VBoxManage lists: blocks of lines such as `Name:            eth0`. */
 async function networksOf(host: Host, signal: AbortSignal): Promise<string[]> {
   const found = ['nat'];
-  if (!(await hasVBoxManage(host, signal))) return found;
+  if ((await manageVersion(host, signal)) === undefined) return found;
   for (const [list, word] of networkLists) {
     const text = await vboxManage(host, ['list', list], signal).catch((error) => {
       if (toAppError(error).kind !== 'io') throw error;
@@ -92,32 +95,30 @@ function placeOf(request: DeliveryRequest, home: string): Place {
   return { folder: posix.join(hostFolder({ ...request, settings }, home), base), base };
 }
 
-/** A name that can be that of a file everywhere, also when the machine is copied elsewhere. */
-function fileNameOf(name: string): string {
-  const plain = name.replace(/[\p{Cc}/\\:*?"<>|]/gu, '_').replace(/^[. ]+|[. ]+$/g, '');
-  let out = '';
-  for (const character of plain) {
-    if (Buffer.byteLength(out + character) > 180) break;
-    out += character;
-  }
-  return out || 'machine';
-}
-
 interface Written {
   readonly name: string;
-  readonly id: WatchedSink['id'];
+  readonly id: NonNullable<WatchedSink['id']>;
 }
 
 async function delivery(host: Host, request: DeliveryRequest, { folder, base }: Place): Promise<Delivery> {
-  const inner = await hostDelivery(host, folder, request);
   const written: Written[] = [];
   const uuid = randomUUID();
   const vbox = posix.join(folder, `${base}.vbox`);
+  let place = vbox;
+  let version: ManageVersion | undefined;
+  const inner = await hostDelivery(host, folder, request, async () => {
+    if (version === undefined) return;
+    const fitted = fitMachine(withDisks(request, written));
+    const disks = fitted.placed.disks.map(({ disk }) => posix.join(folder, disk.name));
+    const { name } = request;
+    const machine = { name, uuid, fitted, disks, baseFolder: posix.dirname(folder), version };
+    place = await inPlaceOf(host, vbox, request, () => createMachine(host, machine));
+  });
   return {
     ...inner,
     async sink(file) {
-      const { sink, id } = watchImage(await inner.sink(file));
-      written.push({ name: file.name, id });
+      const { sink, id } = watchImage(await inner.sink(file), file.name, written.at(-1)?.name);
+      if (id !== undefined) written.push({ name: file.name, id });
       return sink;
     },
     async commit() {
@@ -126,15 +127,21 @@ async function delivery(host: Host, request: DeliveryRequest, { folder, base }: 
         diskFile(written.find(({ name }) => name === disk.name)!),
       );
       const nvram = `${base}.nvram`;
+      // VirtualBox looks for them under this name.
       if (fitted.nvram) await deliverBytes(inner, nvram, request.nvram!);
-      await deliverText(inner, `${base}.vbox`, writeVbox({ name: request.name, uuid, fitted, files, nvram }));
-      // Asked before: what is in its place is not to be left there by a cancelled question.
-      const manage = await hasVBoxManage(host, request.signal);
+      version = await manageVersion(host, request.signal);
+      if (version === undefined) {
+        await deliverText(
+          inner,
+          `${base}.vbox`,
+          writeVbox({ name: request.name, uuid, fitted, files, nvram }),
+        );
+        return inner.commit();
+      }
       const places = await inner.commit();
-      if (manage) await register(host, vbox, places, request);
-      return places;
+      return [...places, host.here ? place : `${host.name}:${place}`];
     },
-    start: (signal) => start(host, uuid, vbox, request.settings.screen || 'headless', signal),
+    start: (signal) => start(host, uuid, place, request.settings.screen || 'headless', signal),
   };
 }
 
@@ -151,36 +158,38 @@ function withDisks(request: DeliveryRequest, written: readonly Written[]): Deliv
 /** @throws AppError `unsupported`: without its UUID VirtualBox would refuse it. */
 function diskFile({ name, id }: Written): DiskFile {
   const uuid = id();
-  const format = ({ '.vdi': 'VDI', '.vhd': 'VHD' } as const)[posix.extname(name).toLowerCase()];
+  const format = ({ '.vdi': 'VDI', '.vmdk': 'VMDK', '.vhd': 'VHD' } as const)[
+    posix.extname(name).toLowerCase()
+  ];
   if (uuid !== undefined && format !== undefined) return { name, uuid, format };
-  throw new AppError('unsupported', `"${name}" is no VDI or VHD with a UUID of its own`, {
+  throw new AppError('unsupported', `"${name}" is no VDI, VMDK or VHD with a UUID of its own`, {
     hint: 'choose the format vdi',
   });
 }
 
-/** What VirtualBox refuses does not stay, but where older files were replaced by it. */
-async function register(
+/** VirtualBox makes no machine over the settings of another one: they are put aside, and back if that fails. */
+async function inPlaceOf(
   host: Host,
   vbox: string,
-  places: readonly string[],
-  { force }: DeliveryRequest,
-): Promise<void> {
-  try {
-    await vboxManage(host, ['registervm', vbox]);
-  } catch (error) {
-    const { kind, message } = toAppError(error);
-    if (!force) {
-      const folder = posix.dirname(vbox);
-      for (const place of places) {
-        await host.files.remove(posix.join(folder, posix.basename(place))).catch(() => undefined);
-      }
-      await host.run(['rmdir', '--', folder]).catch(() => undefined);
-    }
-    throw new AppError(kind, message, {
+  { force, runId }: DeliveryRequest,
+  make: () => Promise<string>,
+): Promise<string> {
+  if ((await host.files.stat(vbox)) === undefined) return make();
+  if (!force) {
+    throw new AppError('conflict', 'a machine of this name exists already', {
       where: `${host.name}:${vbox}`,
-      hint: force ? 'its files are there: register it by hand' : 'its files were removed again',
-      cause: error,
+      hint: 'choose another name or folder, or allow files to be replaced (--force)',
     });
+  }
+  const aside = posix.join(posix.dirname(vbox), `.${posix.basename(vbox)}.vmferry-${runId}.replaced`);
+  await host.files.rename(vbox, aside);
+  try {
+    const made = await make();
+    await host.files.remove(aside).catch(() => undefined);
+    return made;
+  } catch (error) {
+    await host.files.rename(aside, vbox).catch(() => undefined);
+    throw error;
   }
 }
 
@@ -196,14 +205,13 @@ async function deliverBytes(inner: Delivery, name: string, bytes: Uint8Array): P
 }
 
 async function start(host: Host, uuid: string, vbox: string, screen: string, signal: AbortSignal) {
-  await vboxManage(host, ['startvm', uuid, '--type', screen === 'gui' ? 'gui' : 'headless'], signal).catch(
-    (error) => {
-      if (toAppError(error).kind !== 'not-found') throw error;
-      throw new AppError('unsupported', 'there is no VBoxManage there, which starts machines', {
-        where: host.name,
-        hint: `open ${vbox} in VirtualBox`,
-      });
-    },
-  );
-  return (await runningMachines(host, signal)).has(uuid) ? 'running' : 'unknown';
+  const type = screen === 'gui' ? 'gui' : 'headless';
+  await vboxManage(host, ['startvm', uuid, '--type', type], signal).catch((error) => {
+    if (toAppError(error).kind !== 'not-found') throw error;
+    throw new AppError('unsupported', 'there is no VBoxManage there, which starts machines', {
+      where: host.name,
+      hint: `open ${vbox} in VirtualBox`,
+    });
+  });
+  return startedState(host, uuid, signal);
 }

@@ -2,7 +2,7 @@
 import { attribute, child, childrenOf, type XmlElement } from '../../io/xml.ts';
 import type { Finding } from '../../model/finding.ts';
 import type { DiskBus } from '../../model/machine.ts';
-import { attributeOf, uuidOf, wholeNumber } from './settings-file.ts';
+import { attributeOf, isNo, uuidOf, wholeNumber } from './settings-file.ts';
 
 export interface Drive {
   /** `sata0:1`. */
@@ -12,6 +12,8 @@ export interface Drive {
   readonly model?: string;
   readonly controller: number;
   readonly unit: number;
+  /** The BIOS may start from its controller. */
+  readonly bootable: boolean;
   readonly medium: string;
 }
 
@@ -40,8 +42,9 @@ const controllers: Readonly<Record<string, readonly [bus: DiskBus, model?: strin
   usb: ['usb'],
   i82078: ['fdc'],
 };
-const busOrder: readonly string[] = ['ide', 'scsi', 'sata', 'nvme', 'usb'];
-/** AHCI has 30 ports, SAS and NVMe up to 255. */
+/** As its BIOS looks for disks. */
+const busOrder: readonly string[] = ['ide', 'sata', 'scsi', 'nvme', 'usb'];
+/** AHCI has 30 ports, SAS and NVMe up to 255, virtio-scsi 256. */
 const mostUnits = 256;
 const mostDrives = 1024;
 
@@ -63,6 +66,7 @@ export function readDrives(holder: XmlElement): Drives {
       continue;
     }
     const controller = numbers.get(bus) ?? 0;
+    const bootable = !isNo(attribute(element, 'Bootable'));
     numbers.set(bus, controller + 1);
     for (const device of attached) {
       const kind = attribute(device, 'type') ?? 'HardDisk';
@@ -72,7 +76,7 @@ export function readDrives(holder: XmlElement): Drives {
       else if (medium !== undefined && disks.length < mostDrives) {
         const place = placeOf(bus, controller, device);
         if (place !== undefined)
-          disks.push({ ...place, bus, ...(model === undefined ? {} : { model }), medium });
+          disks.push({ ...place, bus, ...(model === undefined ? {} : { model }), bootable, medium });
         else findings.push(noPlace(element, device));
       }
     }

@@ -27,8 +27,9 @@ export function fitMachine(request: DeliveryRequest): FittedMachine {
   const { machine, settings } = request;
   const { devices } = machine;
   const cdrom = devices?.cdroms?.[0];
-  const placed = fitDisks(machine.disks, cdrom && (cdrom.bus === 'ide' ? 'ide' : 'sata'));
   const ich9 = /^(q35|ich9)/i.test(machine.chipset ?? '');
+  const cdromBus = cdrom && (cdrom.bus === 'ide' ? 'ide' : 'sata');
+  const placed = fitDisks(machine.disks, { cdromBus, ich9 });
   const nics = fitNics(machine.nics, { most: ich9 ? 36 : 8, network: settings.network || 'nat' });
   const uefi = machine.firmware?.kind === 'uefi';
   const memoryMiB = Math.min(
@@ -44,7 +45,7 @@ export function fitMachine(request: DeliveryRequest): FittedMachine {
       ...sizeFindings(machine, processors, memoryMiB),
       ...firmwareFindings(request, uefi, nvram),
       ...deviceFindings(machine),
-      ...bootFindings(placed),
+      ...(uefi ? [] : bootFindings(placed)),
       ...placed.findings,
       ...nics.findings,
     ],
@@ -131,19 +132,27 @@ function deviceFindings({ devices }: Machine): Finding[] {
   return findings;
 }
 
-/** The BIOS starts from the lowest port of the first controller. */
+/** The BIOS starts from the lowest port of a controller, and not from NVMe. */
 function bootFindings({ disks }: PlacedDisks): Finding[] {
   const boot = disks.find(({ disk }) => disk.bootable);
   if (boot === undefined) return [];
-  const before = disks.some(
-    (other) => other !== boot && (other.kind !== boot.kind || other.slot < boot.slot) && !other.disk.bootable,
-  );
-  if (!before || disks[0] === boot) return [];
+  const { controller, slot, disk } = boot;
+  if (controller.kind.bus === 'nvme') {
+    return [
+      {
+        rule: 'virtualbox.boot-from-nvme',
+        severity: 'warning',
+        message: `the BIOS of VirtualBox starts from no NVMe disk, and the machine from ${disk.name}`,
+        remedy: 'attach that disk to SATA, or make it a machine with UEFI',
+      },
+    ];
+  }
+  if (!disks.some((other) => other.controller === controller && other.slot < slot)) return [];
   return [
     {
       rule: 'virtualbox.boot-order',
       severity: 'note',
-      message: `VirtualBox starts from the first disk, and the machine from ${boot.disk.name}`,
+      message: `VirtualBox starts from the first disk of ${controller.name}, and the machine from ${disk.name}`,
       remedy: 'if it does not start, attach that disk to the first port',
     },
   ];
@@ -156,11 +165,13 @@ export function guestHardware({
   uefi,
 }: FittedMachine): Pick<Machine, 'disks' | 'nics' | 'firmware'> {
   return {
-    disks: placed.disks.map(({ kind, slot, disk: { controllerModel: _own, ...disk } }) => ({
+    disks: placed.disks.map(({ controller, slot, disk: { controllerModel: _own, ...disk } }) => ({
       ...disk,
-      bus: kind.bus,
-      ...(kind.model === undefined ? {} : { controllerModel: kind.model }),
-      ...(kind.bus === 'ide' ? { controller: slot >> 1, unit: slot & 1 } : { controller: 0, unit: slot }),
+      bus: controller.kind.bus,
+      ...(controller.kind.model === undefined ? {} : { controllerModel: controller.kind.model }),
+      ...(controller.kind.bus === 'ide'
+        ? { controller: slot >> 1, unit: slot & 1 }
+        : { controller: controller.number, unit: slot }),
     })),
     nics: nics.map(({ model, mac }) => ({ model, ...(mac === undefined ? {} : { mac }) })),
     firmware: { kind: uefi ? 'uefi' : 'bios' },

@@ -1,6 +1,6 @@
 /** What a machine or a snapshot of it consists of, but its disks and adapters. Pure. */
 import { attribute, child, type XmlElement } from '../../io/xml.ts';
-import type { Devices, DiskBus, Firmware, Machine } from '../../model/machine.ts';
+import type { Devices, DiskBus, Firmware, GuestSystem, Machine } from '../../model/machine.ts';
 import { allAt, at, attributeOf, isYes, uuidOf, wholeNumber } from './settings-file.ts';
 
 /** VirtualBox's words for what it imitates, and everybody's. */
@@ -47,9 +47,25 @@ export function chipsetOf(holder: XmlElement): string {
   return chipsets[type] ?? type.slice(0, 64);
 }
 
-/** What the guest sees: its own, else that of the machine. */
-export const guestUuid = (holder: XmlElement, machine: XmlElement): string | undefined =>
-  uuidOf(attributeOf(child(holder, 'Hardware'), 'uuid')) ?? uuidOf(attribute(machine, 'uuid'));
+/**
+ * What the guest sees: its own, else that of the machine. VirtualBox's SMBIOS is of version 2.5, which left the order
+ * of bytes open: Windows takes the first three fields for little-endian, others for big-endian, and machines made
+ * before 6.1 have them big-endian.
+ */
+export function guestUuid(
+  holder: XmlElement,
+  machine: XmlElement,
+  system: GuestSystem | undefined,
+): string | undefined {
+  const uuid = uuidOf(attributeOf(child(holder, 'Hardware'), 'uuid')) ?? uuidOf(attribute(machine, 'uuid'));
+  const little = firmwareParts(holder).some((part) =>
+    isYes(attributeOf(child(part, 'SmbiosUuidLittleEndian'), 'enabled')),
+  );
+  if (uuid === undefined || little === (system?.family === 'windows')) return uuid;
+  const swapped = (field: string) => field.match(/../g)!.reverse().join('');
+  const [a, b, c, ...rest] = uuid.split('-');
+  return [swapped(a!), swapped(b!), swapped(c!), ...rest].join('-');
+}
 
 export function devicesOf(
   holder: XmlElement,

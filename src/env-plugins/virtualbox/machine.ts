@@ -4,7 +4,7 @@ import { attribute, textOf, type XmlElement } from '../../io/xml.ts';
 import type { Finding } from '../../model/finding.ts';
 import type { Machine, MachineDisk, PowerState, Snapshot } from '../../model/machine.ts';
 import { type Drive, type Drives, readDrives } from './drives.ts';
-import { readGuestType } from './guest-type.ts';
+import { systemOf } from './guest-properties.ts';
 import { chipsetOf, devicesOf, firmwareOf, guestUuid, memoryOf, processorsOf } from './hardware.ts';
 import { diskFindings, machineFindings } from './machine-findings.ts';
 import { ancestorsOf, type Medium } from './media.ts';
@@ -43,10 +43,11 @@ export function machineOfVbox(
   const { snapshot, snapshots, path } = around;
   const holder = snapshot?.element ?? machine;
   const drives = readDrives(holder);
-  const disks = drives.disks.flatMap((drive) => diskOf(drive, around) ?? []);
-  const system = readGuestType(attribute(machine, 'OSType') ?? '');
+  const boot = drives.disks.find((drive) => drive.bootable) ?? drives.disks[0];
+  const disks = drives.disks.flatMap((drive) => diskOf(drive, drive === boot, around) ?? []);
+  const system = systemOf(attribute(machine, 'OSType') ?? '', at(holder, 'Hardware'));
   const memory = memoryOf(holder);
-  const uuid = guestUuid(holder, machine);
+  const uuid = guestUuid(holder, machine, system);
   const description = textOf(machine, 'Description')?.replaceAll('\r\n', '\n');
   const name = attribute(machine, 'name')?.trim() || fallbackName(path);
   return {
@@ -57,7 +58,7 @@ export function machineOfVbox(
     processors: processorsOf(holder),
     ...(memory === undefined ? {} : { memoryBytes: memory }),
     firmware: firmwareOf(holder, around.hasNvram),
-    disks: withBoot(disks),
+    disks,
     nics: readNics(at(holder, 'Hardware')),
     devices: devicesOf(holder, cdromsOf(drives, around)),
     chipset: chipsetOf(holder),
@@ -84,7 +85,7 @@ function cdromsOf({ cdroms }: Drives, { medium, locate }: Surroundings) {
 }
 
 /** One that no registry knows has no file; a finding says so. */
-function diskOf(drive: Drive, { medium, locate }: Surroundings): MachineDisk | undefined {
+function diskOf(drive: Drive, bootable: boolean, { medium, locate }: Surroundings): MachineDisk | undefined {
   const found = medium(drive.medium);
   if (found === undefined) return undefined;
   const { path, size } = locate(found);
@@ -99,14 +100,11 @@ function diskOf(drive: Drive, { medium, locate }: Surroundings): MachineDisk | u
     controller: drive.controller,
     unit: drive.unit,
     files: [path, ...ancestorsOf(found).map((above) => locate(above).path)],
+    ...(bootable ? { bootable } : {}),
     ...(found.type === 'shareable' ? { shared: true } : {}),
     ...(found.type === 'readonly' ? { readOnly: true } : {}),
   };
 }
-
-/** VirtualBox starts from the first disk of the first controller that has one. */
-const withBoot = (disks: readonly MachineDisk[]): MachineDisk[] =>
-  disks.map((disk, i) => (i === 0 ? { ...disk, bootable: true } : disk));
 
 function plainSnapshot(one: VboxSnapshot, { path, snapshots }: Surroundings): Snapshot {
   const { name, uuid, createdAt, current, description } = one;

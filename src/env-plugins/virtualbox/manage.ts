@@ -1,6 +1,8 @@
 /** `VBoxManage` of a host, where it is there; and what runs, also by the processes of VirtualBox. */
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Host } from '../../io/host/host.ts';
 import { AppError, toAppError } from '../../model/errors.ts';
+import type { PowerState } from '../../model/machine.ts';
 import { mayBePassedOver } from './find-vbox.ts';
 import { uuidOf } from './settings-file.ts';
 
@@ -34,14 +36,43 @@ async function said(host: Host, args: readonly string[], signal: AbortSignal): P
   }
 }
 
-export async function hasVBoxManage(host: Host, signal: AbortSignal): Promise<boolean> {
-  try {
-    // Some shells end with 127 where there is no such command.
-    return (await host.run(['VBoxManage', '--version'], { signal })).code === 0;
-  } catch (error) {
-    if (!mayBePassedOver(error)) throw error;
-    return false;
+export interface ManageVersion {
+  readonly major: number;
+  readonly minor: number;
+}
+
+export const olderThan = (version: ManageVersion, major: number, minor: number): boolean =>
+  version.major < major || (version.major === major && version.minor < minor);
+
+/** `7.0.14r161095`, below warnings of a missing kernel module. Undefined where there is no VBoxManage that works. */
+export async function manageVersion(host: Host, signal: AbortSignal): Promise<ManageVersion | undefined> {
+  const text = await said(host, ['VBoxManage', '--version'], signal);
+  const [, major, minor] = /^(\d{1,3})\.(\d{1,3})\.\d/m.exec(text) ?? [];
+  return major === undefined ? undefined : { major: Number(major), minor: Number(minor) };
+}
+
+const pauseMs = 250;
+/** Firmware and a saved state take a while; a state that lasts is told as it is. */
+const mostLooks = 240;
+
+/** What becomes of a machine that was just started: looked at until it runs or stands. */
+export async function startedState(host: Host, uuid: string, signal: AbortSignal): Promise<PowerState> {
+  for (let look = 0; look < mostLooks; look++) {
+    const text = await vboxManage(host, ['showvminfo', uuid, '--machinereadable'], signal);
+    const state = /^VMState="([a-z-]{1,40})"/m.exec(text)?.[1];
+    if (state === 'running') return 'running';
+    if (state === 'paused') return 'suspended';
+    if (state === 'poweroff') return 'off';
+    if (state === undefined) return 'unknown';
+    if (/^(aborted|gurumeditation)/.test(state)) {
+      throw new AppError('io', `it was started and failed: its state is "${state}"`, {
+        where: host.name,
+        hint: "look into the machine's log there (Logs/VBox.log)",
+      });
+    }
+    await wait(pauseMs, undefined, { signal });
   }
+  return 'unknown';
 }
 
 /**

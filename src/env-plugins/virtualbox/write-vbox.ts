@@ -3,7 +3,7 @@
  * What it does not say VirtualBox sets to its defaults when it writes the file anew.
  */
 import { escapeXml } from '../../io/xml.ts';
-import type { ControllerKind } from './fit-disks.ts';
+import type { Controller } from './fit-disks.ts';
 import type { FittedMachine } from './fit-machine.ts';
 import type { PlacedNic } from './fit-nics.ts';
 import { writeGuestType } from './guest-type.ts';
@@ -11,7 +11,7 @@ import { writeGuestType } from './guest-type.ts';
 export interface DiskFile {
   readonly name: string;
   readonly uuid: string;
-  readonly format: 'VDI' | 'VHD';
+  readonly format: 'VDI' | 'VMDK' | 'VHD';
 }
 
 export interface VboxText {
@@ -74,12 +74,12 @@ export function writeVbox(text: VboxText): string {
 /** The versions that brought a TPM and an NVRAM file (7.0), virtio-scsi (6.1) and VBoxSVGA (6.0). */
 function minorFor({ fitted }: VboxText): number {
   if (fitted.tpm || fitted.nvram) return 19;
-  if (fitted.placed.disks.some(({ kind }) => kind.model === 'virtio-scsi')) return 18;
+  if (fitted.placed.controllers.some(({ kind }) => kind.storageBus === 'virtio')) return 18;
   return videoOf(fitted) === 'VBoxSVGA' ? 17 : 16;
 }
 
 /** What VirtualBox itself takes for such a guest; a machine of its own keeps what it has. */
-function videoOf({ machine }: FittedMachine): string {
+export function videoOf({ machine }: FittedMachine): string {
   const { video } = machine.devices ?? {};
   if (video === 'vboxvga') return 'VBoxVGA';
   return video === 'vboxsvga' || machine.system?.family === 'windows' ? 'VBoxSVGA' : 'VMSVGA';
@@ -101,6 +101,7 @@ function hardware({ fitted, nvram }: VboxText): string {
     element('Display', { controller: videoOf(fitted), VRAMSize: 16 }),
     element('BIOS', {}, [
       element('IOAPIC', { enabled: true }),
+      ...(littleEndianUuid(fitted) ? [element('SmbiosUuidLittleEndian', { enabled: true })] : []),
       ...(fitted.nvram ? [element('NVRAM', { path: nvram })] : []),
     ]),
     element('Network', {}, fitted.nics.map(adapter)),
@@ -109,14 +110,17 @@ function hardware({ fitted, nvram }: VboxText): string {
   ]);
 }
 
-const isUuid = (text: string | undefined): text is string =>
+/** Windows takes the firmware's UUID for little-endian; others for big-endian, as its SMBIOS is of version 2.5. */
+export const littleEndianUuid = ({ machine }: FittedMachine): boolean => machine.system?.family === 'windows';
+
+export const isUuid = (text: string | undefined): text is string =>
   /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text ?? '');
 
-const tpmType = ({ machine }: FittedMachine): string =>
+export const tpmType = ({ machine }: FittedMachine): string =>
   machine.devices?.tpm?.version === '1.2' ? 'v1_2' : 'v2_0';
 
 /** Windows takes the clock for local time, all others for UTC. */
-function clockOf({ machine }: FittedMachine): string {
+export function clockOf({ machine }: FittedMachine): string {
   const clock = machine.devices?.clock ?? (machine.system?.family === 'windows' ? 'localtime' : 'utc');
   return clock === 'utc' ? 'UTC' : 'local';
 }
@@ -148,34 +152,35 @@ const serialPort = element('Port', {
   ...{ slot: 0, enabled: true, IOBase: '0x3f8', IRQ: 4, hostMode: 'Disconnected' },
 });
 
-interface Attached {
-  readonly slot: number;
-  readonly text: string;
-}
+/** On IDE there are two devices on each channel. */
+export const portOf = ({ kind }: Controller, slot: number): { port: number; device: number } =>
+  kind.bus === 'ide' ? { port: slot >> 1, device: slot & 1 } : { port: slot, device: 0 };
 
 function controllers({ fitted: { placed }, files }: VboxText): string[] {
-  const attached = new Map<ControllerKind, Attached[]>();
-  const attach = (kind: ControllerKind, slot: number, type: string, children: string[]) => {
-    const place = kind.bus === 'ide' ? { port: slot >> 1, device: slot & 1 } : { port: slot, device: 0 };
-    const text = element('AttachedDevice', { type, ...place }, children);
-    attached.set(kind, [...(attached.get(kind) ?? []), { slot, text }]);
-  };
-  for (const [i, { kind, slot }] of placed.disks.entries()) {
-    attach(kind, slot, 'HardDisk', [element('Image', { uuid: braced(files[i]!.uuid) })]);
-  }
-  if (placed.cdrom !== undefined) attach(placed.cdrom.kind, placed.cdrom.slot, 'DVD', []);
-  return [...attached].map(([kind, devices]) => {
-    devices.sort((a, b) => a.slot - b.slot);
+  const { disks, cdrom } = placed;
+  return placed.controllers.map((controller) => {
+    const { kind, name, instance, ports, bootable } = controller;
+    const attached = disks.flatMap(({ controller: on, slot }, i) =>
+      on === controller ? [{ slot, type: 'HardDisk', uuid: files[i]!.uuid }] : [],
+    );
+    const all = [
+      ...attached,
+      ...(cdrom?.controller === controller ? [{ slot: cdrom.slot, type: 'DVD', uuid: undefined }] : []),
+    ].sort((a, b) => a.slot - b.slot);
     return element(
       'StorageController',
-      { name: kind.name, type: kind.type, PortCount: portCount(kind, devices), Bootable: true },
-      devices.map(({ text }) => text),
+      {
+        ...{ name, type: kind.type, PortCount: ports },
+        ...(instance === 0 ? {} : { Instance: instance }),
+        Bootable: bootable,
+      },
+      all.map(({ slot, type, uuid }) =>
+        element(
+          'AttachedDevice',
+          { type, ...portOf(controller, slot) },
+          uuid === undefined ? [] : [element('Image', { uuid: braced(uuid) })],
+        ),
+      ),
     );
   });
-}
-
-/** IDE has 2 channels and parallel SCSI 16 ports always. */
-function portCount({ bus, ports }: ControllerKind, devices: readonly Attached[]): number {
-  if (bus === 'ide') return 2;
-  return ports === 16 ? 16 : devices.at(-1)!.slot + 1;
 }

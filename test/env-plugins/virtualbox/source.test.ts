@@ -58,7 +58,8 @@ describe('machines as VirtualBox writes them', () => {
         bound: ['USB 0951:1666'],
       },
       chipset: 'i440fx',
-      uuid: '1c0ffee0-0001-4a11-8b22-0123456789ab',
+      // Windows takes its first fields for little-endian.
+      uuid: 'e0fe0f1c-0100-114a-8b22-0123456789ab',
       packaging: 'VirtualBox machine, settings 1.12-windows',
     });
     expect(rules(machine)).toEqual([
@@ -80,8 +81,11 @@ describe('machines as VirtualBox writes them', () => {
       processors: { count: 4 },
       firmware: { kind: 'uefi', nvram: true },
       disks: [
+        {
+          ...{ id: 'sata0:0', bootable: true },
+          files: [diffs[1], diffs[0], 'web.vdi'].map((name) => join(folder, name!)),
+        },
         { id: 'scsi0:0', controllerModel: 'virtio-scsi', name: 'daten.vdi' },
-        { id: 'sata0:0', files: [diffs[1], diffs[0], 'web.vdi'].map((name) => join(folder, name!)) },
       ],
       nics: [
         { mac: '08:00:27:00:00:01', network: 'nat', model: 'e1000', connected: true },
@@ -96,7 +100,8 @@ describe('machines as VirtualBox writes them', () => {
         cdroms: [{ bus: 'sata', media: '/isos/debian-12.iso' }],
       },
       chipset: 'q35',
-      uuid: '3c0ffee0-0001-4a11-8b22-0123456789ab',
+      // Linux takes them for big-endian, and the settings say otherwise.
+      uuid: 'e0fe0f3c-0100-114a-8b22-0123456789ab',
       description: 'Zeile 1\nZeile 2',
       snapshots: [
         {

@@ -1,0 +1,171 @@
+/**
+ * A machine made by VBoxManage: VirtualBox writes its settings in its own version and refuses what it does not have.
+ * Options are spelled as both 6.x and 7.x know them ("VBoxManage" in the user manual).
+ */
+import { posix } from 'node:path';
+import type { Host } from '../../io/host/host.ts';
+import { AppError, toAppError } from '../../model/errors.ts';
+import type { StorageBus } from './controllers.ts';
+import { fileNameOf } from './file-name.ts';
+import type { FittedMachine } from './fit-machine.ts';
+import type { PlacedNic } from './fit-nics.ts';
+import { writeGuestType } from './guest-type.ts';
+import { type ManageVersion, olderThan, vboxManage } from './manage.ts';
+import { clockOf, isUuid, littleEndianUuid, portOf, tpmType, videoOf } from './write-vbox.ts';
+
+export interface NewMachine {
+  readonly name: string;
+  readonly uuid: string;
+  readonly fitted: FittedMachine;
+  /** Whole paths, in the order of `fitted.placed.disks`. */
+  readonly disks: readonly string[];
+  /** In which VirtualBox makes a folder of the machine's name. */
+  readonly baseFolder: string;
+  readonly version: ManageVersion;
+}
+
+/** What is run, in order; the first one registers the machine. */
+export function machineCommands(machine: NewMachine): string[][] {
+  const { name, uuid, fitted, baseFolder } = machine;
+  const type = writeGuestType(fitted.machine.system);
+  const made = ['--name', name, '--ostype', type, '--uuid', uuid, '--basefolder', baseFolder];
+  return [
+    ['createvm', ...made, '--register'],
+    ['modifyvm', uuid, ...hardwareOptions(machine), ...nicOptions(fitted.nics)],
+    ...storageCommands(machine),
+  ];
+}
+
+const onOff = (yes: boolean): string => (yes ? 'on' : 'off');
+
+function hardwareOptions({ fitted, version }: NewMachine): string[] {
+  const { machine, processors, memoryMiB, uefi, ich9, tpm } = fitted;
+  const { description, uuid, devices } = machine;
+  return [
+    ...['--memory', String(memoryMiB), '--cpus', String(processors), '--ioapic', 'on', '--pae', 'on'],
+    ...['--longmode', onOff(machine.system?.architecture !== 'i686'), '--vram', '16'],
+    ...['--firmware', uefi ? 'efi' : 'bios', '--chipset', ich9 ? 'ich9' : 'piix3'],
+    ...['--rtcuseutc', onOff(clockOf(fitted) === 'UTC')],
+    ...(olderThan(version, 6, 0) ? [] : ['--graphicscontroller', videoOf(fitted).toLowerCase()]),
+    ...(isUuid(uuid) ? ['--hardwareuuid', uuid] : []),
+    ...(littleEndianUuid(fitted) && !olderThan(version, 7, 0) ? ['--system-uuid-le', 'on'] : []),
+    ...(tpm && !olderThan(version, 7, 0) ? ['--tpm-type', tpmType(fitted) === 'v1_2' ? '1.2' : '2.0'] : []),
+    ...(description === undefined ? [] : ['--description', description.replaceAll('\0', '\ufffd')]),
+    ...((devices?.consoles ?? []).includes('serial')
+      ? ['--uart1', '0x3F8', '4', '--uartmode1', 'disconnected']
+      : []),
+  ];
+}
+
+/** `--nic1`, and the option that names what it is attached to. */
+const attachments: Readonly<Record<PlacedNic['attachedTo'], readonly [word: string, option?: string]>> = {
+  nat: ['nat'],
+  bridged: ['bridged', '--bridgeadapter'],
+  internal: ['intnet', '--intnet'],
+  hostonly: ['hostonly', '--hostonlyadapter'],
+  hostonlynet: ['hostonlynet', '--hostonlynet'],
+  natnetwork: ['natnetwork', '--nat-network'],
+};
+
+function nicOptions(nics: readonly PlacedNic[]): string[] {
+  // A new machine has one already.
+  if (nics.length === 0) return ['--nic1', 'none'];
+  return nics.flatMap((nic, i) => {
+    const n = i + 1;
+    const [word, option] = attachments[nic.attachedTo];
+    return [
+      ...[`--nic${n}`, word, `--nictype${n}`, nic.type, `--cableconnected${n}`, onOff(nic.connected)],
+      ...(option === undefined || nic.name === '' ? [] : [`${option}${n}`, nic.name]),
+      `--macaddress${n}`,
+      nic.mac?.replaceAll(':', '').toUpperCase() ?? 'auto',
+    ];
+  });
+}
+
+/** Of `storagectl --add`. */
+const busWords: Readonly<Record<StorageBus, string>> = {
+  ...{ ide: 'ide', sata: 'sata', scsi: 'scsi', sas: 'sas', virtio: 'virtio', pcie: 'pcie' },
+};
+/** Of `storagectl --controller`, where it is not as in the settings. */
+const chips: Readonly<Record<string, string>> = { AHCI: 'IntelAhci', VirtioSCSI: 'VirtIO' };
+
+function storageCommands({ uuid, fitted: { placed }, disks }: NewMachine): string[][] {
+  const controllers = placed.controllers.map(({ kind, name, ports, bootable }) => [
+    ...['storagectl', uuid, '--name', name, '--add', busWords[kind.storageBus]],
+    ...['--controller', chips[kind.type] ?? kind.type],
+    ...(kind.ports === undefined ? ['--portcount', String(ports)] : []),
+    ...['--bootable', onOff(bootable)],
+  ]);
+  const attach = (
+    on: (typeof placed.disks)[number]['controller'],
+    slot: number,
+    type: string,
+    medium: string,
+  ) => {
+    const { port, device } = portOf(on, slot);
+    return [
+      ...['storageattach', uuid, '--storagectl', on.name, '--port', String(port), '--device', String(device)],
+      ...['--type', type, '--medium', medium],
+    ];
+  };
+  const { cdrom } = placed;
+  return [
+    ...controllers,
+    ...placed.disks.map(({ controller, slot }, i) => attach(controller, slot, 'hdd', disks[i]!)),
+    ...(cdrom === undefined ? [] : [attach(cdrom.controller, cdrom.slot, 'dvddrive', 'emptydrive')]),
+  ];
+}
+
+/**
+ * Resolves to the path of its settings. Not to be cancelled: on any error it is taken out of VirtualBox again.
+ * @throws AppError `io` with what VirtualBox refused.
+ */
+export async function createMachine(host: Host, machine: NewMachine): Promise<string> {
+  const [create, ...rest] = machineCommands(machine);
+  const said = await vboxManage(host, create!).catch(async (error) => {
+    await removeUnregistered(host, machine);
+    throw told(host, machine, error, []);
+  });
+  const settings = /^Settings file: '(\/.*)'\s*$/m.exec(said)?.[1] ?? settingsPath(machine);
+  try {
+    for (const args of rest) await vboxManage(host, args);
+  } catch (error) {
+    throw told(host, machine, error, await removeMachine(host, machine.uuid, settings));
+  }
+  return settings;
+}
+
+const settingsPath = ({ baseFolder, name }: NewMachine): string => {
+  const base = fileNameOf(name);
+  return posix.join(baseFolder, base, `${base}.vbox`);
+};
+
+/** The settings are written before the machine is registered: those of ours have our UUID. */
+async function removeUnregistered(host: Host, machine: NewMachine): Promise<void> {
+  const path = settingsPath(machine);
+  const text = await host.files.text(path).catch(() => '');
+  if (text.includes(`{${machine.uuid}}`)) await host.files.remove(path).catch(() => undefined);
+}
+
+/** Its disks are left: they belong to the delivery. Resolves to what could not be undone. */
+export async function removeMachine(host: Host, uuid: string, settings: string): Promise<string[]> {
+  try {
+    await vboxManage(host, ['unregistervm', uuid]);
+  } catch (error) {
+    return [`VirtualBox still lists it (VBoxManage unregistervm ${uuid}): ${toAppError(error).message}`];
+  }
+  // VirtualBox keeps the settings of one step before.
+  for (const file of [settings, `${settings}-prev`]) {
+    await host.files.remove(file).catch(() => undefined);
+  }
+  return [];
+}
+
+function told(host: Host, { name }: NewMachine, error: unknown, left: readonly string[]): AppError {
+  const { kind, message } = toAppError(error);
+  return new AppError(kind, [message, ...left].join('; '), {
+    where: `${host.name}: ${name}`,
+    hint: left.length === 0 ? 'nothing of it was left' : 'remove it by hand',
+    cause: error,
+  });
+}

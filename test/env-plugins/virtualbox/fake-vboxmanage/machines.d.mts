@@ -1,0 +1,4 @@
+export function manage(
+  folder: string,
+  args: readonly string[],
+): { readonly code: number; readonly stdout: string; readonly stderr: string };
