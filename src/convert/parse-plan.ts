@@ -122,6 +122,7 @@ const guest = z.object({
         .optional(),
       firstBoot: texts.optional(),
       packages: texts.optional(),
+      serialConsole: z.boolean().optional(),
       cloudInit: z.boolean().optional(),
       agent: z.boolean().optional(),
       removeTools: z.boolean().optional(),

@@ -20,6 +20,7 @@ export interface GuestOptions {
   readonly copyIn?: readonly string[];
   readonly firstBoot?: readonly string[];
   readonly install?: readonly string[];
+  readonly serialConsole?: boolean;
   readonly cloudInit?: 'on' | 'off';
   readonly agent?: boolean;
   readonly removeTools?: boolean;
@@ -85,6 +86,7 @@ export function withGuestChanges(command: Command): Command {
     .option('--copy-in <from:to>', 'a file or folder here, and its path in the guest; several times', collect)
     .option('--first-boot <script>', 'run this script at the first start, once; several times', collect)
     .option('--install <package>', "install this package's file at the first start; several times", collect)
+    .option('--serial-console', 'let the guest talk on its serial port, as OpenStack and Azure show it')
     .addOption(new Option('--cloud-init <state>', 'switch cloud-init on or off').choices(['on', 'off']))
     .option('--agent', "install the destination's agent at the first start, from the guest's repositories")
     .option('--remove-tools', 'remove the tools of the source at the first start; else they are switched off')
@@ -112,13 +114,15 @@ export function guestOf(options: GuestOptions): Partial<GuestPlan> | undefined {
 
 /** Without SSH keys: their file is read by a command of its own. */
 function additionsOf(options: GuestOptions): GuestAdditions {
-  const { hostname, passwordOf, copyIn, firstBoot, install, cloudInit, agent, removeTools } = options;
+  const { hostname, passwordOf, copyIn, firstBoot, install, serialConsole, cloudInit, agent, removeTools } =
+    options;
   return {
     ...(hostname === undefined ? {} : { hostname: parseHostname(hostname) }),
     ...(passwordOf === undefined ? {} : { passwordsOf: [...new Set(passwordOf)] }),
     ...(copyIn === undefined ? {} : { copies: copyIn.map(parseCopy) }),
     ...(firstBoot === undefined ? {} : { firstBoot: firstBoot.map(pathHere) }),
     ...(install === undefined ? {} : { packages: install.map(pathHere) }),
+    ...(serialConsole === undefined ? {} : { serialConsole }),
     ...(cloudInit === undefined ? {} : { cloudInit: cloudInit === 'on' }),
     ...(agent === undefined ? {} : { agent }),
     ...(removeTools === undefined ? {} : { removeTools }),

@@ -39,6 +39,8 @@ export interface GuestAdditions {
   readonly firstBoot?: readonly string[];
   /** Packages' files here, installed at the first start. */
   readonly packages?: readonly string[];
+  /** The system also talks on its first serial port, and takes a login there. */
+  readonly serialConsole?: boolean;
   /** `false`: it is switched off. */
   readonly cloudInit?: boolean;
   /** The destination's agent is installed at the first start, from the guest's own repositories. */

@@ -94,6 +94,13 @@ function additionFields(context: MachineContext): ConfigField[] {
     }),
     choiceField(
       context,
+      'serialConsole',
+      'Serial console',
+      'whether it talks on its serial port, which is all that some destinations show',
+      consoleChoices,
+    ),
+    choiceField(
+      context,
       'cloudInit',
       'cloud-init',
       'whether it sets the guest up when it starts',
@@ -177,6 +184,10 @@ const switchChoices = [
   { value: 'yes', label: 'on' },
   { value: 'no', label: 'off' },
 ];
+const consoleChoices = [
+  { value: '', label: 'as it is' },
+  { value: 'yes', label: 'on' },
+];
 const agentChoices = [
   { value: '', label: 'as it is' },
   { value: 'yes', label: 'installed at the first start' },
@@ -188,7 +199,7 @@ const toolChoices = [
 
 function choiceField(
   context: MachineContext,
-  key: 'cloudInit' | 'agent' | 'removeTools',
+  key: 'serialConsole' | 'cloudInit' | 'agent' | 'removeTools',
   label: string,
   help: string,
   choices: readonly Choice[],

@@ -1,9 +1,11 @@
 import { Box } from 'ink';
 import { useState } from 'react';
 import type { Judgement } from '../../model/judgement.ts';
+import type { MachineEdit } from '../../model/plan.ts';
 import type { DispatcherPort } from '../../state/port.ts';
 import type { MachineItem } from '../../state/state.ts';
 import { useKeys } from '../screen.ts';
+import { useDispatcherState } from '../use-dispatcher-state.ts';
 import { Panel, panelInside } from '../widgets/panel.tsx';
 import { ScrollList, useScrollList } from '../widgets/scroll-list.tsx';
 import { TextPane } from '../widgets/text-pane.tsx';
@@ -33,8 +35,9 @@ export function MatrixPage({ port, item, width, height, onClose }: MatrixPagePro
     active: !full,
   });
   const judgement = item.judgements?.find(({ pack }) => pack === list.current?.id);
-  const edits = editsFor(judgement);
   const { id } = item.machine;
+  const edit = useDispatcherState(port).draft.edits[id];
+  const edits = editsFor(judgement, edit);
   const change = async () => {
     await port.dispatch({ type: 'edit-machine', id, change: edits! });
     await port.dispatch({ type: 'judge-machine', id });
@@ -44,7 +47,7 @@ export function MatrixPage({ port, item, width, height, onClose }: MatrixPagePro
       {
         key: 'c',
         label: 'change',
-        help: 'set of this machine what this destination wants: its firmware, a partition table',
+        help: 'set of this machine what this destination wants: firmware, partition table, bus, serial console',
         reason: edits === undefined ? 'nothing here is changed by a setting of the machine' : undefined,
         run: () => void change(),
       },
@@ -60,7 +63,7 @@ export function MatrixPage({ port, item, width, height, onClose }: MatrixPagePro
     { level: 'list', active: !full },
   );
   if (full && judgement !== undefined)
-    return <FindingsPage {...{ judgement, width, height }} onClose={() => setFull(false)} />;
+    return <FindingsPage {...{ judgement, edit, width, height }} onClose={() => setFull(false)} />;
   const pane = panelInside(area.paneColumns, area.paneRows);
   return (
     <Box flexDirection={area.beside ? 'row' : 'column'} width={width} height={height} overflow="hidden">
@@ -77,7 +80,7 @@ export function MatrixPage({ port, item, width, height, onClose }: MatrixPagePro
         <Panel title={judgement?.label ?? 'Findings'} width={area.paneColumns} height={area.paneRows}>
           <TextPane
             name={`matrix:${id}:${judgement?.pack}`}
-            lines={judgement === undefined ? [] : judgementLines(judgement)}
+            lines={judgement === undefined ? [] : judgementLines(judgement, edit)}
             width={pane.columns}
             height={pane.rows}
             active={false}
@@ -90,17 +93,18 @@ export function MatrixPage({ port, item, width, height, onClose }: MatrixPagePro
 
 interface FindingsPageProps extends Pick<MatrixPageProps, 'width' | 'height' | 'onClose'> {
   readonly judgement: Judgement;
+  readonly edit: MachineEdit | undefined;
 }
 
 /** All that the rules of one destination say, scrolling. */
-function FindingsPage({ judgement, width, height, onClose }: FindingsPageProps) {
+function FindingsPage({ judgement, edit, width, height, onClose }: FindingsPageProps) {
   const inside = panelInside(width, height);
   useKeys([{ key: ['i', 'esc'], shown: 'Esc', label: 'back', run: onClose }], { level: 'list' });
   return (
     <Panel title={judgement.label} width={width} height={height} focused>
       <TextPane
         name={`findings:${judgement.pack}`}
-        lines={judgementLines(judgement)}
+        lines={judgementLines(judgement, edit)}
         width={inside.columns}
         height={inside.rows}
       />

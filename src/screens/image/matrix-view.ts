@@ -1,5 +1,13 @@
 /** Where a machine can run, as rows and lines: pure. A letter says it, the colour only repeats it. */
-import { changeInWords, type JudgedFinding, type Judgement, type Verdict } from '../../model/judgement.ts';
+import { isDeepStrictEqual } from 'node:util';
+import {
+  changeInWords,
+  type JudgedFinding,
+  type Judgement,
+  type RuleChange,
+  type Verdict,
+} from '../../model/judgement.ts';
+import type { DiskBus } from '../../model/machine.ts';
 import type { MachineEdit } from '../../model/plan.ts';
 import type { MachineItem } from '../../state/state.ts';
 import type { Column } from '../widgets/scroll-list-view.ts';
@@ -51,10 +59,13 @@ export const matrixColumns: readonly Column<MatrixRow>[] = [
 const tones = { blocker: 'error', warning: 'warn', note: 'dim' } as const;
 
 /** What the rules of one destination say. */
-export function judgementLines({ label, date, findings, open }: Judgement): PaneLine[] {
+export function judgementLines(
+  { label, date, findings, open }: Judgement,
+  edit: MachineEdit = {},
+): PaneLine[] {
   return [
     { text: `${label}, rules of ${date}`, tone: 'title' },
-    ...findings.flatMap(findingLines),
+    ...findings.flatMap((finding) => findingLines(finding, edit)),
     ...(findings.length === 0 ? [{ text: 'nothing speaks against it' }] : []),
     ...(open.length === 0
       ? []
@@ -68,35 +79,47 @@ export function judgementLines({ label, date, findings, open }: Judgement): Pane
   ];
 }
 
-function findingLines(finding: JudgedFinding): PaneLine[] {
-  const { severity, message, evidence, remedy, change, source } = finding;
+function findingLines(
+  { severity, message, evidence, remedy, change, source }: JudgedFinding,
+  edit: MachineEdit,
+): PaneLine[] {
   return [
     { text: `${severity.toUpperCase()}: ${message}`, tone: tones[severity], hang: 2 },
     ...(evidence === undefined ? [] : [{ text: `  seen in ${evidence}`, hang: 4 }]),
     ...(remedy === undefined ? [] : [{ text: `  what to do: ${remedy}`, hang: 4 }]),
-    ...(change === undefined ? [] : [{ text: `  ${madeBy(finding)}`, tone: 'accent' as const, hang: 4 }]),
+    ...(change === undefined
+      ? []
+      : [{ text: `  ${madeBy(change, edit)}`, tone: 'accent' as const, hang: 4 }]),
     { text: `  ${source}`, tone: 'dim', hang: 4 },
   ];
 }
 
-/** A change inside the guest is made by a conversion anyway; an edit of the plan is chosen. */
-function madeBy({ change }: JudgedFinding): string {
-  if (change === undefined) return '';
-  if (editOf(change) !== undefined) return `c: ${changeInWords(change)}`;
-  return `vmferry will make it: ${changeInWords(change)}`;
+/** What a conversion changes in a guest anyway is not chosen; the rest is. */
+function madeBy(change: RuleChange, edit: MachineEdit): string {
+  const words = changeInWords(change);
+  const own = editOf(change, edit);
+  if (own === undefined) return `vmferry will make it: ${words}`;
+  return isDeepStrictEqual({ ...edit, ...own }, edit) ? `chosen: ${words}` : `c: ${words}`;
 }
 
-function editOf(change: NonNullable<JudgedFinding['change']>): MachineEdit | undefined {
-  if (!('plan' in change)) return undefined;
-  if (change.plan === 'firmware') return { firmware: { kind: change.to === 'uefi' ? 'uefi' : 'bios' } };
-  if (change.plan === 'table') return { table: change.to === 'gpt' ? 'gpt' : 'mbr' };
-  return undefined;
+/** The id of the only rule's change inside the guest that is made when it is asked for. */
+const serialConsole = 'console.serial';
+
+function editOf(change: RuleChange, { guest }: MachineEdit): MachineEdit | undefined {
+  if ('guest' in change)
+    return change.guest === serialConsole
+      ? { guest: { ...guest, add: { ...guest?.add, serialConsole: true } } }
+      : undefined;
+  const { to } = change;
+  if (change.plan === 'firmware') return { firmware: { kind: to === 'uefi' ? 'uefi' : 'bios' } };
+  if (change.plan === 'table') return { table: to === 'gpt' ? 'gpt' : 'mbr' };
+  return change.plan === 'bus' ? { diskBus: to as DiskBus } : undefined;
 }
 
 /** The edits of the machine that answer findings of this destination; undefined: none does. */
-export function editsFor(judgement: Judgement | undefined): MachineEdit | undefined {
+export function editsFor(judgement: Judgement | undefined, edit: MachineEdit = {}): MachineEdit | undefined {
   const edits = (judgement?.findings ?? []).flatMap(({ change }) =>
-    change === undefined ? [] : (editOf(change) ?? []),
+    change === undefined ? [] : (editOf(change, edit) ?? []),
   );
   return edits.length === 0 ? undefined : Object.assign({}, ...edits);
 }

@@ -16,6 +16,14 @@ const judgements: readonly Judgement[] = [
         message: 'generation 2 starts by UEFI; the machine has BIOS',
         change: { plan: 'firmware', to: 'uefi' },
       },
+      {
+        ...{ ...finding, rule: 'hyperv-gen2.bus', severity: 'note', message: 'no driver' },
+        change: { plan: 'bus', to: 'sata' },
+      },
+      {
+        ...{ ...finding, rule: 'hyperv-gen2.console', severity: 'note', message: 'nothing is shown' },
+        change: { guest: 'console.serial' },
+      },
     ],
   },
   {
@@ -79,7 +87,10 @@ test('a remedy is chosen with a key', async () => {
   await expect
     .poll(() => port.sent.slice(-2))
     .toMatchObject([
-      { type: 'edit-machine', change: { firmware: { kind: 'uefi' } } },
+      {
+        type: 'edit-machine',
+        change: { firmware: { kind: 'uefi' }, diskBus: 'sata', guest: { add: { serialConsole: true } } },
+      },
       { type: 'judge-machine' },
     ]);
 });

@@ -1,65 +1,76 @@
 /** Where the system talks while it starts. */
+import type { Editor } from '../tree.ts';
+import { bootEntries, entrySources, grubEnvironments, inEnvironment } from './boot-files.ts';
 import type { LinuxChange } from './context.ts';
 
 /** Consoles of Xen: elsewhere nothing is behind them, and the kernel waits for the last one that is named. */
 const foreign = /(^|[\s"'])console=(?:hvc|xvc)\d+(?:,\S*)?(?=[\s"']|$)/gm;
 /** A kernel line that is handed arguments, or the variables that such lines are made of. */
 const kernelLine = /^(\s*(?:linux|linuxefi|linux16|kernel|options|APPEND)\s.*?)(\s*)$/gim;
-const kernelVariable = /^(GRUB_CMDLINE_LINUX=)(["']?)(.*?)\2[ \t]*$/gm;
+const kernelVariable =
+  /^(GRUB_CMDLINE_LINUX|EXTLINUX_PARAMETERS|default_kernel_opts)=(["']?)(.*?)\2[ \t]*$/gm;
 const serial = 'console=tty0 console=ttyS0,115200n8';
 
-const configs = [
-  ...['/boot/grub/grub.cfg', '/boot/grub2/grub.cfg', '/boot/grub/menu.lst', '/boot/grub/grub.conf'],
-  ...['/boot/extlinux.conf', '/boot/extlinux/extlinux.conf', '/etc/kernel/cmdline', '/etc/default/grub'],
-];
-
-export const changeConsole: LinuxChange = async (tree, { target }) => {
-  const entries: string[] = [];
-  for (const folder of ['/boot/loader/entries', '/boot/efi/loader/entries'])
-    for (const name of await tree.view.list(folder))
-      if (name.endsWith('.conf')) entries.push(`${folder}/${name}`);
-  const all = [...configs, ...entries];
-  if (target.product !== 'xen') {
-    await tree.change(
-      {
-        id: 'console.xen',
-        title: 'The console is no longer that of Xen',
-        reason: 'hvc0 and xvc0 are there under Xen only',
-        need: 'needed',
-      },
-      async (editor) => {
-        for (const path of all) await editor.edit(path, (text) => text.replace(foreign, '$1'));
-        await editor.edit('/etc/inittab', (text) => text.replace(/^([^#\n].*\b(?:hvc|xvc)0\b)/gm, '#$1'));
-      },
-    );
-  }
-  if (target.console === 'serial') {
-    await tree.change(
-      {
-        id: 'console.serial',
-        title: 'The console is the serial port',
-        reason: 'the destination shows nothing else while the system starts',
-        need: 'advised',
-      },
-      async (editor) => {
-        for (const path of all) await editor.edit(path, withSerial);
-        await editor.edit('/etc/inittab', (text) =>
-          text.includes('ttyS0')
-            ? text.replace(/^#(\s*\S*ttyS0)/m, '$1')
-            : `${text.replace(/\n*$/, '\n')}S0:2345:respawn:/sbin/getty -L 115200 ttyS0 vt100\n`,
-        );
-      },
-    );
-  }
+export const leaveXenConsole: LinuxChange = async (tree, { target }) => {
+  if (target.product === 'xen') return [];
+  await tree.change(
+    {
+      id: 'console.xen',
+      title: 'The console is no longer that of Xen',
+      reason: 'hvc0 and xvc0 are there under Xen only',
+      need: 'needed',
+    },
+    async (editor) => {
+      const plain = (text: string) => text.replace(foreign, '$1');
+      for (const path of await kernelFiles(editor)) await editor.edit(path, plain);
+      for (const path of grubEnvironments) await editor.edit(path, (text) => inEnvironment(text, plain));
+      await editor.edit('/etc/inittab', (text) => text.replace(/^([^#\n].*\b(?:hvc|xvc)0\b)/gm, '#$1'));
+    },
+  );
   return [];
 };
 
+export const addSerialConsole: LinuxChange = async (tree, { target, wish }) => {
+  const asked = wish.add?.serialConsole === true;
+  const nothingElse = target.console === 'serial' && wish.changes === 'needed';
+  if (!asked && !nothingElse) return [];
+  await tree.change(
+    {
+      id: 'console.serial',
+      title: 'The console is the serial port',
+      reason: asked ? 'as it was asked for' : 'the destination shows nothing else while the system starts',
+      need: asked ? 'asked' : 'advised',
+    },
+    async (editor) => {
+      for (const path of await kernelFiles(editor))
+        await editor.edit(path, path === '/etc/kernel/cmdline' ? withArguments : withSerial);
+      await editor.edit('/etc/inittab', (text) =>
+        text.includes('ttyS0')
+          ? text.replace(/^#(\s*\S*ttyS0)/m, '$1')
+          : `${text.replace(/\n*$/, '\n')}S0:2345:respawn:/sbin/getty -L 115200 ttyS0 vt100\n`,
+      );
+    },
+  );
+  return [];
+};
+
+const kernelFiles = async (view: Pick<Editor, 'list'>): Promise<string[]> => [
+  ...(await entrySources(view)),
+  ...(await bootEntries(view)),
+];
+
+const add = (line: string) => (/\bconsole=ttyS0\b/.test(line) ? line : `${line} ${serial}`.trim());
+
+/** The file is one line of arguments. */
+const withArguments = (text: string): string => text.replace(/\S.*/, add);
+
 function withSerial(text: string): string {
-  const add = (line: string) => (/\bconsole=ttyS0\b/.test(line) ? line : `${line} ${serial}`);
   return text
-    .replace(kernelLine, (_all, line: string, rest: string) => add(line) + rest)
+    .replace(kernelLine, (_all, line: string, rest: string) =>
+      /\bconsole=ttyS0\b/.test(line) ? line + rest : `${line} ${serial}${rest}`,
+    )
     .replace(kernelVariable, (_all, key: string, quote: string, value: string) => {
       const mark = quote || '"';
-      return `${key}${mark}${add(value).trim()}${mark}`;
+      return `${key}=${mark}${add(value)}${mark}`;
     });
 }

@@ -5,6 +5,7 @@
 import type { Finding } from '../../../model/finding.ts';
 import { diskName, type GuestTarget } from '../target.ts';
 import type { Editor, PlannedTree } from '../tree.ts';
+import { bootEntries, entrySources, grubEnvironments, inEnvironment } from './boot-files.ts';
 import { placeOfName, type StableNames } from './stable-names.ts';
 
 /**
@@ -95,35 +96,9 @@ async function changeCommandLines(editor: Editor, names: StableNames): Promise<v
   const plain = (text: string) => withArguments(text, names.stable);
   const config = (text: string) =>
     withArguments(text, hasInitrd(text) ? names.stable : names.stableForKernel);
-  for (const path of ['/etc/default/grub', '/etc/kernel/cmdline', '/etc/default/extlinux'])
-    await editor.edit(path, plain);
-  const configs = [
-    ...['/boot/grub/grub.cfg', '/boot/grub2/grub.cfg', '/boot/grub/menu.lst', '/boot/grub/grub.conf'],
-    ...['/boot/extlinux.conf', '/boot/extlinux/extlinux.conf', '/boot/syslinux/syslinux.cfg'],
-    ...(await below(editor, '/boot/efi/EFI', 'grub.cfg')),
-  ];
-  for (const path of configs) await editor.edit(path, config);
-  for (const folder of ['/boot/loader/entries', '/boot/efi/loader/entries', '/efi/loader/entries'])
-    for (const name of await editor.list(folder))
-      if (name.endsWith('.conf')) await editor.edit(`${folder}/${name}`, config);
-  for (const path of ['/boot/grub/grubenv', '/boot/grub2/grubenv'])
-    await editor.edit(path, (text) => sameLength(plain(text), text.length));
-}
-
-/** The files of this name one folder down. */
-async function below(editor: Editor, folder: string, name: string): Promise<string[]> {
-  const paths: string[] = [];
-  for (const entry of await editor.list(folder)) {
-    const path = `${folder}/${entry}/${name}`;
-    if ((await editor.stat(path)) !== undefined) paths.push(path);
-  }
-  return paths;
-}
-
-/** GRUB's environment is a block of 1024 bytes that it writes in place, filled up with `#`. */
-function sameLength(text: string, length: number): string {
-  const content = text.replace(/#*$/, '');
-  return content.length > length ? text : content.padEnd(length, '#');
+  for (const path of await entrySources(editor)) await editor.edit(path, plain);
+  for (const path of await bootEntries(editor)) await editor.edit(path, config);
+  for (const path of grubEnvironments) await editor.edit(path, (text) => inEnvironment(text, plain));
 }
 
 function changeDeviceMap(text: string, target: GuestTarget): string {

@@ -1,5 +1,6 @@
 /** The loader that a firmware starts which knows nothing of the disk: `EFI/BOOT/BOOT<machine>.EFI`. */
 import type { Editor } from '../tree.ts';
+import { espMounts } from './boot-files.ts';
 import type { LinuxChange } from './context.ts';
 
 const machines: Readonly<Record<string, { readonly fallback: string; readonly suffix: string }>> = {
@@ -9,13 +10,10 @@ const machines: Readonly<Record<string, { readonly fallback: string; readonly su
   aarch64: { fallback: 'BOOTAA64.EFI', suffix: 'aa64' },
 };
 
-/** Where an EFI system partition is mounted. */
-const mountPoints = ['/boot/efi', '/efi', '/boot'];
-
 export const addFallbackLoader: LinuxChange = async (tree, { target, system }) => {
   const machine = machines[system.architecture ?? 'x86_64'];
   if (target.firmware !== 'uefi' || machine === undefined) return [];
-  for (const mountPoint of mountPoints) {
+  for (const mountPoint of espMounts) {
     const efi = await child(tree.view, mountPoint, 'EFI');
     if (efi === undefined) continue;
     const boot = (await child(tree.view, efi, 'BOOT')) ?? `${efi}/BOOT`;

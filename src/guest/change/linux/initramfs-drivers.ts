@@ -24,7 +24,7 @@ export const addBootDrivers: LinuxChange = async (tree, context) => {
     const lacking = wanted.filter((name) => places[name] === 'missing');
     if (lacking.length > 0 && kernel.isDefault) findings.push(lackingFinding(kernel, lacking));
     const modules = wanted.filter((name) => places[name] === 'module');
-    if (modules.length === 0 || isRescue(kernel)) continue;
+    if (modules.length === 0 || isRescue(kernel) || isLeftover(kernel, context)) continue;
     try {
       await addTo(tree, context, kernel, modules);
     } catch (error) {
@@ -42,6 +42,11 @@ export const addBootDrivers: LinuxChange = async (tree, context) => {
   }
   return findings;
 };
+
+/** systemd-boot starts a copy on the ESP; what is in /boot it was made from. */
+const isLeftover = ({ version, initramfs }: GuestKernel, { system }: LinuxContext) =>
+  initramfs === undefined &&
+  system.bootKernels?.some((other) => other.version === version && other.initramfs !== undefined) === true;
 
 const isRescue = ({ version }: GuestKernel) => version.includes('rescue');
 

@@ -8,7 +8,7 @@ import { setPasswords } from './additions/passwords.ts';
 import { addSshKeys } from './additions/ssh-keys.ts';
 import { forgetHardware } from './caches.ts';
 import { settleCloudInit } from './cloud-init.ts';
-import { changeConsole } from './console.ts';
+import { addSerialConsole, leaveXenConsole } from './console.ts';
 import type { LinuxChange, LinuxContext } from './context.ts';
 import { changeDeviceNames } from './device-names.ts';
 import { addFallbackLoader } from './efi-loader.ts';
@@ -27,12 +27,13 @@ const needed: readonly LinuxChange[] = [
   addFallbackLoader,
   findNetworkDrivers,
   keepNetworkNames,
-  changeConsole,
+  leaveXenConsole,
   forgetHardware,
   disableForeignTools,
 ];
 
 const asked: readonly LinuxChange[] = [
+  addSerialConsole,
   settleCloudInit,
   setHostname,
   addSshKeys,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { forgetHardware } from '../../../../src/guest/change/linux/caches.ts';
 import { settleCloudInit } from '../../../../src/guest/change/linux/cloud-init.ts';
-import { changeConsole } from '../../../../src/guest/change/linux/console.ts';
+import { addSerialConsole, leaveXenConsole } from '../../../../src/guest/change/linux/console.ts';
 import type { LinuxChange, LinuxContext } from '../../../../src/guest/change/linux/context.ts';
 import { addFallbackLoader } from '../../../../src/guest/change/linux/efi-loader.ts';
 import { disableForeignTools } from '../../../../src/guest/change/linux/foreign-tools.ts';
@@ -74,11 +74,13 @@ describe('changes of a Linux guest', () => {
         'GRUB_CMDLINE_LINUX_DEFAULT="quiet"\nGRUB_CMDLINE_LINUX="console=hvc0"\nGRUB_TIMEOUT=5\n',
       '/boot/loader/entries/a.conf': 'title a\noptions root=UUID=1 ro\n',
     };
-    const plain = await changed(changeConsole, files);
+    const plain = await changed(leaveXenConsole, files);
     expect(plain.ids).toEqual(['console.xen']);
     expect(await plain.tree.view.text('/boot/grub/grub.cfg')).toMatch(/root=UUID=1 +ro\n\tinitrd/);
-    const { tree, ids } = await changed(changeConsole, files, { target: { console: 'serial' } });
-    expect(ids).toEqual(['console.xen', 'console.serial']);
+    const there = { ...files, '/etc/kernel/cmdline': 'root=UUID=1 console=ttyS0\n' };
+    expect((await changed(addSerialConsole, there)).ids).toEqual([]);
+    const { tree, ids } = await changed(addSerialConsole, there, { target: { console: 'serial' } });
+    expect(ids).toEqual(['console.serial']);
     expect(await tree.view.text('/boot/grub/grub.cfg')).toMatch(
       /ro console=tty0 console=ttyS0,115200n8\n\tinitrd/,
     );
@@ -86,10 +88,31 @@ describe('changes of a Linux guest', () => {
       /ro console=tty0 console=ttyS0,115200n8\n$/,
     );
     expect(await tree.view.text('/etc/default/grub')).toBe(
-      'GRUB_CMDLINE_LINUX_DEFAULT="quiet"\nGRUB_CMDLINE_LINUX="console=tty0 console=ttyS0,115200n8"\nGRUB_TIMEOUT=5\n',
+      'GRUB_CMDLINE_LINUX_DEFAULT="quiet"\nGRUB_CMDLINE_LINUX="console=hvc0 console=tty0 console=ttyS0,115200n8"\nGRUB_TIMEOUT=5\n',
     );
-    const again = await changed(changeConsole, { '/etc/kernel/cmdline': 'root=UUID=1 console=ttyS0\n' });
-    expect(again.ids).toEqual([]);
+    expect(await tree.view.text('/etc/kernel/cmdline')).toBe('root=UUID=1 console=ttyS0\n');
+  });
+
+  it('put the console on the serial port when that is asked for, wherever arguments are kept', async () => {
+    const files = {
+      '/etc/kernel/cmdline': 'root=UUID=1 ro\n',
+      '/etc/update-extlinux.conf': 'default_kernel_opts="quiet"\n',
+      '/boot/efi/EFI/redhat/grub.cfg': '  linuxefi /vmlinuz ro\n  initrdefi /i\n',
+      '/boot/grub2/grubenv': 'kernelopts=root=UUID=1 console=hvc0 ro\n'.padEnd(1024, '#'),
+    };
+    const wish = { changes: 'none', add: { serialConsole: true } } as const;
+    const { tree, ids } = await changed(addSerialConsole, files, { wish });
+    expect(ids).toEqual(['console.serial']);
+    const now = await Promise.all(Object.keys(files).map((path) => tree.view.text(path)));
+    const added = 'console=tty0 console=ttyS0,115200n8';
+    expect(now.slice(0, 3)).toEqual([
+      `root=UUID=1 ro ${added}\n`,
+      `default_kernel_opts="quiet ${added}"\n`,
+      `  linuxefi /vmlinuz ro ${added}\n  initrdefi /i\n`,
+    ]);
+    const left = await changed(leaveXenConsole, files);
+    expect(await left.tree.view.text('/boot/grub2/grubenv')).toMatch(/^kernelopts=root=UUID=1 +ro\n#+$/);
+    expect((await left.tree.view.text('/boot/grub2/grubenv'))!.length).toBe(1024);
   });
 
   it('copy the own loader to where firmware looks for one', async () => {
