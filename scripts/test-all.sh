@@ -24,7 +24,7 @@ oracles=(
   lzop=lzop
   nbdkit=nbdkit nbdinfo=libnbd-bin nbdcopy=libnbd-bin qemu-nbd=qemu-utils qemu-io=qemu-utils openssl=openssl
   ntfs-3g=ntfs-3g mkntfs=ntfs-3g ntfsinfo=ntfs-3g genisoimage=genisoimage xorriso=xorriso xfs_db=xfsprogs losetup=mount
-  smbd=samba pdbedit=samba-common-bin smbclient=smbclient
+  smbd=samba pdbedit=samba smbclient=smbclient
   setfattr=attr setfacl=acl setcap=libcap2-bin
   go=golang-go dpkg-source=dpkg-dev curl=curl
 )
@@ -45,6 +45,10 @@ ldconfig -p 2>/dev/null | grep -q libsecret-1.so.0 || packages="$packages libsec
 [ -d /usr/share/gocode/src/github.com/kr/pretty ] || packages="$packages golang-github-kr-pretty-dev"
 [ -d /usr/share/gocode/src/github.com/google/uuid ] || packages="$packages golang-github-google-uuid-dev"
 /usr/bin/python3 -W ignore -c 'import pyVmomi' 2>/dev/null || packages="$packages python3-pyvmomi"
+# A second client of WinRM, and a second server of NTLM.
+/usr/bin/python3 -W ignore -c 'import winrm, requests_ntlm' 2>/dev/null || packages="$packages python3-winrm"
+/usr/bin/python3 -W ignore -c 'import gssapi' 2>/dev/null || packages="$packages python3-gssapi"
+[ -e /etc/gss/mech.d/mech.ntlmssp.conf ] || packages="$packages gss-ntlmssp"
 if [ -n "${packages// /}" ]; then
   root=
   [ "$(id -u)" = 0 ] || root='sudo -n'

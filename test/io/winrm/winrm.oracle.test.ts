@@ -5,24 +5,13 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { opensslLegacy, python, pythonWith } from '../../oracles/python.ts';
 import { describeWith } from '../../oracles/requires.ts';
 import type { FakeWinRm } from '../../servers/winrm.ts';
 import { tempFolder } from '../../temp.ts';
 import { password, serverOf } from './reach.ts';
 
-/** NTLM needs MD4, which is in OpenSSL's second cupboard. */
-const openssl = `openssl_conf = a
-[a]
-providers = b
-[b]
-default = c
-legacy = c
-[c]
-activate = 1
-`;
 const script = `
 import json, sys
 from winrm.protocol import Protocol
@@ -40,13 +29,15 @@ except Exception as e:
 `;
 
 async function pywinrm(server: FakeWinRm, how: Record<string, unknown>): Promise<unknown> {
-  const folder = await tempFolder();
-  const conf = join(folder, 'openssl.cnf');
-  await writeFile(conf, openssl);
   const scheme = server.fingerprint === '' ? 'http' : 'https';
   const endpoint = `${scheme}://127.0.0.1:${server.port}/wsman`;
-  const child = spawn('/usr/bin/python3', ['-W', 'ignore', '-c', script], {
-    env: { PATH: process.env.PATH, OPENSSL_CONF: conf, HOME: folder, NO_PROXY: '*' },
+  const child = spawn(python, ['-W', 'ignore', '-c', script], {
+    env: {
+      PATH: process.env.PATH,
+      OPENSSL_CONF: await opensslLegacy(),
+      HOME: await tempFolder(),
+      NO_PROXY: '*',
+    },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   let said = '';
@@ -59,7 +50,7 @@ async function pywinrm(server: FakeWinRm, how: Record<string, unknown>): Promise
   return JSON.parse(said);
 }
 
-describeWith(['/usr/lib/python3/dist-packages/winrm/protocol.py'], 'pywinrm at the fake WinRM server', () => {
+describeWith([pythonWith('winrm', 'python3-winrm')], 'pywinrm at the fake WinRM server', () => {
   const done = { out: 'program.exe -x y|', err: 'Wörds', code: 7 };
 
   it('runs a command by Basic and by NTLM over TLS, with channel bindings', async () => {
