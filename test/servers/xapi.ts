@@ -10,10 +10,12 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setImmediate as turn } from 'node:timers/promises';
+import { gzipSync } from 'node:zlib';
 import { selfSigned } from '../io/https/self-signed.ts';
 import { type HttpsServer, startHttps } from '../io/https/server.ts';
 import { Database, Failure, type Fields, none, type Value } from './xapi-database.ts';
 import { dynamicVhd } from './xapi-vhd.ts';
+import { exportMachine, Import } from './xapi-xva.ts';
 
 export interface FakeXapi extends HttpsServer {
   readonly user: string;
@@ -28,8 +30,11 @@ export interface FakeXapi extends HttpsServer {
   readonly answers: Map<string, () => Value>;
   /** Ends all sessions. */
   forget(): void;
-  /** Of the next transfers: the connection is cut after so many bytes. */
-  readonly faults: { cutAfter?: number };
+  /**
+   * Of the next transfers: the connection is cut after so many bytes; from so many on no more is
+   * taken; exports are those of an old version.
+   */
+  readonly faults: { cutAfter?: number; stallAfter?: number; old?: boolean };
 }
 
 export interface XapiOptions {
@@ -45,7 +50,7 @@ export async function startXapi({ masterAddress, port = 0 }: XapiOptions = {}): 
   const calls: string[] = [];
   const answers = new Map<string, () => Value>();
   const { sr, network } = furnish(database);
-  const faults: { cutAfter?: number } = {};
+  const faults: FakeXapi['faults'] = {};
 
   const call = async (method: string, [session, ...args]: Value[]): Promise<Value> => {
     calls.push(method);
@@ -72,10 +77,12 @@ export async function startXapi({ masterAddress, port = 0 }: XapiOptions = {}): 
       const url = new URL(request.url ?? '/', 'https://fake');
       if (url.pathname === '/jsonrpc') return void answerJson(request, response, call);
       calls.push(url.pathname);
-      const transfer = { database, url, cutAfter: faults.cutAfter };
+      const transfer = { database, url, ...faults };
       if (!sessions.has(url.searchParams.get('session_id') ?? '')) return void response.writeHead(401).end();
       const path = url.pathname.replace(/\/$/, '');
       if (path === '/export_raw_vdi') return void exportDisk(response, transfer);
+      if (path === '/export') return void exportWhole(response, transfer);
+      if (path === '/import') return void importWhole(request, response, transfer);
       if (path === '/import_raw_vdi') return void importDisk(request, response, transfer);
       response.writeHead(404).end();
     },
@@ -227,18 +234,36 @@ async function answerJson(
 interface TransferRequest {
   readonly database: Database;
   readonly url: URL;
-  readonly cutAfter: number | undefined;
+  readonly cutAfter?: number;
+  readonly stallAfter?: number;
+  readonly old?: boolean;
 }
 
 const taskOf = ({ database, url }: TransferRequest): Fields =>
   database.of('task').get(url.searchParams.get('task_id') ?? none) ?? {};
 
 async function exportDisk(response: ServerResponse, transfer: TransferRequest): Promise<void> {
-  const { database, url, cutAfter } = transfer;
+  const { database, url } = transfer;
   const content = database.bytes.get(url.searchParams.get('vdi') ?? '');
   const format = url.searchParams.get('format') ?? 'raw';
   if (content === undefined || !['raw', 'vhd'].includes(format)) return void response.writeHead(404).end();
-  const bytes = format === 'raw' ? content : dynamicVhd(content);
+  await send(response, format === 'raw' ? content : dynamicVhd(content), transfer);
+}
+
+async function exportWhole(response: ServerResponse, transfer: TransferRequest): Promise<void> {
+  const { database, url, old = false } = transfer;
+  try {
+    const bytes = await exportMachine(database, url.searchParams.get('ref') ?? none, { old });
+    const isPacked = url.searchParams.get('use_compression') === 'true';
+    await send(response, isPacked ? gzipSync(bytes, { level: 1 }) : bytes, transfer);
+  } catch (error) {
+    failTask(taskOf(transfer), error);
+    response.writeHead(500, { connection: 'close' }).end();
+  }
+}
+
+async function send(response: ServerResponse, bytes: Buffer, transfer: TransferRequest): Promise<void> {
+  const { cutAfter, stallAfter = Infinity } = transfer;
   response.useChunkedEncodingByDefault = false;
   response.writeHead(200, { connection: 'close', 'content-type': 'application/octet-stream' });
   const task = taskOf(transfer);
@@ -249,6 +274,7 @@ async function exportDisk(response: ServerResponse, transfer: TransferRequest): 
       failTask(task, new Failure('VDI_IO_ERROR', 'Device I/O errors'));
       return void response.destroy();
     }
+    if (at >= stallAfter) await once(response, 'close');
     const more = response.write(bytes.subarray(at, at + 100_000));
     if (!more) await once(response, 'drain', { signal: gone.signal }).catch(() => undefined);
   }
@@ -256,8 +282,39 @@ async function exportDisk(response: ServerResponse, transfer: TransferRequest): 
   response.end();
 }
 
-async function importDisk(request: IncomingMessage, response: ServerResponse, transfer: TransferRequest) {
+/** The product says yes before the body, and hangs up when it has the last block. */
+async function importWhole(request: IncomingMessage, response: ServerResponse, transfer: TransferRequest) {
   const { database, url, cutAfter = Infinity } = transfer;
+  const task = taskOf(transfer);
+  if (request.headers['transfer-encoding'] !== undefined) {
+    failTask(task, new Failure('IMPORT_ERROR_CANNOT_HANDLE_CHUNKED'));
+    return void response.writeHead(403, { connection: 'close' }).end();
+  }
+  let taking: Import | undefined;
+  response.useChunkedEncodingByDefault = false;
+  response.writeHead(200, { connection: 'close' }).flushHeaders();
+  let received = 0;
+  try {
+    taking = new Import(database, url.searchParams.get('sr_id') ?? none);
+    for await (const part of request as AsyncIterable<Buffer>) {
+      received += part.length;
+      if (received > cutAfter) throw new Failure('SR_BACKEND_FAILURE_44', '', 'no space left');
+      if (task.status === 'cancelled') throw new Failure('TASK_CANCELLED');
+      if (!(await taking.take(part))) continue;
+      task.result = `<value><array><data><value>${taking.vm}</value></data></array></value>`;
+      task.status = 'success';
+      return void response.end();
+    }
+    throw new Failure('IMPORT_ERROR_PREMATURE_EOF');
+  } catch (error) {
+    taking?.undo();
+    failTask(task, error);
+    response.destroy();
+  }
+}
+
+async function importDisk(request: IncomingMessage, response: ServerResponse, transfer: TransferRequest) {
+  const { database, url, cutAfter = Infinity, stallAfter = Infinity } = transfer;
   const task = taskOf(transfer);
   const target = database.bytes.get(url.searchParams.get('vdi') ?? '');
   if (target === undefined || request.headers['transfer-encoding'] !== undefined) {
@@ -274,6 +331,7 @@ async function importDisk(request: IncomingMessage, response: ServerResponse, tr
     for await (const part of request as AsyncIterable<Buffer>) {
       received += part.length;
       if (received > cutAfter) throw new Failure('SR_BACKEND_FAILURE_44', '', 'no space left');
+      if (received > stallAfter) await once(response, 'close');
       if (!isChunked) {
         if (at + part.length > target.length) throw new Failure('VDI_IO_ERROR', 'too long');
         at += part.copy(target, at);

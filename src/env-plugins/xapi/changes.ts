@@ -122,7 +122,7 @@ async function onePass(
     const now = await look(given.id, options.signal);
     const frozen = held.get(now.ref);
     const final = frozen === undefined && now.machine.state === 'off';
-    const disks: readonly XenDisk[] = frozen === undefined ? now.disks : [...frozen.values()];
+    const disks: readonly XenDisk[] = frozen === undefined ? now.disks : [...frozen.disks.values()];
     const byId = new Map(disks.map((disk) => [disk.id, disk]));
     const tracked = disks.filter(({ record }) => isTrueIn(record, 'cbt_enabled'));
     return {

@@ -70,7 +70,7 @@ export async function beginDelivery(session: XapiSession, request: DeliveryReque
         throw new AppError('io', `${step}: it got ${size} bytes instead of ${wanted}`, {
           where: session.name,
         });
-      const client = await clientForStorage(session, storage.ref, signal);
+      const client = await clientForStorage(session, [storage.ref], signal);
       return { ...made, upload: chunkUpload(session, { name: file.name, vdi, size, client, signal }) };
     } catch (error) {
       await remove(() => session.call('VDI.destroy', [vdi], { step: 'removing a disk' }));

@@ -19,8 +19,15 @@ import type { XapiSession } from './session.ts';
 import type { Found } from './source.ts';
 import { callAsTask } from './tasks.ts';
 
-/** By the reference of the machine: its disks as they were, by their ids. */
-export type HeldMachines = Map<string, ReadonlyMap<string, XenDisk>>;
+/** By the reference of the machine. */
+export type HeldMachines = Map<string, FrozenMachine>;
+
+export interface FrozenMachine {
+  /** The reference of its snapshot. */
+  readonly snapshot: string;
+  /** Its disks as they were, by their ids. */
+  readonly disks: ReadonlyMap<string, XenDisk>;
+}
 
 export interface HoldPlace {
   readonly session: XapiSession;
@@ -69,7 +76,7 @@ export async function holdMachine(place: HoldPlace, given: Machine, options: Hol
     if (record === undefined)
       throw new AppError('corrupt', 'the server does not tell its snapshot', { where: machine.name });
     const { disks } = readXenMachine(record, inventory, '');
-    held.set(ref, new Map(disks.map((disk) => [disk.id, disk])));
+    held.set(ref, { snapshot, disks: new Map(disks.map((disk) => [disk.id, disk])) });
     return {
       machine,
       findings: [...findings, notQuiesced(runId)],

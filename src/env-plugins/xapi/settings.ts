@@ -2,8 +2,10 @@
 import { AppError } from '../../model/errors.ts';
 import type { Field, Settings } from '../plugin.ts';
 
-/** The fastest first. */
-export const wayIds = ['nbd', 'vhd', 'raw'] as const;
+/** Those that `auto` tries, the fastest first. */
+export const diskWayIds = ['nbd', 'vhd', 'raw'] as const;
+export type DiskWayId = (typeof diskWayIds)[number];
+const wayIds = ['auto', ...diskWayIds, 'xva'] as const;
 export type WayId = (typeof wayIds)[number];
 
 export const fields: readonly Field[] = [
@@ -35,11 +37,11 @@ export const fields: readonly Field[] = [
   {
     key: 'way',
     label: 'Way',
-    help: 'how disks are read; nbd: at random, where a network of the pool is made for it; vhd: what they hold; raw: all; auto: the first of these that is offered',
+    help: 'how disks are read; nbd: at random, where a network of the pool is made for it; vhd: what they hold; raw: all; auto: the first of these that is offered; xva: the export of the whole machine, with checksums',
     kind: 'choice',
     required: false,
     default: 'auto',
-    choices: ['auto', ...wayIds],
+    choices: wayIds,
   },
 ];
 
@@ -49,7 +51,7 @@ export interface ServerSettings {
   readonly user: string;
   readonly fingerprint: string | undefined;
   readonly legacy: boolean;
-  readonly way: WayId | 'auto';
+  readonly way: WayId;
 }
 
 /** @throws AppError `usage`. */
@@ -65,10 +67,10 @@ export function serverSettings(settings: Settings): ServerSettings {
   if (!(/^\d{1,5}$/.test(port) && Number(port) >= 1 && Number(port) <= 65_535)) {
     throw new AppError('usage', `"${port}" is not a port`, { hint: 'it takes a number from 1 to 65535' });
   }
-  const way = (['auto', ...wayIds] as const).find((known) => known === (of('way') || 'auto'));
+  const way = wayIds.find((known) => known === (of('way') || 'auto'));
   if (way === undefined) {
     throw new AppError('usage', `"${of('way')}" is no way to read a disk`, {
-      hint: `there are: auto, ${wayIds.join(', ')}`,
+      hint: `there are: ${wayIds.join(', ')}`,
     });
   }
   const fingerprint = of('fingerprint');

@@ -2,7 +2,12 @@
 import { AppError } from '../../model/errors.ts';
 import type { Machine } from '../../model/machine.ts';
 import { countIn, mapIn, refIn, textIn, type XenRecord } from '../../packages/xva/records.ts';
-import { isOrdinary, type ReadXenMachine, readXenMachine } from '../../packages/xva/xen-machine.ts';
+import {
+  isOrdinary,
+  type ReadXenMachine,
+  readXenMachine,
+  type XenDisk,
+} from '../../packages/xva/xen-machine.ts';
 import type { SourceRole } from '../plugin.ts';
 import { trackMachine } from './changes.ts';
 import { type HeldMachines, holdMachine } from './hold.ts';
@@ -10,7 +15,8 @@ import { type Inventory, readInventory } from './inventory.ts';
 import type { XapiSession } from './session.ts';
 import type { ServerSettings } from './settings.ts';
 import { clientForStorage } from './storage-hosts.ts';
-import { openByWay } from './ways/choose.ts';
+import { type OpenedDisk, openByWay, wayFinding } from './ways/choose.ts';
+import { MachineExports } from './ways/machine-export.ts';
 
 export interface SourcePlace {
   readonly session: XapiSession;
@@ -29,6 +35,29 @@ export function sourceRole({ session, server, report, confirm }: SourcePlace): S
   const held: HeldMachines = new Map();
   const look = async (id: string, signal: AbortSignal) =>
     findMachine(await readInventory(session, signal), id, session.name);
+  const exports = new MachineExports(session);
+  const openImage = async (
+    image: XenDisk,
+    name: string,
+    { vm, beside }: { readonly vm: string; readonly beside: readonly XenDisk[] },
+    signal: AbortSignal,
+  ): Promise<OpenedDisk> => {
+    const { way } = server;
+    const size = countIn(image.record, 'virtual_size');
+    if (size === undefined)
+      throw new AppError('corrupt', 'the server tells no size of the disk', { where: name });
+    const stored = way === 'xva' ? beside : [image];
+    const client = await clientForStorage(
+      session,
+      stored.map(({ record }) => refIn(record, 'SR')),
+      signal,
+    );
+    const subject = { name, size, client, step: `reading ${name}` };
+    if (way !== 'xva') return openByWay(session, way, { ...subject, vdi: image.vdi }, signal);
+    const uuid = textIn(image.record, 'uuid') ?? '';
+    const source = await exports.open({ ...subject, vm, uuid }, signal);
+    return { source, finding: wayFinding('xva', name) };
+  };
   return {
     async list({ signal, found }) {
       const inventory = await readInventory(session, signal);
@@ -45,20 +74,17 @@ export function sourceRole({ session, server, report, confirm }: SourcePlace): S
         throw new AppError('not-found', `there is no disk "${diskId}"`, { where: now.machine.name });
       const frozen = held.get(now.ref);
       if (frozen === undefined) checkAtRest(now.machine);
-      const image = frozen === undefined ? disk : frozen.get(diskId);
+      const image = frozen === undefined ? disk : frozen.disks.get(diskId);
       if (image === undefined) {
         throw new AppError('unsupported', 'the disk is not in the snapshot that holds the machine', {
           where: `${now.machine.name}, ${diskId}`,
           hint: 'shut the machine down first, or leave the disk out',
         });
       }
-      const size = countIn(image.record, 'virtual_size');
-      if (size === undefined)
-        throw new AppError('corrupt', 'the server tells no size of the disk', { where: diskId });
+      const beside = frozen === undefined ? now.disks : [...frozen.disks.values()];
+      const machineAt = { vm: frozen?.snapshot ?? now.ref, beside };
       const name = `${now.machine.name}, ${textIn(image.record, 'name_label') ?? diskId}`;
-      const client = await clientForStorage(session, refIn(image.record, 'SR'), signal);
-      const subject = { name, size, vdi: image.vdi, client, step: `reading ${name}` };
-      const { source, finding } = await openByWay(session, server.way, subject, signal);
+      const { source, finding } = await openImage(image, name, machineAt, signal);
       report(`${name}: ${finding.message}`);
       return {
         source,

@@ -9,7 +9,7 @@ import { largestXmlBytes } from '../../io/xml.ts';
 import { AppError } from '../../model/errors.ts';
 import { tarBlockBytes } from '../ovf/tar-header.ts';
 import { parseOvaXml, type XvaDescription } from './ova-xml.ts';
-import type { XvaDisk } from './xva-machines.ts';
+import type { XvaBlocks } from './xva-machines.ts';
 import {
   blockBytes,
   blockOf,
@@ -46,7 +46,7 @@ interface Run {
 /** @throws AppError `corrupt` when a block is missing that has to be there, of another length, or out of order. */
 export async function openXvaDisk(
   archive: ByteSource,
-  disk: XvaDisk,
+  disk: XvaBlocks,
   signal?: AbortSignal,
 ): Promise<ByteSource> {
   const { directory, size } = disk;
@@ -67,13 +67,19 @@ export async function openXvaDisk(
 export const lastBlock = (size: number): number => Math.ceil(size / blockBytes) - 1;
 
 /** @throws AppError `corrupt`. */
-export function checkBlock(number: number, length: number, last: number, disk: XvaDisk, where: string): void {
+export function checkBlock(
+  number: number,
+  length: number,
+  last: number,
+  disk: XvaBlocks,
+  where: string,
+): void {
   if (number > last && number <= lastBlock(disk.size) && isBlockLength(length, number, disk)) return;
   throw new AppError('corrupt', `block ${number} of ${length} bytes after block ${last}`, { where });
 }
 
 /** Some writers fill the last one up. */
-const isBlockLength = (length: number, number: number, { size }: XvaDisk): boolean =>
+const isBlockLength = (length: number, number: number, { size }: XvaBlocks): boolean =>
   length === blockBytes || length === Math.min(blockBytes, size - number * blockBytes);
 
 function addTo(runs: Run[], number: number, at: number): void {
@@ -86,7 +92,7 @@ function addTo(runs: Run[], number: number, at: number): void {
   else runs.push({ first: number, count: 1, at, stride: 0 });
 }
 
-function blockSource(archive: ByteSource, runs: readonly Run[], disk: XvaDisk, name: string): ByteSource {
+function blockSource(archive: ByteSource, runs: readonly Run[], disk: XvaBlocks, name: string): ByteSource {
   const { size } = disk;
   const checked = new Set<number>();
   const readPart = async (target: Uint8Array, number: number, within: number, signal?: AbortSignal) => {
@@ -141,7 +147,7 @@ interface BlockPlace {
   readonly number: number;
   /** Of its bytes in the archive. */
   readonly place: number;
-  readonly disk: XvaDisk;
+  readonly disk: XvaBlocks;
   readonly name: string;
 }
 

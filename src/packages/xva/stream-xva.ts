@@ -6,7 +6,7 @@ import type { Wrapper } from '../../io/wrappers/wrapper.ts';
 import { KiB } from '../../model/units.ts';
 import { tarBlockBytes } from '../ovf/tar-header.ts';
 import type { XvaDescription } from './ova-xml.ts';
-import type { XvaDisk } from './xva-machines.ts';
+import type { XvaBlocks } from './xva-machines.ts';
 import { XvaStream } from './xva-stream.ts';
 
 /** Kept, so that whoever opens the disk may look at its beginning first. */
@@ -30,7 +30,7 @@ export async function streamDescription(
 export async function streamXvaDisk(
   archive: ByteSource,
   wrapper: Wrapper,
-  disk: XvaDisk,
+  disk: XvaBlocks,
   signal?: AbortSignal,
 ): Promise<ByteSource> {
   const pieces = unpacked(archive, wrapper, signal);

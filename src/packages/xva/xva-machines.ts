@@ -5,11 +5,15 @@ import type { XvaDescription } from './ova-xml.ts';
 import { countIn, isTrueIn, mapIn, textIn } from './records.ts';
 import { readXenMachine } from './xen-machine.ts';
 
-/** A disk, and the directory of its blocks in the archive. */
-export interface XvaDisk {
+/** A disk of a machine, and the directory of its blocks in the archive. */
+export interface XvaDisk extends XvaBlocks {
   readonly machine: string;
   readonly id: string;
+}
+
+export interface XvaBlocks {
   readonly directory: string;
+  /** Of the disk, bytes. */
   readonly size: number;
 }
 

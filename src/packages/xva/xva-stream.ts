@@ -9,7 +9,7 @@ import { MiB } from '../../model/units.ts';
 import { tarBlockBytes } from '../ovf/tar-header.ts';
 import { parseOvaXml, type XvaDescription } from './ova-xml.ts';
 import { checkBlock, lastBlock } from './read-xva.ts';
-import type { XvaDisk } from './xva-machines.ts';
+import type { XvaBlocks } from './xva-machines.ts';
 import {
   blockBytes,
   blockOf,
@@ -64,7 +64,7 @@ export class XvaStream {
   }
 
   /** The disk's bytes from its start to its end; what comes before them is passed over. @throws AppError. */
-  async *disk(disk: XvaDisk): AsyncGenerator<Uint8Array> {
+  async *disk(disk: XvaBlocks): AsyncGenerator<Uint8Array> {
     const where = `${this.#name}:${disk.directory}`;
     let last = -1;
     while (last !== lastBlock(disk.size)) {

@@ -183,6 +183,7 @@ describe('what is said beforehand', () => {
 
   it('is the losses of a machine that fits', async () => {
     expect((await check(await startXapi())).sort()).toEqual([
+      'note machine.parts-not-carried',
       'note xapi.size-rounded',
       'note xapi.sr-local',
       'warning network.changed',

@@ -61,6 +61,20 @@ describe('a pool that answers nonsense', () => {
     });
   });
 
+  it.each([
+    ['more', -512, 'corrupt'],
+    ['less', 4096, 'unreachable'],
+  ] as const)('with a raw disk that has %s bytes than it tells of', async (_, lie, kind) => {
+    const { server, made } = await poolWithMachine();
+    server.database.get('VDI', made.vdi).virtual_size = String(made.content.length + lie);
+    const session = await connected(server, {}, { way: 'raw' });
+    const [machine] = await listed(session);
+    const { source } = await session.source!.open(machine!, 'device-0', never);
+    const bytes = Buffer.alloc(source.size);
+    await expect(source.read(bytes, 0).then(() => 'read')).rejects.toMatchObject({ kind });
+    await source.close();
+  });
+
   it('with names that would write to a terminal: they are kept as they are for those who print', async () => {
     const server = await startXapi();
     addMachine(server, 'a\u001b[31m\n"\'$(x)');

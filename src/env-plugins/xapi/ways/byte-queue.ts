@@ -46,6 +46,21 @@ export class ByteQueue {
     for (let left = length; left > 0; ) left -= (await this.some(left)).length;
   }
 
+  /** Reads on to the end, where zeros may fill it up. @throws AppError `corrupt` when more comes than is known of. */
+  async end(mostPadding: number): Promise<void> {
+    const known = this.at;
+    let next: Uint8Array | undefined = this.#piece;
+    for (; next !== undefined; next = await this.#transfer.next()) {
+      throwIfAborted(this.#signal);
+      this.at += next.length;
+      if (this.at - known <= mostPadding && next.every((byte) => byte === 0)) continue;
+      throw new AppError('corrupt', `the server sends more than the ${known} bytes that it tells of`, {
+        where: this.#where,
+        hint: 'the disk was made larger meanwhile, or its record there is wrong: list the machine again',
+      });
+    }
+  }
+
   async #cutShort(): Promise<AppError> {
     const reason = await this.#transfer.reason();
     return new AppError(

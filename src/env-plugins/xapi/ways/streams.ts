@@ -1,12 +1,13 @@
 /** A disk read from its start to its end, as a raw image or as a VHD that holds what is there. */
 import type { ByteSource } from '../../../io/byte-source.ts';
+import type { HttpsClient } from '../../../io/https/client.ts';
 import { throwIfAborted } from '../../../io/in-order.ts';
 import { forwardSource } from '../../../io/wrappers/forward-source.ts';
 import { AppError } from '../../../model/errors.ts';
-import { KiB } from '../../../model/units.ts';
+import { KiB, MiB } from '../../../model/units.ts';
 import type { XapiSession } from '../session.ts';
 import { ByteQueue } from './byte-queue.ts';
-import { beginExport, type ExportedImage, type Transfer } from './transfer.ts';
+import { beginExport, type Transfer } from './transfer.ts';
 import { readVhdHead, type VhdMap, vhdExtents, vhdPieces } from './vhd-stream.ts';
 
 /** Largest disk that a VHD of the product can hold, bytes. */
@@ -14,10 +15,20 @@ export const largestVhdBytes = 2040 * 1024 ** 3;
 /** Kept, so that whoever opens the disk may look at its beginning first. */
 const headBytes = 64 * KiB;
 
-export interface StreamedDisk extends Omit<ExportedImage, 'format'> {
+/** A raw volume may be larger than its disk, by what its storage deals out at once (4 MiB of LVM). */
+const mostPadding = 4 * MiB;
+
+export interface StreamedDisk {
   readonly name: string;
   readonly size: number;
+  readonly vdi: string;
+  /** A host that its storage is attached to. */
+  readonly client: HttpsClient;
+  readonly step: string;
 }
+
+const imageOf = ({ vdi, client, step }: StreamedDisk, format: 'raw' | 'vhd') =>
+  ({ path: '/export_raw_vdi', query: { vdi, format }, client, step }) as const;
 
 /** @throws AppError. */
 export async function rawStream(
@@ -25,10 +36,16 @@ export async function rawStream(
   disk: StreamedDisk,
   signal: AbortSignal,
 ): Promise<ByteSource> {
-  const transfer = await beginExport(session, { ...disk, format: 'raw' }, signal);
+  const transfer = await beginExport(session, imageOf(disk, 'raw'), signal);
   const queue = new ByteQueue(transfer, disk.name, signal);
   async function* pieces() {
-    while (queue.at < disk.size) yield await queue.some(disk.size - queue.at);
+    for (let left = disk.size; left > 0; ) {
+      const piece = await queue.some(left);
+      left -= piece.length;
+      // Not handed on before it is known to be the last one.
+      if (left === 0) await queue.end(mostPadding);
+      yield piece;
+    }
   }
   return streamOf(disk, transfer, pieces());
 }
@@ -52,7 +69,7 @@ export async function vhdMap(session: XapiSession, disk: StreamedDisk, signal: A
 }
 
 async function beginVhd(session: XapiSession, disk: StreamedDisk, signal: AbortSignal) {
-  const transfer = await beginExport(session, { ...disk, format: 'vhd' }, signal);
+  const transfer = await beginExport(session, imageOf(disk, 'vhd'), signal);
   try {
     const queue = new ByteQueue(transfer, disk.name, signal);
     const map = await readVhdHead(queue, disk.name);

@@ -1,4 +1,4 @@
-/** The bytes of a disk image as the server sends them: /export_raw_vdi ("VDI import/export" of the XenAPI). */
+/** Bytes as the server sends them beside its API: a disk (/export_raw_vdi) or a whole machine (/export). */
 import type { HttpsClient } from '../../../io/https/client.ts';
 import type { Download } from '../../../io/https/download.ts';
 import { AppError } from '../../../model/errors.ts';
@@ -14,10 +14,10 @@ export interface Transfer {
   close(): Promise<void>;
 }
 
-export interface ExportedImage {
-  readonly vdi: string;
-  readonly format: 'raw' | 'vhd';
-  /** A host that its storage is attached to. */
+/** What is fetched, from a host that its storage is attached to. */
+export interface ExportRequest {
+  readonly path: '/export_raw_vdi' | '/export';
+  readonly query: Readonly<Record<string, string>>;
   readonly client: HttpsClient;
   readonly step: string;
 }
@@ -28,15 +28,15 @@ const silenceMs = 5 * 60_000;
 /** @throws AppError. */
 export async function beginExport(
   session: XapiSession,
-  { vdi, format, client, step }: ExportedImage,
+  { path, query: wanted, client, step }: ExportRequest,
   signal: AbortSignal,
 ): Promise<Transfer> {
   const task = await makeTask(session, step, signal);
   let download: Download;
   try {
-    const query = new URLSearchParams({ session_id: session.id, task_id: task, vdi, format });
+    const query = new URLSearchParams({ session_id: session.id, task_id: task, ...wanted });
     download = await client.download({
-      path: `/export_raw_vdi?${query}`,
+      path: `${path}?${query}`,
       step,
       signal,
       timeoutMs: silenceMs,
