@@ -1,6 +1,7 @@
 // What of the fake VBoxManage makes machines: see README.md. What it keeps is $FAKE_VBOX/machines.json.
-import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join, relative } from 'node:path';
+import { randomUUID } from 'node:crypto';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, dirname, extname, join, relative } from 'node:path';
 import { writeSettings } from './settings.mjs';
 
 let home = '';
@@ -145,6 +146,33 @@ const commands = {
       }
     } else if (type !== 'dvddrive' || medium !== 'emptydrive') fail(`Invalid argument '${type}' '${medium}'`);
     controller.devices.push(entry);
+  },
+
+  /** What is written from now on goes to a new file over each disk; the tests read nothing of those. */
+  snapshot([uuid, how, name]) {
+    const machine = machineOf(uuid);
+    const disks = machine.controllers
+      .flatMap(({ devices }) => devices)
+      .filter((one) => one.uuid !== undefined);
+    if (how === 'take') {
+      if (machine.snapshot) fail('the tests take one at a time only');
+      machine.snapshot = { uuid: randomUUID(), name, controllers: structuredClone(machine.controllers) };
+      mkdirSync(join(dirname(machine.file), 'Snapshots'), { recursive: true });
+      for (const disk of disks) {
+        const above = randomUUID();
+        const location = `Snapshots/{${above}}${extname(disk.location)}`;
+        writeFileSync(join(dirname(machine.file), location), 'what is written while the snapshot is there');
+        Object.assign(disk, { below: { uuid: disk.uuid, location: disk.location }, uuid: above, location });
+      }
+      return `Snapshot taken. UUID: ${machine.snapshot.uuid}\n`;
+    }
+    if (how !== 'delete' || machine.snapshot?.name !== name)
+      fail(`Could not find a snapshot named '${name}'`);
+    for (const disk of disks) {
+      rmSync(join(dirname(machine.file), disk.location));
+      Object.assign(disk, disk.below, { below: undefined });
+    }
+    machine.snapshot = undefined;
   },
 
   unregistervm([uuid]) {

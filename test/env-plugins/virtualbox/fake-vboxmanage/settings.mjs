@@ -58,18 +58,46 @@ function controller({ name, chip, ports, instance, bootable, devices }) {
   );
 }
 
+function hardDisk({ uuid, location, below }) {
+  const format = formats[location.split('.').at(-1)];
+  const given = { uuid: `{${uuid}}`, location, format };
+  if (below === undefined) return element('HardDisk', { ...given, type: 'Normal' });
+  const base = { uuid: `{${below.uuid}}`, location: below.location, format, type: 'Normal' };
+  return element('HardDisk', base, element('HardDisk', given));
+}
+
 export function writeSettings(machine) {
+  const { snapshot } = machine;
   const disks = machine.controllers
     .flatMap(({ devices }) => devices)
     .filter(({ uuid }) => uuid !== undefined)
-    .map(({ uuid, location }) =>
-      element('HardDisk', {
-        ...{ uuid: `{${uuid}}`, location, format: formats[location.split('.').at(-1)], type: 'Normal' },
-      }),
-    );
+    .map(hardDisk);
+  const body = element(
+    'Machine',
+    {
+      ...{ uuid: `{${machine.uuid}}`, name: machine.name, OSType: machine.type },
+      ...{ currentSnapshot: snapshot && `{${snapshot.uuid}}`, snapshotFolder: 'Snapshots' },
+    },
+    ...(disks.length === 0 ? [] : [element('MediaRegistry', {}, element('HardDisks', {}, ...disks))]),
+    ...(machine.description === undefined ? [] : [`<Description>${xml(machine.description)}</Description>`]),
+    ...(snapshot === undefined
+      ? []
+      : [
+          element(
+            'Snapshot',
+            { uuid: `{${snapshot.uuid}}`, name: snapshot.name, timeStamp: '2026-01-01T00:00:00Z' },
+            hardware({ ...machine, controllers: snapshot.controllers }),
+          ),
+        ]),
+    hardware(machine),
+  );
+  return `<?xml version="1.0"?>\n${element('VirtualBox', { xmlns: 'http://www.virtualbox.org/', version: '1.19-linux' }, body)}\n`;
+}
+
+function hardware(machine) {
   const tpm = { 1.2: 'v1_2', '2.0': 'v2_0' }[machine['tpm-type']];
   const controllers = { vboxvga: 'VBoxVGA', vmsvga: 'VMSVGA', vboxsvga: 'VBoxSVGA' };
-  const hardware = element(
+  return element(
     'Hardware',
     { uuid: machine.hardwareuuid && `{${machine.hardwareuuid}}` },
     element(
@@ -126,12 +154,4 @@ export function writeSettings(machine) {
     element('RTC', { localOrUTC: machine.rtcuseutc ? 'UTC' : 'local' }),
     element('StorageControllers', {}, ...machine.controllers.map(controller)),
   );
-  const body = element(
-    'Machine',
-    { uuid: `{${machine.uuid}}`, name: machine.name, OSType: machine.type, snapshotFolder: 'Snapshots' },
-    ...(disks.length === 0 ? [] : [element('MediaRegistry', {}, element('HardDisks', {}, ...disks))]),
-    ...(machine.description === undefined ? [] : [`<Description>${xml(machine.description)}</Description>`]),
-    hardware,
-  );
-  return `<?xml version="1.0"?>\n${element('VirtualBox', { xmlns: 'http://www.virtualbox.org/', version: '1.19-linux' }, body)}\n`;
 }
