@@ -25,16 +25,23 @@ export class SecretKeeper {
   #stores: Promise<SecretStores> | undefined;
   #chosen: Promise<ChosenStore> | undefined;
   #choice: SecretStoreChoice = 'auto';
+  /** Choices are numbered: one that takes long, as a keychain may, does not come over a later one. */
+  #asked = 0;
+  #taken = 0;
 
   constructor(options: SecretKeeperOptions) {
     this.#options = options;
   }
 
-  /** Looks for the store anew. @throws AppError when the named one can't be used; the former stays. */
+  /** Looks for the store anew; tells of the one in use then. @throws AppError when the named one can't be used; the former stays. */
   async choose(choice: SecretStoreChoice): Promise<SecretStoreInfo> {
+    const number = ++this.#asked;
     const chosen = await this.#look(choice);
-    this.#choice = choice;
-    this.#chosen = Promise.resolve(chosen);
+    if (number > this.#taken) {
+      this.#taken = number;
+      this.#choice = choice;
+      this.#chosen = Promise.resolve(chosen);
+    }
     return this.info();
   }
 
