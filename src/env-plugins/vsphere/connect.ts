@@ -3,6 +3,7 @@ import { openHttps } from '../../io/https/client.ts';
 import { knownCertificates } from '../../io/https/known-certificates.ts';
 import { AppError, toAppError } from '../../model/errors.ts';
 import type { PluginContext, Session, Settings } from '../plugin.ts';
+import { secretOrAsk } from '../secret-or-ask.ts';
 import { destinationRole } from './destination.ts';
 import { reachHost } from './reach-host.ts';
 import { VimSession } from './session.ts';
@@ -32,7 +33,11 @@ export async function connect(
     const login =
       user === ''
         ? { ticket: () => ticketOf(context) }
-        : { user, password: () => passwordOf(context, user, host) };
+        : {
+            user,
+            // At each login.
+            password: () => secretOrAsk(context, 'password', `Password of ${user} on ${host}`),
+          };
     const session = await VimSession.open(client, login, context.signal);
     const source = sourceRole({ session, server, settings, plugin: context, certificates });
     return {
@@ -47,16 +52,6 @@ export async function connect(
   } catch (error) {
     client.close();
     throw error;
-  }
-}
-
-/** Where none is kept, whoever is there is asked for it, at each login. */
-async function passwordOf(context: PluginContext, user: string, host: string): Promise<string> {
-  try {
-    return await context.secret('password');
-  } catch (error) {
-    if (context.ask === undefined || toAppError(error).kind !== 'auth') throw error;
-    return context.ask({ text: `Password of ${user} on ${host}`, hidden: true });
   }
 }
 

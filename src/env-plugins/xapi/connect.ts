@@ -2,6 +2,7 @@
 import { openHttps } from '../../io/https/client.ts';
 import { knownCertificates } from '../../io/https/known-certificates.ts';
 import type { PluginContext, Session, Settings } from '../plugin.ts';
+import { secretOrAsk } from '../secret-or-ask.ts';
 import { destinationRole } from './destination.ts';
 import { XapiSession } from './session.ts';
 import { serverSettings } from './settings.ts';
@@ -29,7 +30,8 @@ export async function connect(
   context.report(`connecting to ${server.host}`);
   const client = await open(server.host, context.signal, server.fingerprint);
   context.report(`logging in to ${server.host}`);
-  const login = { user: server.user, password: () => context.secret('password') };
+  const question = `Password of ${server.user} on ${server.host}`;
+  const login = { user: server.user, password: () => secretOrAsk(context, 'password', question) };
   const session = await XapiSession.open(client, login, open, context.signal);
   return {
     source: sourceRole({

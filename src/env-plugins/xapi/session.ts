@@ -137,9 +137,11 @@ export class XapiSession {
 
   async #logIn(signal: AbortSignal | undefined): Promise<void> {
     const step = 'login';
+    // Once, also where the way leads on to the pool's master.
+    const password = await this.#login.password();
     for (let hops = 0; ; hops++) {
       try {
-        const parameters = [this.#login.user, await this.#login.password(), '2.0', 'vmferry'];
+        const parameters = [this.#login.user, password, '2.0', 'vmferry'];
         const id = await exchange(this.#client, 'session.login_with_password', parameters, { step, signal });
         if (typeof id !== 'string' || id === '' || id.length > 500)
           throw new AppError('corrupt', `${step}: the server gave no session`, { where: this.name });

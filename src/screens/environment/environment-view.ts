@@ -72,8 +72,9 @@ export function whyNot(
 ): string | undefined {
   if (row === undefined) return 'no row passes the filter';
   if (row.kind !== 'environment') return undefined;
+  // A secret is asked for where it is needed; or its environment says that it takes a profile.
   const missing = row.environment.fields.filter(
-    (f) => f.required && f.default === undefined && !typed[f.key],
+    (f) => f.required && f.kind !== 'secret' && f.default === undefined && !typed[f.key],
   );
   if (missing.length === 0 || profileOf(row, state) !== undefined) return undefined;
   const have = state.profiles.some((p) => p.environment === row.environment.id);
