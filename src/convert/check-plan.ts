@@ -8,6 +8,8 @@ import type { PowerState } from '../model/machine.ts';
 import { networkThere } from '../model/network-names.ts';
 import type { Plan } from '../model/plan.ts';
 import { formatBytes } from '../model/units.ts';
+import { lostInPackage } from '../packages/ovf/lost.ts';
+import { lossesOf } from '../packages/xva/xen-record.ts';
 import { backingFindings, type OpenBacking } from './backing.ts';
 import { diskFileNames, isFolder, packageFileName } from './make-plan.ts';
 import { findingsOf } from './open-image.ts';
@@ -229,6 +231,8 @@ function machineFindings(plan: Plan): Finding[] {
       message: `a plain disk says nothing of the machine; give it ${hardwareInWords(plan)} when you create it`,
     });
   }
+  if (['ova', 'ovf'].includes(destination.container)) findings.push(...lostInPackage(machine));
+  if (destination.container === 'xva') findings.push(...lossesOf(machine));
   if (destination.product === 'hyperv' && destination.format === 'vhd' && machine.firmware?.kind === 'uefi') {
     findings.push({
       rule: 'hyperv.vhd-needs-bios',

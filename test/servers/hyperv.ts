@@ -243,7 +243,8 @@ const scripts: Readonly<Record<string, Script>> = {
     return { id };
   },
   async undo({ vms, local }, values) {
-    for (const vm of vms.filter(({ more }) => more.notes === values.notes)) vms.splice(vms.indexOf(vm), 1);
+    for (const vm of vms.filter(({ more }) => String(more.notes).endsWith(text(values, 'mark'))))
+      vms.splice(vms.indexOf(vm), 1);
     for (const file of list(values, 'files'))
       for (const key of ['part', 'path']) await rm(local(text(file, key)), { force: true });
     const folder = local(text(values, 'folder'));

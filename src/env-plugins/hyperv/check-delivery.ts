@@ -1,9 +1,11 @@
 /** What speaks against a delivery, before a byte moves. */
 import { win32 } from 'node:path';
 import type { Finding } from '../../model/finding.ts';
+import { lostParts } from '../../model/lost-parts.ts';
+import type { Machine } from '../../model/machine.ts';
 import { formatBytes, GiB } from '../../model/units.ts';
 import type { DeliveryRequest, Settings } from '../plugin.ts';
-import { fitMachine } from './fit-machine.ts';
+import { fitMachine, hardwareOf } from './fit-machine.ts';
 import type { HostPlaces } from './places.ts';
 import { impossibleName, samePath } from './windows-path.ts';
 
@@ -32,7 +34,31 @@ export function checkDelivery(
     ...switchFindings(places, settings),
     ...(request.nvram === undefined ? [] : [nvramFinding]),
     ...fitMachine(machine, settings, places).findings,
+    ...partFindings(machine, settings, places),
   ];
+}
+
+/** What neither generation has words for, and what both have otherwise. */
+function partFindings(machine: Machine, settings: Settings, places: HostPlaces): Finding[] {
+  const { disks, nics, firmware } = hardwareOf(machine, settings, places);
+  const bus = firmware.kind === 'uefi' ? 'scsi' : 'ide';
+  const cdroms = machine.devices?.cdroms?.slice(0, 1).map(() => ({ bus }) as const);
+  return lostParts(
+    machine,
+    [
+      ...(['threads per core', 'processor model', 'chipset', 'clock', 'graphics', 'video card'] as const),
+      ...(['consoles', 'agent channels', 'CD drives'] as const),
+      ...(['disk bus', 'disk controller', 'disk place', 'disk boot order', 'disk serial number'] as const),
+      ...(['read-only disk', 'shared disk', 'card model', 'card boot order'] as const),
+    ],
+    {
+      disks: disks.map(({ id, bus, controllerModel = '', controller, unit }) => ({
+        ...{ id, bus: bus!, controllerModel, controller: controller!, unit: unit! },
+      })),
+      nics: nics.map(({ model }) => ({ model: model! })),
+      ...(cdroms === undefined ? {} : { devices: { cdroms } }),
+    },
+  );
 }
 
 export function nameFindings({ names }: HostPlaces, name: string): Finding[] {

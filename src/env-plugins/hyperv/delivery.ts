@@ -10,6 +10,7 @@ import type { Delivery, DeliveryRequest } from '../plugin.ts';
 import { textIn } from './answers.ts';
 import { baseFolder, nameFindings } from './check-delivery.ts';
 import { fitMachine } from './fit-machine.ts';
+import { runMark } from './notes.ts';
 import { readHost } from './places.ts';
 import { runScript } from './powershell.ts';
 import { folderScript, makeScript, startScript, undoScript } from './scripts/make.ts';
@@ -30,7 +31,8 @@ export async function beginDelivery(transport: Transport, request: DeliveryReque
   const base = baseFolder(settings, places);
   filePath(base);
   const folder = win32.join(base, name);
-  const notes = `made by vmferry, run ${runId}`;
+  const mark = runMark(runId);
+  const notes = [...(machine.description === undefined ? [] : [machine.description]), mark].join('\n\n');
   const files: Part[] = [];
   const open = new Set<ByteSink>();
   let hasFolder = false;
@@ -40,7 +42,7 @@ export async function beginDelivery(transport: Transport, request: DeliveryReque
     for (const sink of open) await sink.abort();
     open.clear();
     if (!hasFolder) return;
-    await runScript(transport, { script: undoScript, values: { notes, files, folder }, step: 'tidying up' });
+    await runScript(transport, { script: undoScript, values: { mark, files, folder }, step: 'tidying up' });
     hasFolder = false;
   };
   return {

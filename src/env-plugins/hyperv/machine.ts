@@ -3,6 +3,7 @@ import { win32 } from 'node:path';
 import type { Machine, MachineDisk, Nic, PowerState, Snapshot } from '../../model/machine.ts';
 import { type Answer, answersIn, countIn, flagIn, textIn } from './answers.ts';
 import { checkpointFindings, diskFindings, machineFindings } from './findings.ts';
+import { descriptionIn } from './notes.ts';
 import { samePath } from './windows-path.ts';
 
 /** A file of a chain, the one that is written to first. */
@@ -54,7 +55,7 @@ export function readMachine(told: Answer): HyperVMachine {
   const generation = countIn(told, 'generation');
   const processors = countIn(told, 'processors');
   const memoryBytes = countIn(told, 'memory');
-  const notes = textIn(told, 'notes').trim();
+  const notes = descriptionIn(textIn(told, 'notes'));
   const cdroms = answersIn(told, 'dvds').map((dvd) => {
     const media = textIn(dvd, 'path');
     const bus = busOf(dvd);

@@ -7,6 +7,7 @@ import type { DomainCapabilities } from './domain-capabilities.ts';
 import { type DomainFirmware, type DomainSpec, isQ35 } from './domain-spec.ts';
 import { fitDisks, type VolumePlace } from './fit-disks.ts';
 import { fitNics } from './fit-nics.ts';
+import { lostFindings } from './lost.ts';
 import type { Networks } from './networks.ts';
 
 export interface Surroundings {
@@ -87,6 +88,7 @@ export function fitMachine(
       remedy: 'give the machine such a device here by hand',
     });
   }
+  findings.push(...lostFindings(spec, machine));
   return { spec: withBootOrder(spec, machine), findings };
 }
 

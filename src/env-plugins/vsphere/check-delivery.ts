@@ -2,8 +2,10 @@
 import { textOf } from '../../io/xml.ts';
 import { toAppError } from '../../model/errors.ts';
 import type { Finding } from '../../model/finding.ts';
+import { lostParts } from '../../model/lost-parts.ts';
 import { formatBytes } from '../../model/units.ts';
 import type { DeliveryRequest } from '../plugin.ts';
+import { guestHardware } from '../vmware-hardware/guest-hardware.ts';
 import { type Ground, groundOf } from './ground.ts';
 import { fitMachine, type MachineSpec } from './import-spec.ts';
 import type { Choices } from './place-choices.ts';
@@ -27,8 +29,27 @@ export async function checkDelivery(
   const { spec, findings: fitted } = fitMachine(request, ground);
   findings.push(...placeFindings(ground), ...(await sameName(session, ground, request)));
   findings.push(...spaceFindings(ground, spec, bytes), ...versionFindings(ground, spec), ...fitted);
-  findings.push(...(await privilegeFindings(session, ground, spec, request)));
+  findings.push(...(await privilegeFindings(session, ground, spec, request)), ...lostFindings(spec, request));
   return findings;
+}
+
+function lostFindings(spec: MachineSpec, { machine }: DeliveryRequest): Finding[] {
+  const { disks } = guestHardware({ placed: spec, nics: [], uefi: spec.uefi });
+  const { processors: count, coresPerSocket = 1 } = spec;
+  return lostParts(
+    machine,
+    [
+      ...(['cores per socket', 'threads per core', 'processor model', 'chipset', 'clock'] as const),
+      ...(['graphics', 'video card', 'consoles', 'agent channels', 'CD drives', 'CD media'] as const),
+      ...(['disk place', 'disk boot order', 'disk serial number', 'read-only disk', 'shared disk'] as const),
+      'card boot order',
+    ],
+    {
+      processors: { count, coresPerSocket },
+      devices: { video: 'vmware', ...(spec.cdrom ? { cdroms: [{ bus: 'ide' }] } : {}) },
+      disks: disks.map(({ id, controller, unit }) => ({ id, controller: controller!, unit: unit! })),
+    },
+  );
 }
 
 /** A place that is not there is a finding; a server that is gone is not. */

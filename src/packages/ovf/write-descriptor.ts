@@ -4,6 +4,7 @@
  */
 
 import { escapeXml } from '../../io/xml.ts';
+import type { There } from '../../model/lost-parts.ts';
 import type { DiskBus, Machine, MachineDisk, Nic } from '../../model/machine.ts';
 import { MiB } from '../../model/units.ts';
 import { writeGuestSystem } from './guest-system.ts';
@@ -152,6 +153,21 @@ function hardwareItems(machine: Machine, files: readonly DescribedFile[]): strin
   ];
 }
 
+/** The disks and cards as the descriptor has them, in the words of who reads it. */
+export function describedHardware(machine: Machine): There {
+  const files = machine.disks.map(({ id }) => ({ machineDisk: id }));
+  const models: Record<string, string> = { VirtualSCSI: 'pvscsi', 'vmware.sata.ahci': 'ahci' };
+  return {
+    disks: placeDisks(machine, files).flatMap(({ kind, subtype, address, disks }) =>
+      disks.map(({ index, unit }) => ({
+        ...{ id: machine.disks[index]!.id, bus: kind, controller: address, unit },
+        ...(subtype === '' ? {} : { controllerModel: models[subtype] ?? subtype }),
+      })),
+    ),
+    nics: machine.nics.map((nic) => ({ model: cardOf(nic).toLowerCase() })),
+  };
+}
+
 interface PlannedController {
   readonly kind: 'ide' | 'scsi' | 'sata' | 'nvme';
   readonly subtype: string;
@@ -188,7 +204,10 @@ function diskItems(machine: Machine, files: readonly DescribedFile[], next: () =
 }
 
 /** Each disk on a controller of its bus, at its own place where that is free. */
-function placeDisks(machine: Machine, files: readonly DescribedFile[]): PlannedController[] {
+function placeDisks(
+  machine: Machine,
+  files: readonly Pick<DescribedFile, 'machineDisk'>[],
+): PlannedController[] {
   const controllers: PlannedController[] = [];
   for (const [index, file] of files.entries()) {
     const disk = machine.disks.find((d) => d.id === file.machineDisk);
@@ -242,13 +261,17 @@ function subtypeOf(kind: PlannedController['kind'], disk: MachineDisk | undefine
   return known[disk?.controllerModel?.toLowerCase() ?? ''] ?? 'lsilogic';
 }
 
-function nicItem(nic: Nic, index: number, next: () => number): string[] {
+function cardOf({ model = '' }: Nic): string {
   const known: Record<string, string> = {
     vmxnet3: 'VmxNet3',
     e1000e: 'E1000e',
     pcnet32: 'PCNet32',
     pcnet: 'PCNet32',
   };
+  return known[model.toLowerCase()] ?? 'E1000';
+}
+
+function nicItem(nic: Nic, index: number, next: () => number): string[] {
   return item({
     Address: nic.mac,
     AddressOnParent: 7 + index,
@@ -256,7 +279,7 @@ function nicItem(nic: Nic, index: number, next: () => number): string[] {
     Connection: networkOf(nic),
     ElementName: `Network adapter ${index + 1}`,
     InstanceID: next(),
-    ResourceSubType: known[nic.model?.toLowerCase() ?? ''] ?? 'E1000',
+    ResourceSubType: cardOf(nic),
     ResourceType: 10,
   });
 }

@@ -3,6 +3,7 @@
  * fields of VM.create, VBD.create, VIF.create). A server is given them one by one, an export has them in its ova.xml.
  */
 import type { Finding } from '../../model/finding.ts';
+import { lostParts, type There } from '../../model/lost-parts.ts';
 import type { Machine, Nic } from '../../model/machine.ts';
 import { MiB } from '../../model/units.ts';
 import { nullRef, type XenRecord } from './records.ts';
@@ -199,5 +200,27 @@ export function lossesOf(machine: Machine): Finding[] {
       'it gets a new TPM without what is kept in the old one: have recovery keys at hand',
     );
   if (uuid !== undefined) lose('uuid-new', 'note', 'its UUID becomes a new one: Xen chooses it', uuid);
-  return losses;
+  return [...losses, ...lostParts(machine, lost, hardwareThere(machine))];
+}
+
+const lost = [
+  ...(['threads per core', 'processor model', 'clock', 'graphics', 'video card'] as const),
+  ...(['consoles', 'agent channels', 'CD drives', 'CD media'] as const),
+  ...(['disk bus', 'disk controller', 'disk place', 'disk boot order'] as const),
+  ...(['card model', 'card boot order'] as const),
+];
+
+/** The first card or the first disk is booted from; which one of several is not said. */
+function hardwareThere(machine: Machine): There {
+  const hasCd = (machine.devices?.cdroms?.length ?? 0) > 0;
+  const numbers = deviceNumbers(machine.disks.length, hasCd);
+  const byNetwork = bootOrder(machine).startsWith('n');
+  return {
+    disks: machine.disks.map(({ id }, i) => ({
+      ...{ id, bus: 'xen', unit: numbers[i]! },
+      ...(i === 0 ? { bootOrder: byNetwork ? 2 : 1 } : {}),
+    })),
+    nics: machine.nics.map((_, i) => ({ model: 'xen', ...(i === 0 && byNetwork ? { bootOrder: 1 } : {}) })),
+    ...(hasCd ? { devices: { cdroms: [{ bus: 'ide' }] } } : {}),
+  };
 }

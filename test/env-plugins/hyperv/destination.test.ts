@@ -200,6 +200,7 @@ describe('a delivery to Hyper-V', () => {
       'hyperv.memory-rounded',
       'network.changed',
       'hyperv.secure-boot',
+      'machine.parts-not-carried',
     ]);
     for (const name of ['a/b', 'a:b', 'con', 'a.', '', 'x[1]', 'a\nb', 'a\u001b[31m'])
       expect(await check({ name })).toContain('hyperv.name-impossible');

@@ -7,7 +7,7 @@ if (Test-Path -LiteralPath $a.folder) { throw 'vmferry/conflict: this folder is 
 
 /**
  * All in one call, so that a connection that breaks leaves no half machine: what fails is taken back there. The notes
- * name the run, by which alone a machine is known for ours.
+ * end with the name of the run, by which alone a machine is known for ours.
  */
 export const makeScript = `# vmferry-hyperv: make
 param($a)
@@ -57,7 +57,7 @@ try {
 /** Safe to be run twice, and when nothing was made. The folder goes only when nobody put anything else into it. */
 export const undoScript = `# vmferry-hyperv: undo
 param($a)
-foreach ($vm in @(Get-VM | Where-Object { $_.Notes -ceq $a.notes })) { Remove-VM -VM $vm -Force }
+foreach ($vm in @(Get-VM | Where-Object { ([string]$_.Notes).EndsWith($a.mark, [System.StringComparison]::Ordinal) })) { Remove-VM -VM $vm -Force }
 foreach ($f in $a.files) {
   foreach ($p in @($f.part, $f.path)) {
     if (Test-Path -LiteralPath $p -PathType Leaf) { Remove-Item -LiteralPath $p -Force } } }
