@@ -3,11 +3,13 @@ import { toAppError } from '../model/errors.ts';
 import type { MountEntry } from '../model/guest-report.ts';
 import { placeOfName } from './change/linux/stable-names.ts';
 import { openFiles } from './filesystems/open-files.ts';
+import { type CryptEntry, parseCrypttab } from './formats/storage/crypttab.ts';
 import type { GuestMount } from './guest.ts';
 import { addFinding, type Looking, orFinding } from './looking.ts';
 import { type MountedFiles, mountedFiles } from './mounted-files.ts';
-import type { FilesVolume } from './open-guest.ts';
+import type { FilesVolume } from './open-files-of.ts';
 import { gptTypes } from './partitions/type-names.ts';
+import { rootPlaces } from './root-places.ts';
 import { parseFstab } from './system/text-files.ts';
 import { given } from './text.ts';
 import type { Volume } from './volumes/open-volumes.ts';
@@ -17,8 +19,14 @@ export const efiMountPoint = '/boot/efi';
 
 const maxFstabBytes = 256 * 1024;
 
-/** Folders of a btrfs that roots are kept in, where the default subvolume is not the root itself. */
-const rootSubvolumes = ['@', 'root', '@rootfs', '@/.snapshots/1/snapshot'];
+/** UAPI Group, Discoverable Partitions Specification: types that are mounted, and where the first folder that is there is. */
+const discoverable: readonly (readonly [type: string, points: readonly string[]])[] = [
+  [gptTypes.extendedBoot, ['/boot']],
+  [gptTypes.efiSystem, ['/efi', '/boot']],
+  [gptTypes.home, ['/home']],
+  [gptTypes.serverData, ['/srv']],
+  [gptTypes.variableData, ['/var']],
+];
 
 /** The tree of the system whose root this volume is; undefined when it does not look like one. */
 export async function guestMounts(
@@ -26,26 +34,24 @@ export async function guestMounts(
   all: readonly FilesVolume[],
   looking: Looking,
 ): Promise<MountedFiles<GuestMount> | undefined> {
-  const mounts = [mountOf('/', root)];
-  if (!(await looksLikeRoot(mountedFiles(mounts)))) {
-    const inside = await rootSubvolume(root, looking);
-    if (inside === undefined) return undefined;
-    mounts[0] = inside;
-  }
+  const mounts = await rootMounts(root, looking);
+  if (mounts === undefined) return undefined;
   // One that can't be read hides the other mounts, not the root.
-  const content = await orFinding(looking, root.volume.name, () =>
-    mountedFiles(mounts).read('/etc/fstab', maxFstabBytes),
-  );
-  const fstab = content?.toString('utf8') ?? '';
-  for (const entry of parseFstab(fstab)) {
+  const own = async (path: string) =>
+    (
+      await orFinding(looking, root.volume.name, () => mountedFiles(mounts).read(path, maxFstabBytes))
+    )?.toString('utf8') ?? '';
+  const crypttab = parseCrypttab(await own('/etc/crypttab'));
+  for (const entry of parseFstab(await own('/etc/fstab'))) {
     const mountPoint = entry.mountPoint.replace(/(?<=.)\/+$/, '');
     if (!mountPoint.startsWith('/') || mountPoint === '/' || mounts.some((m) => m.mountPoint === mountPoint))
       continue;
-    const found = all.find(({ volume }) => isNamed(volume, entry.device, all));
+    const found = all.find(({ volume }) => isNamed(volume, entry.device, { all, crypttab }));
     if (found === undefined) continue;
     const mount = await withSubvolume(mountPoint, found, entry, looking);
     if (mount !== undefined) mounts.push(mount);
   }
+  await mountByType(mounts, root, all);
   const esp = all.find(({ volume: { partition } }) => partition?.type === gptTypes.efiSystem);
   if (esp !== undefined && (await mountedFiles(mounts).stat('/Windows/System32')) !== undefined)
     mounts.push(mountOf(efiMountPoint, esp));
@@ -66,18 +72,50 @@ async function looksLikeRoot(files: MountedFiles): Promise<boolean> {
   return false;
 }
 
-async function rootSubvolume(root: FilesVolume, looking: Looking): Promise<GuestMount | undefined> {
-  if (root.volume.volume?.kind !== 'btrfs') return undefined;
-  for (const subvolume of rootSubvolumes) {
-    const files = await openFiles(looking, 'btrfs', { subvolume }).catch((error) => {
-      if (toAppError(error).kind === 'cancelled') throw error;
-      return undefined; // there is none of this name
-    });
-    if (files === undefined) continue;
-    const mount = { ...mountOf('/', { ...root, files }), subvolume };
-    if (await looksLikeRoot(mountedFiles([mount]))) return mount;
+async function rootMounts(root: FilesVolume, looking: Looking): Promise<GuestMount[] | undefined> {
+  for await (const { files, folder, subvolume } of rootPlaces(root, looking)) {
+    const mount = {
+      ...mountOf('/', { ...root, files }),
+      ...given('folder', folder),
+      ...given('subvolume', subvolume),
+    };
+    if (!(await looksLikeRoot(mountedFiles([mount])))) continue;
+    const stateroot = folder?.replace(/\/deploy\/[^/]+$/, '');
+    // What all deployments share lies beside them.
+    return stateroot === undefined
+      ? [mount]
+      : [
+          mount,
+          { ...mount, mountPoint: '/var', folder: `${stateroot}/var` },
+          { ...mount, mountPoint: '/boot', folder: '/boot' },
+        ];
   }
   return undefined;
+}
+
+/** What systemd mounts without fstab: partitions by their type, beside a root on a GPT (Discoverable Partitions). */
+async function mountByType(
+  mounts: GuestMount[],
+  root: FilesVolume,
+  all: readonly FilesVolume[],
+): Promise<void> {
+  const tree = mountedFiles(mounts);
+  const has = async (path: string) => (await tree.stat(path))?.kind === 'folder';
+  if (!(await has('/usr/lib/systemd')) && !(await has('/lib/systemd'))) return;
+  const disk = root.volume.diskNumber;
+  const taken = (mountPoint: string) =>
+    mounts.some((m) => m.mountPoint === mountPoint && (mountPoint !== '/boot' || m.folder === undefined));
+  for (const [type, points] of discoverable) {
+    const found = all.find(
+      ({ volume: { partition, diskNumber } }) => partition?.type === type && diskNumber === disk,
+    );
+    if (found === undefined || mounts.some((m) => m.files === found.files)) continue;
+    for (const mountPoint of points) {
+      if (taken(mountPoint) || !(await has(mountPoint))) continue;
+      mounts.push(mountOf(mountPoint, found));
+      break;
+    }
+  }
 }
 
 async function withSubvolume(
@@ -122,13 +160,28 @@ export function deviceOf({ diskNumber, partition, deviceNames }: Volume): string
   return partition.number === 0 ? disk : `${disk}${partition.number}`;
 }
 
+interface Naming {
+  readonly all: readonly FilesVolume[];
+  readonly crypttab: readonly CryptEntry[];
+}
+
 /** Whether fstab's device names this volume. */
 function isNamed(
-  { volume, partition, deviceNames, diskNumber }: Volume,
-  device: string,
-  all: readonly FilesVolume[],
+  { volume, partition, deviceNames, diskNumber, made, inside }: Volume,
+  written: string,
+  naming: Naming,
 ): boolean {
+  const { all, crypttab } = naming;
+  // udev writes what is no letter as \x20.
+  const device = written
+    .replace(/\\x([0-9a-f]{2})/gi, (_all, hex) => String.fromCharCode(Number.parseInt(hex, 16)))
+    .replace(/^\/dev\/disk\/by-id\/dm-name-/, '/dev/mapper/');
   if (deviceNames.includes(device)) return true;
+  if (made === 'luks' && inside[0] !== undefined && device.startsWith('/dev/mapper/')) {
+    const [outer] = inside;
+    const entry = crypttab.find(({ name }) => `/dev/mapper/${name}` === device);
+    return entry !== undefined && isNamed(outer, entry.device, naming);
+  }
   const byId = /^\/dev\/disk\/by-(uuid|label|partuuid|partlabel)\/(.+)$/.exec(device);
   const [tag, value] = (byId === null ? device.split('=', 2) : [byId[1]!.toUpperCase(), byId[2]]).map(
     (part) => part?.replace(/^"|"$/g, ''),

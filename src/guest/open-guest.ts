@@ -9,11 +9,10 @@ import { AppError } from '../model/errors.ts';
 import type { Finding } from '../model/finding.ts';
 import type { GuestPartition, GuestReport, InstalledSystem } from '../model/guest-report.ts';
 import type { VolumeIdentity } from './change/linux/stable-names.ts';
-import type { VolumeFiles } from './filesystems/files.ts';
-import { canOpenFiles, openFiles } from './filesystems/open-files.ts';
 import type { GuestSystemFiles, OpenGuest } from './guest.ts';
 import { addFinding, type Looking, orFinding } from './looking.ts';
 import { deviceOf, guestMounts } from './mounts.ts';
+import { type FilesVolume, openFilesOf } from './open-files-of.ts';
 import { concludedSystem } from './system/by-volumes.ts';
 import { efiLoaders, firmwareHint, isEsp, isFallbackLoader } from './system/firmware.ts';
 import { readSystem } from './system/read-system.ts';
@@ -34,12 +33,6 @@ export interface OpenGuestOptions {
 /** A real system takes some dozen megabytes, most of it the initramfs. This bounds what a hostile one can make us read. */
 const maxBytesRead = 1024 * 2 ** 20;
 
-/** A volume with its files. */
-export interface FilesVolume {
-  readonly volume: Volume;
-  readonly files: VolumeFiles;
-}
-
 /** @throws AppError `cancelled` only; what can't be read is said in the findings. The disks stay open. */
 export async function openGuest(disks: readonly Disk[], options: OpenGuestOptions = {}): Promise<OpenGuest> {
   const { signal } = options;
@@ -57,27 +50,27 @@ export async function openGuest(disks: readonly Disk[], options: OpenGuestOption
       }),
     ),
   );
-  const { disks: layouts, volumes, findings: found } = await openVolumes(looked, options);
+  const { disks: layouts, volumes: all, findings: found } = await openVolumes(looked, options);
   const findings = [...found];
-  const withFiles = await openAll(volumes, findings, signal);
+  const { volumes, withFiles } = await openFilesOf(all, findings, signal);
   const systems = await systemsOf(withFiles, volumes, findings, options);
   const reports: GuestReport[] = [];
   for (const [number, { table, partitions }] of layouts.entries()) {
     const own = volumes.filter((v) => v.diskNumber === number);
     const known = partitions.map((p) => withVolume(p, own));
     const whole = own.filter((v) => v.partition?.number === 0 && v.volume !== undefined);
-    const all = table.kind === 'none' ? whole.map((v) => withVolume(v.partition!, own)) : known;
+    const places = table.kind === 'none' ? whole.map((v) => withVolume(v.partition!, own)) : known;
     const loaders = await loadersOf(withFiles, number, findings, signal);
-    const firmware = firmwareHint(table, all);
+    const firmware = firmwareHint(table, places);
     const here = systems.filter(({ diskNumber }) => diskNumber === number).map(({ system }) => system);
     const concluded =
       systems.length > 0
         ? undefined
-        : await concludedOn(number, all, loaders, table, withFiles, findings, signal);
+        : await concludedOn(number, places, loaders, table, withFiles, findings, signal);
     const inside = volumes.filter((v) => diskOf(v) === number).flatMap(volumeInfo);
     reports.push({
       partitionTable: table,
-      partitions: all,
+      partitions: places,
       ...(inside.length === 0 ? {} : { volumes: inside }),
       systems: concluded === undefined ? here : [concluded],
       firmware,
@@ -136,23 +129,6 @@ function identityOf({ diskNumber, partition, volume, made }: Volume): VolumeIden
       ...given('partUuid', partition.uuid),
     },
   ];
-}
-
-async function openAll(
-  volumes: readonly Volume[],
-  findings: Finding[],
-  signal: AbortSignal | undefined,
-): Promise<FilesVolume[]> {
-  const opened: FilesVolume[] = [];
-  for (const volume of volumes) {
-    const { disk } = volume;
-    const kind = volume.volume?.kind;
-    if (disk === undefined || kind === undefined || !canOpenFiles(kind)) continue;
-    const looking: Looking = { disk, signal, findings };
-    const files = await orFinding(looking, volume.name, () => openFiles(looking, kind));
-    if (files !== undefined) opened.push({ volume, files });
-  }
-  return opened;
 }
 
 interface FoundSystem extends GuestSystemFiles {

@@ -55,6 +55,7 @@ export function describeItem({ machine, images, reports }: MachineItem): string[
   for (const nic of machine.nics) {
     lines.push(...row('network', [nic.model, nic.mac, nic.network].filter(Boolean).join(', ')));
   }
+  const noSystem = Object.values(reports).every(({ systems }) => systems.length === 0);
   for (const disk of machine.disks) {
     const info = images[disk.id];
     lines.push('', `disk ${disk.name}`);
@@ -66,7 +67,7 @@ export function describeItem({ machine, images, reports }: MachineItem): string[
       ...sizeLine(info.virtualSizeBytes),
       ...row('allocated', formatBytes(disk.allocatedSizeBytes ?? 0)),
       ...layerLines(info, disk.packed),
-      ...reportLines(reports[disk.id]),
+      ...reportLines(reports[disk.id], noSystem),
     );
   }
   return [...lines, ...findingLines([...machine.findings, ...allFindings(images, reports)])];
@@ -99,7 +100,7 @@ function layerLines(info: ImageInfo, packed?: readonly string[], depth = 0): str
   ];
 }
 
-function reportLines(report: GuestReport | undefined): string[] {
+function reportLines(report: GuestReport | undefined, noSystem: boolean): string[] {
   if (report === undefined) return [];
   const { partitionTable, partitions, volumes = [], systems } = report;
   const rows = partitions.map((p) => [
@@ -117,6 +118,7 @@ function reportLines(report: GuestReport | undefined): string[] {
     ...table(rows),
     ...volumes.flatMap((volume) => row('volume', volumeInWords(volume))),
     ...systems.flatMap(systemLines),
+    ...(noSystem ? row('system', 'none is recognised') : []),
     ...row('read', `${formatBytes(report.bytesRead)} to find this out`),
   ];
 }

@@ -123,7 +123,11 @@ export function interfaceInWords(found: GuestInterface): string {
 
 function mountRows({ mounts }: InstalledSystem, space: readonly GuestMountSpace[]): [string, string][] {
   const known = new Set(space.map(({ mountPoint }) => mountPoint));
-  const device = (mountPoint: string) => mounts.find((m) => m.mountPoint === mountPoint)?.device;
+  const device = (mountPoint: string) => {
+    const entry = mounts.find((m) => m.mountPoint === mountPoint);
+    const subvolume = /(?:^|,)subvol=([^,]+)/.exec(entry?.options ?? '')?.[1];
+    return words([entry?.device, subvolume && `subvolume ${subvolume}`], ' ');
+  };
   const read = space.map(({ mountPoint, kind, freeBytes, freeInodes }) =>
     words([
       words([mountPoint, kind], ' '),

@@ -39,6 +39,11 @@ export function editsByMount(
 
 export function volumeOf(mount: GuestMount, disks: readonly WritableDisk[]): Omit<EngineVolume, 'edits'> {
   const { name, kind, mountPoint, device, encrypted, pieces, subvolume } = mount;
+  if (mount.folder !== undefined)
+    throw new AppError('unsupported', 'a system that OSTree deploys is not changed from outside', {
+      where: name,
+      hint: 'leave the changes out (--changes none), and make them in the guest with its own tools',
+    });
   return {
     ...{ name, kind, mountPoint, device },
     ...(subvolume === undefined ? {} : { subvolume }),

@@ -31,7 +31,7 @@ export interface Reader<N> {
 
 /** A folder with more names than this is refused rather than cut. */
 const maxNames = 1_000_000;
-/** Names kept in memory, of the folders that were looked into last. */
+/** Names kept in memory, of the folders that were looked into last; a folder with more is kept until the next such. */
 const maxKept = 50_000;
 /** Of what is read at once, the part that a step of the budget pays for. */
 const bytesPerStep = 512;
@@ -105,6 +105,8 @@ interface Folder<N> {
 class Folders<N> {
   readonly #reader: Reader<N>;
   readonly #kept = new Map<number | string, Folder<N>>();
+  /** A walk goes through small folders to each name in it: none of them pushes it out. */
+  #large: { readonly key: number | string; readonly folder: Folder<N> } | undefined;
   #names = 0;
 
   constructor(reader: Reader<N>) {
@@ -122,9 +124,13 @@ class Folders<N> {
 
   async #load(node: N): Promise<Folder<N>> {
     const key = this.#reader.key(node);
-    const known = this.#kept.get(key);
+    const known = this.#large?.key === key ? this.#large.folder : this.#kept.get(key);
     if (known !== undefined) return known;
     const folder = await this.#read(node);
+    if (folder.entries.length >= maxKept) {
+      this.#large = { key, folder };
+      return folder;
+    }
     if (this.#names + folder.entries.length > maxKept) {
       this.#kept.clear();
       this.#names = 0;

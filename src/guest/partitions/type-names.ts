@@ -48,6 +48,10 @@ export const gptTypes = {
   biosBoot: '21686148-6449-6e6f-744e-656564454649',
   microsoftReserved: 'e3c9e316-0b5c-4db8-817d-f92df00215ae',
   windowsRecovery: 'de94bba4-06d1-4d40-a16a-bfd50179d6ac',
+  extendedBoot: 'bc13c2ff-59e6-4262-a352-b275fd6f7172',
+  home: '933ac7e1-2eb4-4f13-b844-0e14e2aef915',
+  serverData: '3b8f8425-20e0-4f3b-907f-1a25a76f98e8',
+  variableData: '4d21b016-b534-45c2-a9fb-5c16e091fd2d',
 } as const;
 
 const gptNames: Readonly<Record<string, string>> = {
@@ -64,10 +68,10 @@ const gptNames: Readonly<Record<string, string>> = {
   '0657fd6d-a4ab-43c4-84e5-0933c84b4f4f': 'Linux swap',
   'e6d6d379-f507-44c2-a23c-238f2a3df928': 'Linux LVM',
   'a19d880f-05fc-4d3b-a006-743f0f84911e': 'Linux RAID',
-  'bc13c2ff-59e6-4262-a352-b275fd6f7172': 'Linux extended boot',
-  '933ac7e1-2eb4-4f13-b844-0e14e2aef915': 'Linux home',
-  '3b8f8425-20e0-4f3b-907f-1a25a76f98e8': 'Linux server data',
-  '4d21b016-b534-45c2-a9fb-5c16e091fd2d': 'Linux variable data',
+  [gptTypes.extendedBoot]: 'Linux extended boot',
+  [gptTypes.home]: 'Linux home',
+  [gptTypes.serverData]: 'Linux server data',
+  [gptTypes.variableData]: 'Linux variable data',
   '8da63339-0007-60c0-c436-083ac8230908': 'Linux reserved',
   '44479540-f297-41b2-9af7-d131d5f0458a': 'Linux root (x86)',
   '4f68bce3-e8cd-4db1-96e7-fbcaf984b709': 'Linux root (x86-64)',

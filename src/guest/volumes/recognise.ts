@@ -28,25 +28,8 @@ export async function recognise(looking: Looking): Promise<GuestVolume | undefin
 
 /** What a person should know of the volume before it is carried elsewhere. */
 export function volumeFindings(looking: Looking, volume: GuestVolume, evidence: string): void {
-  const { kind, state } = volume;
-  if (state === 'dirty') {
-    addFinding(looking, 'volume-dirty', 'warning', `the ${kind} volume was not cleanly unmounted`, {
-      evidence,
-      remedy: 'shut the guest down before it is carried over; else it repairs itself at its first start',
-    });
-  }
-  if (state === 'hibernated') {
-    addFinding(
-      looking,
-      'hibernated',
-      'warning',
-      'the guest is hibernated: its memory lies in the swap space',
-      {
-        evidence,
-        remedy: 'start it and shut it down; it can not wake up on other hardware',
-      },
-    );
-  }
+  const { kind } = volume;
+  stateFinding(looking, volume, evidence);
   if (volume.encrypted) {
     addFinding(
       looking,
@@ -61,5 +44,22 @@ export function volumeFindings(looking: Looking, volume: GuestVolume, evidence: 
   if (volume.sizeBytes !== undefined && volume.sizeBytes > looking.disk.size) {
     const message = `the ${kind} volume says ${volume.sizeBytes} bytes, its partition has ${looking.disk.size}`;
     addFinding(looking, 'volume-cut', 'warning', message, { evidence, remedy: 'the image may be cut short' });
+  }
+}
+
+/** Whether it was left in order. */
+export function stateFinding(looking: Looking, { kind, state }: GuestVolume, evidence: string): void {
+  if (state === 'dirty') {
+    addFinding(looking, 'volume-dirty', 'warning', `the ${kind} volume was not cleanly unmounted`, {
+      evidence,
+      remedy: 'shut the guest down before it is carried over; else it repairs itself at its first start',
+    });
+  }
+  if (state === 'hibernated') {
+    const where = kind === 'swap' ? 'its memory lies in the swap space' : 'its memory lies in hiberfil.sys';
+    addFinding(looking, 'hibernated', 'warning', `the guest is hibernated: ${where}`, {
+      evidence,
+      remedy: 'start it and shut it down; it can not wake up on other hardware',
+    });
   }
 }

@@ -85,7 +85,7 @@ export const fat: Recognise = async (looking) => {
   if (geometry === undefined) return undefined;
   const extended = extendedBoot.decode(boot, geometry.bits === 32 ? 64 : 36);
   const known = extended.bootSignature === 0x29;
-  const label = labelIn(await rootFolder(looking, geometry)) ?? (known ? extended.label : '');
+  const label = (labelIn(await rootFolder(looking, geometry)) ?? (known ? extended.label : '')).trim();
   return {
     kind: `fat${geometry.bits}`,
     ...given('label', plainText(label === 'NO NAME' ? '' : label)),

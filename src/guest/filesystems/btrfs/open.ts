@@ -10,7 +10,7 @@ import { nameOf } from '../names.ts';
 import { filesOf, type Reader } from '../reader.ts';
 import { readInto } from './extents.ts';
 import { type BtrfsNode, childOf, entriesOf, rootOf } from './inode.ts';
-import { defaultSubvolume, type Subvolume, subvolumeOf, topLevel } from './subvolumes.ts';
+import { defaultSubvolume, type Subvolume, subvolumeNumbers, subvolumeOf, topLevel } from './subvolumes.ts';
 import { type BtrfsVolume, openVolume } from './tree.ts';
 
 const maxLinkBytes = 65536;
@@ -23,6 +23,11 @@ const maxLinkBytes = 65536;
 export async function openBtrfs(looking: Looking, subvolume?: number | string): Promise<VolumeFiles> {
   const volume = await openVolume(looking);
   return filesOf(readerOf(volume, await named(volume, subvolume)));
+}
+
+/** What `openBtrfs` takes for each of them, likely roots first. @throws AppError `corrupt`, `unsupported`. */
+export async function btrfsSubvolumes(looking: Looking, most: number): Promise<number[]> {
+  return subvolumeNumbers(await openVolume(looking), most);
 }
 
 async function named(volume: BtrfsVolume, subvolume: number | string | undefined): Promise<BtrfsNode> {

@@ -52,3 +52,23 @@ export async function subvolumeBelow(
   const reference = { object: parent.id, type: keyTypes.rootRef, offset: id };
   return (await volume.item(treeOfTrees(volume), reference)) && subvolumeOf(volume, id);
 }
+
+const firstSubvolume = 256n;
+const lastSubvolume = -256n & lastKey;
+const flagReadOnly = 1n;
+
+/** Numbers of those that are there, oldest first, at most `most`; snapshots that are read-only come last. */
+export async function subvolumeNumbers(volume: BtrfsVolume, most: number): Promise<number[]> {
+  const writable: number[] = [];
+  const readOnly: number[] = [];
+  const from: Key = { object: firstSubvolume, type: 0, offset: 0n };
+  for await (const { object, type, data } of volume.itemsFrom(treeOfTrees(volume), from)) {
+    if (object > lastSubvolume || writable.length >= most) break;
+    if (object < firstSubvolume || type !== keyTypes.rootItem || data.length < 220) continue;
+    // One that nothing refers to any more is being deleted.
+    if (data.readUInt32LE(216) === 0) continue;
+    const list = (data.readBigUInt64LE(208) & flagReadOnly) === 0n ? writable : readOnly;
+    if (list.length < most) list.push(Number(object));
+  }
+  return [...writable, ...readOnly].slice(0, most);
+}

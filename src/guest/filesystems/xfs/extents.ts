@@ -50,10 +50,12 @@ export async function* extentsOf(volume: XfsVolume, inode: XfsInode, from: numbe
     });
   let next = 0;
   for await (const extent of all(volume, inode, from)) {
-    volume.budget.spend();
     if (extent.offset < next) throw bad('extents in disorder');
     next = extent.offset + extent.count;
-    if (next > from) yield extent;
+    // Those before are of the same node, which was paid for.
+    if (next <= from) continue;
+    volume.budget.spend();
+    yield extent;
   }
 }
 

@@ -21,14 +21,18 @@ export async function* entriesOf(volume: XfsVolume, folder: XfsInode): AsyncGene
   const { sb, folderBlockBytes } = volume.layout;
   const perFolderBlock = folderBlockBytes / sb.blocksize;
   let next = 0;
-  for await (const { offset, count } of extentsOf(volume, folder, 0)) {
+  for await (const { offset, start, count, unwritten } of extentsOf(volume, folder, 0)) {
     if (offset * sb.blocksize >= leafOffset) return;
-    // A folder block may be put together of several extents.
     for (let at = Math.max(next, offset); at < offset + count; at += perFolderBlock) {
       volume.budget.spend();
       const bytes = Buffer.alloc(folderBlockBytes);
       const from = at * sb.blocksize;
-      await readRuns(volume.looking, bytes, runsOf(volume, folder, from, from + folderBlockBytes));
+      const inside = at + perFolderBlock <= offset + count && !unwritten;
+      // A folder block may be put together of several extents.
+      const runs = inside
+        ? [{ length: folderBlockBytes, at: volume.placeOf(start + (at - offset), perFolderBlock) }]
+        : runsOf(volume, folder, from, from + folderBlockBytes);
+      await readRuns(volume.looking, bytes, runs);
       yield* inBlock(volume, folder, bytes);
       next = at + perFolderBlock;
     }

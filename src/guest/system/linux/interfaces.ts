@@ -1,16 +1,17 @@
 /** The network as a Linux configures it, whichever of the systems for that it has. */
 import type { GuestInterface } from '../../../model/guest-report.ts';
 import type { Files } from '../../filesystems/files.ts';
+import { shellAssignments } from '../../formats/config-file.ts';
 import { parseCloudInitNetwork } from '../../formats/network/cloud-init.ts';
 import { parseIfcfg } from '../../formats/network/ifcfg.ts';
-import type { NetworkInterface } from '../../formats/network/interface.ts';
+import { listOf, type NetworkInterface } from '../../formats/network/interface.ts';
 import { parseInterfaces, sourcesOf } from '../../formats/network/interfaces.ts';
 import { parseNetplan } from '../../formats/network/netplan.ts';
 import { parseKeyfiles } from '../../formats/network/network-manager.ts';
 import { parseNetworkd } from '../../formats/network/networkd.ts';
 import { type PinnedName, pinsOfLinks, pinsOfUdev } from '../../formats/network/pinned-names.ts';
 import { given, plainText } from '../../text.ts';
-import { type FoundFile, filesIn, unlessBroken } from './guest-text.ts';
+import { type FoundFile, filesIn, textAt, unlessBroken } from './guest-text.ts';
 
 type Read = (files: readonly FoundFile[]) => Promise<readonly NetworkInterface[]>;
 
@@ -18,6 +19,14 @@ interface System {
   readonly id: string;
   find(files: Files): Promise<FoundFile[]>;
   readonly read: Read;
+  /** What is set for all cards at once, in files of its own. */
+  readonly common?: (files: Files) => Promise<Common>;
+}
+
+interface Common {
+  /** The one of a card, or of any that has an address of its own. */
+  gateway(name: string): string | undefined;
+  readonly dns: readonly string[];
 }
 
 const inFolders =
@@ -43,6 +52,7 @@ const systems: readonly System[] = [
       name.startsWith('ifcfg-'),
     ),
     read: async (files) => parseIfcfg(files).interfaces,
+    common: ifcfgCommon,
   },
   { id: 'interfaces', find: ifupdownFiles, read: async (files) => parseInterfaces(files).interfaces },
   {
@@ -79,22 +89,56 @@ export async function readInterfaces(
   return withPins(merged(found), (await part(() => pinsOf(files))) ?? []);
 }
 
-async function interfacesOf(files: Files, { id, find, read }: System): Promise<GuestInterface[]> {
+/** /etc/sysconfig/network of Red Hat is a file; of SUSE a folder with `routes`, `ifroute-NAME` and `config` (netconfig). */
+async function ifcfgCommon(files: Files): Promise<Common> {
+  const folder = '/etc/sysconfig/network';
+  const red = shellAssignments((await textAt(files, folder)) ?? '');
+  const suse = shellAssignments((await textAt(files, `${folder}/config`)) ?? '');
+  const routes = await filesIn(files, folder, (name) => /^(?:routes|ifroute-.+)$/.test(name));
+  const defaults = routes.flatMap(({ name, content }) =>
+    [...content.toString().matchAll(/^[ \t]*default[ \t]+([\da-fA-F.:]+)(?:[ \t]+\S+[ \t]+(\S+))?/gm)].map(
+      ([, gateway, card]) => ({
+        gateway: gateway!,
+        card: name === 'routes' ? (card === '-' ? undefined : card) : name.slice('ifroute-'.length),
+      }),
+    ),
+  );
+  return {
+    gateway: (name) =>
+      (defaults.find(({ card }) => card === name) ?? defaults.find(({ card }) => card === undefined))
+        ?.gateway ?? ((red.get('GATEWAYDEV') ?? name) === name ? red.get('GATEWAY') : undefined),
+    dns: listOf(suse.get('NETCONFIG_DNS_STATIC_SERVERS')),
+  };
+}
+
+async function interfacesOf(
+  files: Files,
+  { id, find, read, common: readCommon }: System,
+): Promise<GuestInterface[]> {
   const configs = await find(files);
   if (configs.length === 0) return [];
   const paths = new Map(configs.map(({ name, path }) => [name, path]));
   const interfaces = await unlessBroken(() => read(configs));
+  const common = await readCommon?.(files);
   return (interfaces ?? []).map((one) => ({
     name: one.name ?? '',
     ...given('mac', one.mac),
     ...given('kind', one.kind),
     method: one.method === 'none' ? 'manual' : one.method,
     addresses: one.addresses,
-    ...given('gateway', one.gateways[0]),
-    ...(one.dns.length === 0 ? {} : { dns: one.dns }),
+    ...given(
+      'gateway',
+      one.gateways[0] ?? (one.method === 'static' ? common?.gateway(one.name ?? '') : undefined),
+    ),
+    ...dnsOf(one, common),
     system: id,
     ...given('file', paths.get(one.file)),
   }));
+}
+
+function dnsOf({ dns, method }: NetworkInterface, common: Common | undefined): { dns?: readonly string[] } {
+  const all = dns.length === 0 && method === 'static' ? (common?.dns ?? []) : dns;
+  return all.length === 0 ? {} : { dns: all };
 }
 
 /** /etc/network/interfaces and what it includes, one level of `*` in the last name of a path. */
