@@ -3,6 +3,7 @@
  * certificate verified or pinned, or over plain HTTP with every message sealed by NTLM.
  */
 import { AppError } from '../../model/errors.ts';
+import { untilAborted } from '../host/abort-watch.ts';
 import { secureContext } from '../https/authorities.ts';
 import { connectPlain, connectTrusted, serverName, type TlsTarget } from '../https/connect.ts';
 import type { KnownCertificates } from '../https/known-certificates.ts';
@@ -34,6 +35,8 @@ export interface WinRm {
 
 /** http.sys gives up connections that were silent for 120 s. */
 const idleMs = 60_000;
+/** Commands; more wait. The oldest hosts give a user five shells. */
+const mostAtOnce = 4;
 /** For removing shells that were left, when all is closed. */
 const tidyMs = 1000;
 
@@ -87,6 +90,8 @@ class Client implements WinRm {
   readonly #used = new Set<Conversation>();
   readonly #tidying = new Set<Promise<void>>();
   readonly #closing = new AbortController();
+  readonly #waiting: (() => void)[] = [];
+  #running = 0;
 
   constructor(name: string, endpoint: string, connect: Connect) {
     this.name = name;
@@ -99,19 +104,38 @@ class Client implements WinRm {
   }
 
   async run(command: Command): Promise<Ended> {
+    await this.#turn(command.signal);
+    try {
+      return await this.#runNow(command);
+    } finally {
+      this.#running--;
+      for (const next of this.#waiting.splice(0)) next();
+    }
+  }
+
+  async #runNow(command: Command): Promise<Ended> {
     const { signal } = command;
     const { conversation, shellId } = await this.#shell(signal);
     const context = { conversation, endpoint: this.#endpoint, signal };
-    try {
-      const ended = await runInShell(context, shellId, command);
-      await removeShell(context, shellId);
-      this.#give(conversation);
-      return ended;
-    } catch (error) {
+    const leave = () => {
       this.#drop(conversation);
       this.#tidy(shellId);
+    };
+    try {
+      const { commandId, ended } = await runInShell(context, shellId, command);
+      // It is done, whatever becomes of its shell.
+      await removeShell(context, shellId, commandId).then(() => this.#give(conversation), leave);
+      return ended;
+    } catch (error) {
+      leave();
       throw error;
     }
+  }
+
+  async #turn(signal: AbortSignal | undefined): Promise<void> {
+    while (this.#running >= mostAtOnce)
+      await untilAborted(new Promise<void>((next) => this.#waiting.push(next)), signal);
+    this.#running++;
   }
 
   async close(): Promise<void> {

@@ -67,13 +67,15 @@ export async function createShell(context: Context): Promise<string> {
   return shellIdIn(await asked(context, request, 'opening a shell'), context.conversation.channel.name);
 }
 
-export async function removeShell(context: Context, shellId: string): Promise<void> {
+/** With what runs in it. [MS-WSMV] 3.1.4.14: a command that has ended, and whose output was taken, is ended before. */
+export async function removeShell(context: Context, shellId: string, commandId?: string): Promise<void> {
+  if (commandId !== undefined) await endCommand(context, shellId, commandId);
   const request = { action: 'remove', body: '', shellId, timeoutSeconds: usualSeconds } as const;
   await asked(context, request, 'removing the shell');
 }
 
 /** @throws AppError `io` when it says too much, and what the requests throw. The shell is still there then. */
-export async function runInShell(context: Context, shellId: string, command: Command): Promise<Ended> {
+export async function runInShell(context: Context, shellId: string, command: Command) {
   const where = context.conversation.channel.name;
   const commandId = await startCommand(context, shellId, command);
   await sendInput(context, shellId, commandId, command.input);
@@ -100,8 +102,8 @@ export async function runInShell(context: Context, shellId: string, command: Com
     stdout.push(heard.stdout);
     stderr.push(heard.stderr);
     if (heard.code !== undefined) {
-      await endCommand(context, shellId, commandId);
-      return { code: heard.code, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr) };
+      const ended: Ended = { code: heard.code, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr) };
+      return { commandId, ended };
     }
     if (came === 0) await breathe(context);
   }
@@ -138,7 +140,6 @@ async function sendInput(context: Context, shellId: string, commandId: string, i
   }
 }
 
-/** [MS-WSMV] 3.1.4.14: also of a command that has ended, after all its output was taken. */
 async function endCommand(context: Context, shellId: string, commandId: string): Promise<void> {
   const body = `<rsp:Signal CommandId="${escapeXml(commandId)}"><rsp:Code>${shellSpace}/signal/terminate</rsp:Code></rsp:Signal>`;
   const request = { action: 'signal', body, shellId, timeoutSeconds: usualSeconds } as const;

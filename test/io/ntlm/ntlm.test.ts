@@ -13,6 +13,7 @@ import {
 import { Rc4 } from '../../../src/io/ntlm/rc4.ts';
 import { ntlmV2Response, ntowfv2, utf16 } from '../../../src/io/ntlm/responses.ts';
 import { ntlmSealing, sessionKeys } from '../../../src/io/ntlm/sealing.ts';
+import { AppError } from '../../../src/model/errors.ts';
 
 const hex = (text: string) => Buffer.from(text.replaceAll(/\s/g, ''), 'hex');
 
@@ -149,6 +150,16 @@ describe('a login by NTLM', () => {
     ])
       expect(() => login().answer(bad, 'x')).toThrow(expect.objectContaining({ kind: 'corrupt' }));
     expect(() => readPairs(hex('0100'))).toThrow(/cut off/);
+    for (let at = 0; at < good.length; at++)
+      for (const value of [0, 1, 0x7f, 0xff]) {
+        const message = Buffer.from(good);
+        message[at] = value;
+        try {
+          login().answer(message, 'x');
+        } catch (error) {
+          expect(error).toBeInstanceOf(AppError);
+        }
+      }
   });
 
   it('is bound to the certificate by the hash of its signature', () => {
