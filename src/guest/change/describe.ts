@@ -31,7 +31,11 @@ function describeEdit(edit: Edit): FileChange {
       };
     case 'upload':
       return { path: edit.path, kind: 'copied', bytes: edit.size, diff: `copy of ${edit.from}, from here\n` };
+    case 'remove-folder':
+      return { path: edit.path, kind: 'removed' };
     case 'remove':
+      if (edit.target !== undefined)
+        return { path: edit.path, kind: 'removed', diff: `--> ${edit.target}\n` };
       return { path: edit.path, kind: 'removed', ...diffOf(edit.path, edit.before, undefined) };
     case 'append':
       return { path: edit.path, kind: 'appended', bytes: edit.content.length };

@@ -18,14 +18,22 @@ export type Edit =
       readonly secret?: boolean;
     } & Owner)
   /** As `write`, of a file that is too large to be held. What was there is replaced. */
-  | ({ readonly kind: 'upload'; readonly path: string } & Upload & Owner)
+  | ({ readonly kind: 'upload'; readonly path: string; readonly replaced?: Replaced } & Upload & Owner)
   /** Bytes put behind a file that is too large to be held: an initramfs. */
   | { readonly kind: 'append'; readonly path: string; readonly content: Buffer; readonly size: number }
   | { readonly kind: 'copy'; readonly path: string; readonly from: string; readonly size: number }
-  | ({ readonly kind: 'remove'; readonly path: string; readonly before?: Buffer } & Owner)
+  | ({ readonly kind: 'remove'; readonly path: string } & Replaced & Owner)
+  /** An empty one. */
+  | { readonly kind: 'remove-folder'; readonly path: string }
   | { readonly kind: 'link'; readonly path: string; readonly target: string; readonly before?: string }
   | ({ readonly kind: 'folder'; readonly path: string } & Owner)
   | RegistryEdit;
+
+/** A file that is gone then, unless it is too large to be held, or where its link led. */
+export interface Replaced {
+  readonly before?: Buffer;
+  readonly target?: string;
+}
 
 /** Bytes that are read when they are written. */
 export interface Upload {

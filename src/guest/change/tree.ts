@@ -5,7 +5,7 @@
 import { AppError, toAppError } from '../../model/errors.ts';
 import type { ChangeNeed } from '../../model/guest-change.ts';
 import type { FileStat, Files } from '../filesystems/files.ts';
-import type { Edit, Owner, RegistryEdit, Upload } from './edit.ts';
+import type { Edit, Owner, RegistryEdit, Replaced, Upload } from './edit.ts';
 
 export interface PlannedChange {
   readonly id: string;
@@ -47,6 +47,8 @@ export interface Editor {
   /** Nothing happens when `to` is there already. */
   copy(from: string, to: string): Promise<void>;
   remove(path: string): Promise<void>;
+  /** Nothing happens where it is not there, or not empty. */
+  removeFolder(path: string): Promise<void>;
   link(path: string, target: string): Promise<void>;
   /** A folder that is there stays as it is. */
   folder(path: string, as?: Owner): Promise<void>;
@@ -144,14 +146,13 @@ export class PlannedTree {
       if (stat === undefined) return;
       if (stat.kind === 'folder')
         throw new AppError('unsupported', 'a folder is not removed', { where: path });
-      const small = stat.kind === 'file' && stat.size <= maxEditBytes;
-      const before = small ? await this.#bytes(path) : undefined;
+      const replaced = await this.#replaced(path, stat);
       this.#layers.set(path, { kind: 'gone' });
       const { mode, uid, gid } = stat;
       edits.push({
         kind: 'remove',
         path,
-        ...(before === undefined ? {} : { before }),
+        ...replaced,
         ...(mode === undefined ? {} : { mode }),
         ...(uid === undefined ? {} : { uid }),
         ...(gid === undefined ? {} : { gid }),
@@ -177,11 +178,13 @@ export class PlannedTree {
       },
       upload: async (given, what, as = {}) => {
         const path = await this.#real(given);
-        if ((await this.#stat(path))?.kind === 'folder')
+        const stat = await this.#stat(path);
+        if (stat?.kind === 'folder')
           throw new AppError('conflict', 'a folder is there, where a file is to be', { where: path });
         await this.#folders(parent(path), edits);
+        const replaced = stat === undefined ? {} : { replaced: await this.#replaced(path, stat) };
         this.#layers.set(path, { kind: 'grown', size: what.size });
-        edits.push({ kind: 'upload', path, ...what, ...as });
+        edits.push({ kind: 'upload', path, ...what, ...as, ...replaced });
       },
       append: async (given, content) => {
         const path = await this.#real(given);
@@ -202,6 +205,12 @@ export class PlannedTree {
         edits.push({ kind: 'copy', path, from, size });
       },
       remove,
+      removeFolder: async (given) => {
+        const path = await this.#real(given, false);
+        if ((await this.#lstat(path))?.kind !== 'folder' || (await this.#list(path)).length > 0) return;
+        this.#layers.set(path, { kind: 'gone' });
+        edits.push({ kind: 'remove-folder', path });
+      },
       link: async (given, target) => {
         const path = await this.#real(given, false);
         const before = await this.#readlink(path);
@@ -229,6 +238,17 @@ export class PlannedTree {
       });
     }
     return this.#files.read(path, maxEditBytes);
+  }
+
+  /** What is kept of what is there. */
+  async #replaced(path: string, { kind, size }: FileStat): Promise<Replaced> {
+    if (kind === 'link') {
+      const target = await this.#readlink(path);
+      return target === undefined ? {} : { target };
+    }
+    const isHeld = kind === 'file' && size <= maxEditBytes && this.#layers.get(path)?.kind !== 'grown';
+    const before = isHeld ? await this.#bytes(path) : undefined;
+    return before === undefined ? {} : { before };
   }
 
   async #stat(path: string): Promise<FileStat | undefined> {

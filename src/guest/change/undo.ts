@@ -11,9 +11,14 @@ export type UndoStep =
       readonly path: string;
       readonly content: Buffer;
       readonly after?: string;
+      /** Where the change left a file that was not held: all that is known of it. */
+      readonly size?: number;
     } & Owner)
-  | { readonly kind: 'remove'; readonly path: string; readonly after?: string }
-  | { readonly kind: 'link'; readonly path: string; readonly target?: string; readonly after: string }
+  | { readonly kind: 'remove'; readonly path: string; readonly after?: string; readonly size?: number }
+  /** `target`: where it led, absent: nothing was there. `after`: where it leads, absent: nothing is there. */
+  | { readonly kind: 'link'; readonly path: string; readonly target?: string; readonly after?: string }
+  /** One that was made, where nothing else was put into it. */
+  | { readonly kind: 'folder'; readonly path: string }
   /** A file that was grown, from the copy that was made of it before. */
   | { readonly kind: 'restore'; readonly path: string; readonly from: string; readonly size: number }
   /** It can't be undone. */
@@ -26,7 +31,7 @@ export interface Undo {
   readonly steps: readonly UndoStep[];
 }
 
-/** The latest change first. New folders stay: they are empty then. */
+/** The latest change first. */
 export const undoOf = (changes: readonly PlannedChange[]): Undo[] =>
   changes.toReversed().map(({ id, title, edits, sectors = [] }) => ({
     id,
@@ -54,7 +59,8 @@ function stepsFor(edit: Edit, all: readonly Edit[]): UndoStep[] {
         : [{ kind: 'content', path, content: before, after }];
     }
     case 'remove': {
-      const { path, before } = edit;
+      const { path, before, target } = edit;
+      if (target !== undefined) return [{ kind: 'link', path, target }];
       if (before === undefined) return lost(path, 'what was removed was too large to be kept, or no file');
       return [{ kind: 'content', path, content: before, ...ownerOf(edit) }];
     }
@@ -74,10 +80,17 @@ function stepsFor(edit: Edit, all: readonly Edit[]): UndoStep[] {
       const { path, before, target } = edit;
       return [{ kind: 'link', path, after: target, ...(before === undefined ? {} : { target: before }) }];
     }
-    case 'upload':
-      return lost(edit.path, 'what was copied in stays');
+    case 'upload': {
+      const { path, size, replaced } = edit;
+      if (replaced === undefined) return [{ kind: 'remove', path, size }];
+      const { before } = replaced;
+      if (before === undefined) return lost(path, 'what it took the place of was too large to be kept');
+      return [{ kind: 'content', path, content: before, size }];
+    }
     case 'folder':
-      return [];
+      return [{ kind: 'folder', path: edit.path }];
+    case 'remove-folder':
+      return lost(edit.path, 'it was empty, and is not made again');
     case 'registry':
       return lost(`HKLM\\${edit.hive}\\${edit.key}`, 'the registry is not taken back');
   }
@@ -112,17 +125,27 @@ async function takeBack(
   const since = 'it was changed since';
   switch (step.kind) {
     case 'content': {
-      const { content, after } = step;
-      if ((await digestAt(editor, path)) !== after) return since;
+      const { content, after, size } = step;
+      const isOurs =
+        size === undefined
+          ? (await digestAt(editor, path)) === after
+          : stat?.kind === 'file' && stat.size === size;
+      if (!isOurs) return since;
+      // What is too large to be held is not written over as if it were.
+      if (size !== undefined) await editor.remove(path);
       return void (await editor.write(path, content, ownerOf(step)));
     }
     case 'remove':
       if (stat === undefined) return undefined;
+      if (step.size !== undefined && (stat.kind !== 'file' || stat.size !== step.size)) return since;
       if (step.after !== undefined && (await digestAt(editor, path)) !== step.after) return since;
       return void (await editor.remove(path));
     case 'link':
-      if ((await editor.readlink(path)) !== step.after) return since;
+      if ((step.after === undefined && stat !== undefined) || (await editor.readlink(path)) !== step.after)
+        return since;
       return void (await (step.target === undefined ? editor.remove(path) : editor.link(path, step.target)));
+    case 'folder':
+      return void (await editor.removeFolder(path));
     case 'restore':
       if (stat?.kind !== 'file' || stat.size !== step.size) return since;
       if ((await editor.lstat(step.from))?.kind !== 'file')

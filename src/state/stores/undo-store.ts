@@ -16,10 +16,13 @@ const owner = { mode: size.optional(), uid: size.optional(), gid: size.optional(
 const step = z.discriminatedUnion('kind', [
   z.object({
     ...{ kind: z.literal('content'), path, file: z.string().regex(/^\d+$/), after: z.string().optional() },
-    ...owner,
+    ...{ size: size.optional(), ...owner },
   }),
-  z.object({ kind: z.literal('remove'), path, after: z.string().optional() }),
-  z.object({ kind: z.literal('link'), path, target: z.string().optional(), after: z.string() }),
+  z.object({ kind: z.literal('remove'), path, after: z.string().optional(), size: size.optional() }),
+  z.object({
+    ...{ kind: z.literal('link'), path, target: z.string().optional(), after: z.string().optional() },
+  }),
+  z.object({ kind: z.literal('folder'), path }),
   z.object({ kind: z.literal('restore'), path, from: path, size }),
   z.object({ kind: z.literal('lost'), path: z.string(), why: z.string() }),
 ]);

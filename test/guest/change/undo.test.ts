@@ -12,6 +12,8 @@ const before: MemoryTree = {
   '/etc/shadow': 'root:*:\n',
   '/etc/rules': 'old\n',
   '/etc/mtab': { link: '../proc/mounts' },
+  '/etc/rc2.d/S01tools': { link: '../init.d/tools' },
+  '/etc/motd': 'welcome\n',
   '/boot/initrd': Buffer.alloc(100, 7),
   '/boot/large': Buffer.alloc(50, 7),
 };
@@ -32,11 +34,19 @@ function applied(of: MemoryTree, edits: readonly Edit[]): MemoryTree {
     else if (edit.kind === 'remove') delete tree[edit.path];
     else if (edit.kind === 'link') tree[edit.path] = { link: edit.target };
     else if (edit.kind === 'copy') tree[edit.path] = tree[edit.from]!;
+    else if (edit.kind === 'upload') tree[edit.path] = Buffer.alloc(edit.size, 8);
     else if (edit.kind === 'append')
       tree[edit.path] = Buffer.concat([tree[edit.path] as Buffer, edit.content]);
   }
   return tree;
 }
+
+const upload = (size: number) => ({
+  ...{ from: 'here', size },
+  async *chunks() {
+    yield Buffer.alloc(size, 8);
+  },
+});
 
 const changes = {
   'names.fstab': (e: Editor) => e.write('/etc/fstab', 'UUID=1 / ext4\n'),
@@ -46,6 +56,11 @@ const changes = {
     await e.remove('/etc/rules');
     await e.link('/etc/mtab', '/run/mounts');
     await e.link('/etc/systemd/off.service', '/dev/null');
+  },
+  tools: (e: Editor) => e.remove('/etc/rc2.d/S01tools'),
+  copies: async (e: Editor) => {
+    await e.upload('/etc/motd', upload(12));
+    await e.upload('/opt/new', upload(9 * 2 ** 20));
   },
   initramfs: async (e: Editor) => {
     await e.copy('/boot/initrd', '/boot/initrd.before-vmferry');
@@ -70,7 +85,7 @@ it('gives back what was there, through the files that keep it', async () => {
   await writeUndo(folder, undoOf(made));
   const { result, findings, ids } = await undone(after, (await readUndo(folder))!);
   expect(findings).toEqual([]);
-  expect(ids).toEqual(['initramfs', 'network.link', 'again', 'names.fstab']);
+  expect(ids).toEqual(['initramfs', 'copies', 'tools', 'network.link', 'again', 'names.fstab']);
   expect(result).toEqual(before);
 });
 

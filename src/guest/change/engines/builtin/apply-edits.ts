@@ -51,6 +51,9 @@ async function one(writer: VolumeWriter, volume: EngineVolume, edit: Exclude<Edi
     case 'remove':
       if (there?.kind === 'folder') is('file');
       return there === undefined ? undefined : writer.remove(path);
+    case 'remove-folder':
+      if (there !== undefined) is('folder');
+      return there === undefined ? undefined : writer.removeFolder(path);
     case 'link':
       if (there?.kind === 'folder') is('link');
       if (there !== undefined) await writer.remove(path);

@@ -69,6 +69,7 @@ serve({
       }
     })),
   remove: (path) => fs.unlink(Buffer.from(path)),
+  removeFolder: (path) => fs.rmdir(Buffer.from(path)),
   link: (path, target) => fs.symlink(Buffer.from(target), Buffer.from(path)),
   folder: (path, mode) => fs.mkdir(Buffer.from(path), mode),
 });

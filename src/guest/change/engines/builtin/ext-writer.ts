@@ -159,6 +159,7 @@ export async function extWriter(
       await own(to, source);
     },
     remove: (path) => thread.call('remove', nameBytes(path)),
+    removeFolder: (path) => thread.call('removeFolder', nameBytes(path)),
     link: (path, target) => thread.call('link', nameBytes(path), nameBytes(target)),
     async folder(path, as) {
       const make = () => thread.call('folder', nameBytes(path), as.mode);

@@ -66,6 +66,7 @@ export async function fatWriter(
     append: (path, content) => thread.call('append', path, content),
     copy: (from, to, size) => thread.call('copy', from, to, size),
     remove: (path) => thread.call('remove', path),
+    removeFolder: (path) => thread.call('remove', path),
     link: none,
     folder: (path) => thread.call('folder', path),
     async close() {

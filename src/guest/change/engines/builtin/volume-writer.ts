@@ -27,6 +27,8 @@ export interface VolumeWriter {
   /** With the mode and owner of `from`. */
   copy(from: string, to: string, size: number): Promise<void>;
   remove(path: string): Promise<void>;
+  /** An empty one. */
+  removeFolder(path: string): Promise<void>;
   link(path: string, target: string): Promise<void>;
   folder(path: string, as: Owner & { readonly mode: number }): Promise<void>;
   /** Writes what is held back. Nothing may be called after it. */

@@ -72,6 +72,9 @@ async function one(context: EditContext, edit: Exclude<Edit, RegistryEdit>): Pro
     case 'remove':
       expect('a file', 'a link', nothing);
       return void (await session.run('rm-f', [path], { where }));
+    case 'remove-folder':
+      expect('a folder', nothing);
+      return kind === nothing ? undefined : void (await session.run('rmdir', [path], { where }));
     case 'link':
       expect('a file', 'a link', nothing);
       // Over a link to a folder "ln -sf" would make it inside of that.
