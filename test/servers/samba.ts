@@ -61,7 +61,10 @@ export async function startSamba(shares: readonly string[], lines: readonly stri
     input: `${password}\n${password}\n`,
     stdio: ['pipe', 'ignore', 'ignore'],
   });
-  const child = spawn('smbd', ['-F', '--no-process-group', '-s', conf, '-l', root], { stdio: 'ignore', detached: true });
+  const child = spawn('smbd', ['-F', '--no-process-group', '-s', conf, '-l', root], {
+    stdio: 'ignore',
+    detached: true,
+  });
   const log = async () => (await readFile(join(root, 'log'), 'utf8').catch(() => '')).slice(-4000);
   const stop = async () => {
     await ended(child);

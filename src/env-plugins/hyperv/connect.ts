@@ -2,9 +2,9 @@
 import type { PluginContext, Session, Settings } from '../plugin.ts';
 import { connectHost } from '../ssh-host/connect.ts';
 import { destinationRole } from './destination.ts';
-import { noFiles } from './no-files.ts';
 import { readHost } from './places.ts';
 import { wayOf } from './settings.ts';
+import { sharesOf } from './smb-settings.ts';
 import { sourceRole } from './source.ts';
 import { sshTransport, type Transport } from './transport.ts';
 import { connectWinRm, winrmTransport } from './winrm-transport.ts';
@@ -27,9 +27,10 @@ export async function connect(
 }
 
 async function reach(settings: Settings, context: PluginContext, certificates: string): Promise<Transport> {
-  if (wayOf(settings) === 'ssh') return sshTransport(await connectHost(settings, context));
-  const winrm = await connectWinRm(settings, context, certificates);
-  return winrmTransport(winrm, noFiles(winrm.name));
+  const way = wayOf(settings);
+  const shares = sharesOf(settings, context, way);
+  if (way === 'ssh') return sshTransport(await connectHost(settings, context), shares);
+  return winrmTransport(await connectWinRm(settings, context, certificates), shares);
 }
 
 export const sessionOn = (transport: Transport): Session => ({

@@ -4,6 +4,7 @@ import { sftpFiles } from '../../io/host/sftp-files.ts';
 import { SshLink } from '../../io/host/ssh-link.ts';
 import type { SshConnection } from '../../io/ssh/connection.ts';
 import { MiB } from '../../model/units.ts';
+import { diskFiles, type Shares } from './disk-files.ts';
 import { prelude } from './scripts/prelude.ts';
 
 export interface Told {
@@ -34,12 +35,12 @@ export const commandWords: readonly string[] = [
   Buffer.from(prelude, 'utf16le').toString('base64'),
 ];
 
-/** Closing it closes the connection. */
-export function sshTransport(connection: SshConnection): Transport {
+/** Closing it closes the connection, and `shares`. */
+export function sshTransport(connection: SshConnection, shares?: Shares): Transport {
   const link = new SshLink(connection);
   return {
     name: connection.name,
-    files: sftpFiles(link),
+    files: diskFiles(connection.name, sftpFiles(link), shares),
     async powershell(input, signal) {
       const standing = await link.current(signal);
       return standing.exec(commandWords, {
@@ -49,6 +50,8 @@ export function sshTransport(connection: SshConnection): Transport {
         ...(signal === undefined ? {} : { signal }),
       });
     },
-    close: () => link.close(),
+    async close() {
+      await Promise.all([link.close(), shares?.close()]);
+    },
   };
 }

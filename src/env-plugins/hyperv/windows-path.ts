@@ -2,13 +2,18 @@
 import { win32 } from 'node:path';
 import { AppError } from '../../model/errors.ts';
 
-/** `C:\vms\a.vhdx` → `/C:/vms/a.vhdx`. @throws AppError `unsupported` for a share or a device. */
+/**
+ * `C:\vms\a.vhdx` → `/C:/vms/a.vhdx`, as SFTP has it; `\\server\share\a.vhdx` → `//server/share/a.vhdx`.
+ * @throws AppError `unsupported` for a device.
+ */
 export function filePath(path: string): string {
-  const plain = path.replace(/^\\\\\?\\(?=[A-Za-z]:\\)/, '');
+  const plain = path.replace(/^\\\\\?\\(?=[A-Za-z]:\\)/, '').replace(/^\\\\\?\\UNC\\/i, '\\\\');
+  const isShare = /^\\\\[^\\/?.*][^\\/?*]*\\[^\\/]/.test(plain) && !plain.includes('\0');
+  if (isShare) return win32.normalize(plain).replaceAll('\\', '/');
   if (!/^[A-Za-z]:[\\/]/.test(plain) || plain.includes('\0')) {
-    throw new AppError('unsupported', 'SFTP reaches files on drives of that host only', {
+    throw new AppError('unsupported', 'only files on drives of that host and on shares are reached', {
       where: path,
-      hint: 'a share or a volume without a letter is not read: move the disk to a drive there',
+      hint: 'a volume without a letter is not read: move the disk to a drive there',
     });
   }
   return `/${win32.normalize(plain).replaceAll('\\', '/')}`;

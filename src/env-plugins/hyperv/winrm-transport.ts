@@ -1,8 +1,8 @@
 /** PowerShell of a host by WinRM. Its files come another way: WinRM carries commands. */
-import type { HostFiles } from '../../io/host/host.ts';
 import { knownCertificates } from '../../io/https/known-certificates.ts';
 import { openWinRm, type WinRm } from '../../io/winrm/client.ts';
 import type { PluginContext, Settings } from '../plugin.ts';
+import { diskFiles, type Shares } from './disk-files.ts';
 import { winrmSettings } from './settings.ts';
 import { commandWords, mostAnswerBytes, type Transport } from './transport.ts';
 
@@ -23,17 +23,19 @@ export function connectWinRm(
   });
 }
 
-/** Closing it closes the connection. */
-export function winrmTransport(winrm: WinRm, files: HostFiles): Transport {
+/** Closing it closes the connection, and `shares`. */
+export function winrmTransport(winrm: WinRm, shares?: Shares): Transport {
   return {
     name: winrm.name,
-    files,
+    files: diskFiles(winrm.name, undefined, shares),
     async powershell(input, signal) {
       const { code, stdout, stderr } = await winrm.run({
         ...{ args: commandWords, input, maximumBytes: mostAnswerBytes, signal },
       });
       return { code, stdout, stderr: stderr.toString() };
     },
-    close: () => winrm.close(),
+    async close() {
+      await Promise.all([winrm.close(), shares?.close()]);
+    },
   };
 }

@@ -7,6 +7,7 @@ import { vhdxCodec } from '../../../src/codecs/vhdx/index.ts';
 import { formatGuid } from '../../../src/codecs/vhdx/layout.ts';
 import { openImage } from '../../../src/convert/open-image.ts';
 import { sessionOn } from '../../../src/env-plugins/hyperv/connect.ts';
+import type { Shares } from '../../../src/env-plugins/hyperv/disk-files.ts';
 import { sshTransport } from '../../../src/env-plugins/hyperv/transport.ts';
 import type { OpenDisk, Session } from '../../../src/env-plugins/plugin.ts';
 import { memorySource, readBytes } from '../../../src/io/byte-source.ts';
@@ -21,8 +22,8 @@ import { tempFolder } from '../../temp.ts';
 export const never = new AbortController().signal;
 export const MiB = 1024 * 1024;
 
-export async function sessionAt(host: FakeHyperV): Promise<Session> {
-  const session = sessionOn(sshTransport(await host.connect()));
+export async function sessionAt(host: FakeHyperV, shares?: Shares): Promise<Session> {
+  const session = sessionOn(sshTransport(await host.connect(), shares));
   onTestFinished(() => session.close());
   return session;
 }
@@ -67,8 +68,13 @@ export interface Made {
   readonly expected: Buffer;
 }
 
-export async function hostWithMachine(state = 'Off', more: Record<string, unknown> = {}): Promise<Made> {
-  const host = await startHyperV(await tempFolder());
+/** `root`: what is its drive C. */
+export async function hostWithMachine(
+  state = 'Off',
+  more: Record<string, unknown> = {},
+  root?: string,
+): Promise<Made> {
+  const host = await startHyperV(root ?? (await tempFolder()));
   const { base, child, expected } = await chainOnce();
   const size = expected.length;
   await putVhd(host, 'C:\\VMs\\web\\base.vhdx', base, { size });

@@ -165,18 +165,21 @@ describe('answers', () => {
 });
 
 describe('paths', () => {
-  it('are those of SFTP on Windows', () => {
+  it('are those of SFTP on Windows, and of shares', () => {
     expect(filePath('C:\\VMs\\a b\\ü.vhdx')).toBe('/C:/VMs/a b/ü.vhdx');
     expect(filePath('\\\\?\\D:\\x\\..\\y.vhdx')).toBe('/D:/y.vhdx');
     expect(filePath('d:/x.vhdx')).toBe('/d:/x.vhdx');
+    expect(filePath('\\\\filer\\vms$\\web\\a.vhdx')).toBe('//filer/vms$/web/a.vhdx');
+    expect(filePath('\\\\?\\UNC\\filer\\vms\\a.vhdx')).toBe('//filer/vms/a.vhdx');
     for (const bad of [
-      '\\\\server\\share\\a.vhdx',
+      '\\\\.\\PhysicalDrive1',
+      '\\\\server',
       '\\\\?\\Volume{1}\\a.vhdx',
       'a.vhdx',
       'C:a.vhdx',
       'C:\\a\0',
       '',
     ])
-      expect(() => filePath(bad)).toThrow(/SFTP/);
+      expect(() => filePath(bad)).toThrow(/only files on drives/);
   });
 });

@@ -58,16 +58,18 @@ describe.each([
 });
 
 describe('a Hyper-V host by WinRM', () => {
-  it('makes and removes a checkpoint; a disk is refused by saying what is missing', async () => {
+  it('makes and removes a checkpoint; its disks want SMB, and that a port for it', async () => {
     const { connect, host } = await reached(false, 'Running');
-    const { source } = await connect();
+    const { source } = await connect({ smbPort: '1' });
     const machine = await source!.inspect('web', never);
     const hold = await source!.hold!(machine, { runId: 'r', signal: never, report: () => undefined });
     expect(host.ran).toContain('checkpoint');
     await expect(source!.open(hold.machine, 'scsi0:0', never)).rejects.toMatchObject({
-      kind: 'unsupported',
-      message: expect.stringContaining('WinRM carries commands and no files'),
+      // Where the library is not installed, that is said.
+      kind: expect.stringMatching(/^un(reachable|supported)$/),
+      hint: expect.stringMatching(/SMB|libsmbclient/),
     });
+    await expect(connect({ files: 'sftp' })).rejects.toMatchObject({ kind: 'usage' });
     expect(await hold.release()).toEqual([]);
     expect(host.ran).toContain('remove-checkpoint');
   });
