@@ -1,23 +1,27 @@
 /** The shells of a fake WinRM server: what SOAP asks of them, and what Windows answers. From [MS-WSMV] 3.1.4. */
 import { randomUUID } from 'node:crypto';
-import {
-  attribute,
-  child,
-  childrenOf,
-  escapeXml,
-  parseXml,
-  textOf,
-  type XmlElement,
-} from '../../src/io/xml.ts';
+import { attribute, escapeXml, parseXml, type XmlElement } from '../../src/io/xml.ts';
 
 const shellSpace = 'http://schemas.microsoft.com/wbem/wsman/1/windows/shell';
 const transfer = 'http://schemas.xmlsoap.org/ws/2004/09/transfer';
+const uris = {
+  s: 'http://www.w3.org/2003/05/soap-envelope',
+  a: 'http://schemas.xmlsoap.org/ws/2004/08/addressing',
+  w: 'http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd',
+  rsp: shellSpace,
+} as const;
+
+/** By `prefix:name`: a server goes by namespaces, so that what is accepted of one client proves them for another. */
+function childrenOf(parent: XmlElement, name: `${keyof typeof uris}:${string}`): XmlElement[] {
+  const [prefix, local] = name.split(':') as [keyof typeof uris, string];
+  return parent.children.filter((one) => one.local === local && one.uri === uris[prefix]);
+}
+const child = (...what: Parameters<typeof childrenOf>): XmlElement | undefined => childrenOf(...what)[0];
+const textOf = (...what: Parameters<typeof childrenOf>): string | undefined => child(...what)?.text.trim();
+
 const spaces = [
-  'xmlns:s="http://www.w3.org/2003/05/soap-envelope"',
-  'xmlns:a="http://schemas.xmlsoap.org/ws/2004/08/addressing"',
+  ...Object.entries(uris).map(([prefix, uri]) => `xmlns:${prefix}="${uri}"`),
   `xmlns:x="${transfer}"`,
-  'xmlns:w="http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd"',
-  `xmlns:rsp="${shellSpace}"`,
   'xmlns:p="http://schemas.microsoft.com/wbem/wsman/1/wsman.xsd"',
 ].join(' ');
 
@@ -86,15 +90,15 @@ export function fakeShells(run: RunLine): Shells {
     pieceBytes: 32 * 1024,
     async answer(message) {
       const root = parseXml(message, 'a message');
-      const [header, body] = [child(root, 'Header')!, child(root, 'Body')!];
-      const action = textOf(header, 'Action') ?? '';
-      const relates = textOf(header, 'MessageID') ?? '';
+      const [header, body] = [child(root, 's:Header')!, child(root, 's:Body')!];
+      const action = textOf(header, 'a:Action') ?? '';
+      const relates = textOf(header, 'a:MessageID') ?? '';
       asked.push(action.replace(/^.*\//, ''));
       try {
-        if (message.length > Number(textOf(header, 'MaxEnvelopeSize')) || message.length > 150 * 1024)
+        if (message.length > Number(textOf(header, 'w:MaxEnvelopeSize')) || message.length > 150 * 1024)
           throw new ShellFault(2_150_858_808, 'w:EncodingLimit', 'too long');
-        if (textOf(header, 'ResourceURI') !== `${shellSpace}/cmd`) throw wrong('no such resource');
-        if (!/^PT\d+S$/.test(textOf(header, 'OperationTimeout') ?? '')) throw wrong('no time');
+        if (textOf(header, 'w:ResourceURI') !== `${shellSpace}/cmd`) throw wrong('no such resource');
+        if (!/^PT\d+S$/.test(textOf(header, 'w:OperationTimeout') ?? '')) throw wrong('no time');
         const xml = await act(server, run, action, header, body);
         return { status: 200, xml: answered(`${action}Response`, relates, xml) };
       } catch (error) {
@@ -122,21 +126,21 @@ async function act(
   body: XmlElement,
 ): Promise<string> {
   if (action === `${transfer}/Create`) return create(server, header, body);
-  const selectors = child(header, 'SelectorSet');
-  const shell = server.shells.get((selectors && textOf(selectors, 'Selector')) ?? '');
+  const selectors = child(header, 'w:SelectorSet');
+  const shell = server.shells.get((selectors && textOf(selectors, 'w:Selector')) ?? '');
   if (shell === undefined) throw gone();
   switch (action) {
     case `${transfer}/Delete`:
       server.shells.delete(shell.id);
       return '';
     case `${shellSpace}/Command`:
-      return start(shell, run, header, child(body, 'CommandLine')!);
+      return start(shell, run, header, child(body, 'rsp:CommandLine')!);
     case `${shellSpace}/Send`:
-      return feed(shell, run, child(body, 'Send')!);
+      return feed(shell, run, child(body, 'rsp:Send')!);
     case `${shellSpace}/Receive`:
-      return receive(server, shell, child(child(body, 'Receive')!, 'DesiredStream')!);
+      return receive(server, shell, child(child(body, 'rsp:Receive')!, 'rsp:DesiredStream')!);
     case `${shellSpace}/Signal`: {
-      const id = attribute(child(body, 'Signal')!, 'CommandId') ?? '';
+      const id = attribute(child(body, 'rsp:Signal')!, 'CommandId') ?? '';
       if (!shell.commands.delete(id)) throw gone();
       return '<rsp:SignalResponse/>';
     }
@@ -146,17 +150,18 @@ async function act(
 }
 
 function option(header: XmlElement, name: string): string {
-  const set = child(header, 'OptionSet');
+  const set = child(header, 'w:OptionSet');
   return (
-    (set === undefined ? [] : childrenOf(set, 'Option')).find((one) => attribute(one, 'Name') === name)
+    (set === undefined ? [] : childrenOf(set, 'w:Option')).find((one) => attribute(one, 'Name') === name)
       ?.text ?? ''
   );
 }
 
 function create({ shells }: Shells, header: XmlElement, body: XmlElement): string {
-  const wanted = child(body, 'Shell');
-  if (wanted === undefined || textOf(wanted, 'InputStreams') !== 'stdin') throw wrong('a shell with stdin');
-  if (textOf(wanted, 'OutputStreams') !== 'stdout stderr') throw wrong('a shell with stdout and stderr');
+  const wanted = child(body, 'rsp:Shell');
+  if (wanted === undefined || textOf(wanted, 'rsp:InputStreams') !== 'stdin')
+    throw wrong('a shell with stdin');
+  if (textOf(wanted, 'rsp:OutputStreams') !== 'stdout stderr') throw wrong('a shell with stdout and stderr');
   if (!/^\d+$/.test(option(header, 'WINRS_CODEPAGE'))) throw wrong('a code page');
   const id = randomUUID().toUpperCase();
   shells.set(id, { id, commands: new Map() });
@@ -169,7 +174,10 @@ function create({ shells }: Shells, header: XmlElement, body: XmlElement): strin
 }
 
 async function start(shell: FakeShell, run: RunLine, header: XmlElement, line: XmlElement): Promise<string> {
-  const words = [textOf(line, 'Command') ?? '', ...childrenOf(line, 'Arguments').map(({ text }) => text)];
+  const words = [
+    textOf(line, 'rsp:Command') ?? '',
+    ...childrenOf(line, 'rsp:Arguments').map(({ text }) => text),
+  ];
   const id = randomUUID().toUpperCase();
   const isPiped = option(header, 'WINRS_CONSOLEMODE_STDIN') === 'FALSE';
   const command: FakeCommand = {
@@ -194,7 +202,7 @@ async function go(command: FakeCommand, run: RunLine): Promise<void> {
 }
 
 function feed(shell: FakeShell, run: RunLine, send: XmlElement): string {
-  const stream = child(send, 'Stream')!;
+  const stream = child(send, 'rsp:Stream')!;
   const command = shell.commands.get(attribute(stream, 'CommandId') ?? '');
   if (command === undefined || command.isFed || attribute(stream, 'Name') !== 'stdin') throw gone();
   command.input += Buffer.from(stream.text, 'base64').toString();
