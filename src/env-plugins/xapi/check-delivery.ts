@@ -55,7 +55,7 @@ export function nameFindings({ machines }: Places, { name }: DeliveryRequest): F
   ];
 }
 
-function diskFindings({ machine }: DeliveryRequest, files: readonly string[]): Finding[] {
+function diskFindings({ machine, settings }: DeliveryRequest, files: readonly string[]): Finding[] {
   if (machine.disks.length === 0)
     return [
       blocker('no-disk', 'the machine has no disk that goes along', { remedy: 'leave at least one disk in' }),
@@ -73,7 +73,7 @@ function diskFindings({ machine }: DeliveryRequest, files: readonly string[]): F
     if (virtualSizeBytes !== undefined) continue;
     findings.push({
       rule: 'xapi.size-unknown',
-      severity: 'warning',
+      severity: settings.transfer === 'xva' ? 'blocker' : 'warning',
       message: 'how large this disk is could not be told, and it is made with its size',
       evidence: name,
     });

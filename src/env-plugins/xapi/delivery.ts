@@ -2,19 +2,17 @@
  * One machine on its way into a pool: its disks are made and filled under names of ours; the machine is made of them when
  * all are there. Until then nothing has its name, and a rollback removes what was made, and nothing else.
  */
-import { AppError, toAppError } from '../../model/errors.ts';
-import type { PowerState } from '../../model/machine.ts';
-import { countIn, nullRef, textIn } from '../../packages/xva/records.ts';
-import { powerState } from '../../packages/xva/xen-machine.ts';
-import { cdRecord, deviceNumbers, vbdRecord, vifRecord, vmRecord } from '../../packages/xva/xen-record.ts';
+import { AppError } from '../../model/errors.ts';
+import { countIn, nullRef } from '../../packages/xva/records.ts';
+import { cdRecord, deviceNumbers, vbdRecord, vmRecord } from '../../packages/xva/xen-record.ts';
 import type { Delivery, DeliveryRequest } from '../plugin.ts';
 import { carriedVariables, nameFindings } from './check-delivery.ts';
 import { chunkUpload, type DiskUpload } from './chunk-upload.ts';
-import { gone, persistently } from './hold.ts';
-import { chosenRepository, networkFor, readPlaces } from './places.ts';
+import { makeNics, remove, startMachine } from './delivered-machine.ts';
+import { importDelivery } from './import-delivery.ts';
+import { chosenRepository, readPlaces } from './places.ts';
 import type { XapiSession } from './session.ts';
 import { clientForStorage } from './storage-hosts.ts';
-import { callAsTask } from './tasks.ts';
 
 interface MadeDisk {
   readonly vdi: string;
@@ -29,6 +27,7 @@ export async function beginDelivery(session: XapiSession, request: DeliveryReque
   const [taken] = nameFindings(places, request);
   if (taken !== undefined) throw new AppError('conflict', taken.message, { hint: taken.remedy! });
   const storage = chosenRepository(places, settings);
+  if (settings.transfer === 'xva') return importDelivery({ session, places, storage, request });
   const disks: MadeDisk[] = [];
   let vm: string | undefined;
   let committed = false;
@@ -95,13 +94,7 @@ export async function beginDelivery(session: XapiSession, request: DeliveryReque
       await session.call('VDI.set_name_description', [vdi, ''], { step });
     }
     if (hasCd) await session.call('VBD.create', [cdRecord(vm)], { step });
-    for (const [i, nic] of machine.nics.entries()) {
-      const network = networkFor(places, settings, nic.network);
-      if (network === undefined) throw new AppError('not-found', `there is no network for NIC ${i + 1}`);
-      const { mac, ...others } = nic;
-      const kept = mac !== undefined && settings.keepMac !== 'no' ? { ...others, mac } : others;
-      await session.call('VIF.create', [vifRecord(vm, network.ref, kept, i)], { step });
-    }
+    await makeNics({ session, places, request }, vm, step);
     return session.text('VM.get_uuid', [vm], { step });
   };
 
@@ -136,16 +129,6 @@ export async function beginDelivery(session: XapiSession, request: DeliveryReque
       for (const { vdi } of disks.splice(0))
         await remove(() => session.call('VDI.destroy', [vdi], { step: 'removing a disk' }));
     },
-    async start(abort): Promise<PowerState> {
-      const step = `starting "${name}"`;
-      await callAsTask(session, 'VM.start', [vm ?? nullRef, false, false], { step, signal: abort });
-      const record = await session.record('VM.get_record', [vm ?? nullRef], { step, signal: abort });
-      return textIn(record, 'power_state') === undefined ? 'unknown' : powerState(record);
-    },
+    start: (abort) => startMachine(session, vm ?? nullRef, name, abort),
   };
-}
-
-/** Never throws: what stays has a name of ours. */
-async function remove(work: () => Promise<unknown>): Promise<void> {
-  await persistently(() => gone(work())).catch((error) => void toAppError(error));
 }

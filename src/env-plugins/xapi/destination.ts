@@ -53,6 +53,12 @@ async function fieldsOf(session: XapiSession, signal: AbortSignal): Promise<Fiel
       required: false,
       default: 'yes',
     },
+    choice(
+      'transfer',
+      'Transfer',
+      'disks: each by itself; xva: the whole machine as one import, with checksums',
+      ['disks', 'xva'],
+    ),
     choice('nvram', 'UEFI variables', "carry: the machine's own, where they are Xen's; new: none", [
       'carry',
       'new',

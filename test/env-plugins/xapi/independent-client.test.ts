@@ -5,6 +5,8 @@ import { expect, it, onTestFinished } from 'vitest';
 import { createClient } from 'xen-api';
 import { vhdCodec } from '../../../src/codecs/vhd/index.ts';
 import { memorySource } from '../../../src/io/byte-source.ts';
+import { openXvaDisk, readDescription } from '../../../src/packages/xva/read-xva.ts';
+import { machinesIn } from '../../../src/packages/xva/xva-machines.ts';
 import { connected, listed, MiB, poolWithMachine, sparseContent } from './pool.ts';
 
 it('is a pool to the client of Xen Orchestra', async () => {
@@ -49,6 +51,19 @@ it('is a pool to the client of Xen Orchestra', async () => {
   });
   await client.putResource(content, '/import_raw_vdi/', { query: { vdi, format: 'raw' } });
   expect(server.database.bytes.get(vdi)!.equals(content)).toBe(true);
+
+  // A whole machine out of it is ours to read, and goes in again.
+  const response = await client.getResource('/export/', { query: { ref: made.vm } });
+  const archive = await buffer(response.body);
+  const { disks } = machinesIn(await readDescription(memorySource(archive)), 'a.xva');
+  const disk = await openXvaDisk(memorySource(archive), disks[0]!);
+  const whole = Buffer.alloc(disk.size);
+  await disk.read(whole, 0);
+  expect(whole.equals(made.content)).toBe(true);
+  await client.putResource(archive, '/import/', { query: { sr_id: server.sr } });
+  const twins = () => [...server.database.of('VM').values()].filter(({ name_label }) => name_label === 'web');
+  await expect.poll(() => twins().length).toBe(2);
+  server.database.destroyVm((await client.call('VM.get_by_uuid', twins()[1]!.uuid)) as string);
 
   await expect(client.call('VDI.destroy', 'OpaqueRef:none')).rejects.toMatchObject({
     code: 'HANDLE_INVALID',
