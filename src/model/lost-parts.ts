@@ -26,7 +26,8 @@ const wholeParts = {
 
 const diskParts = {
   'disk bus': ({ bus }) => bus,
-  'disk controller': ({ controllerModel }) => controllerModel,
+  // SATA has one kind of controller; some say its name.
+  'disk controller': ({ bus, controllerModel }) => (bus === 'sata' ? undefined : controllerModel),
   'disk place': ({ unit, controller = 0 }) => (unit === undefined ? undefined : `${controller}:${unit}`),
   'disk boot order': ({ bootOrder }) => bootOrder,
   'disk serial number': ({ serial }) => serial,

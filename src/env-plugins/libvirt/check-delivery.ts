@@ -5,7 +5,7 @@ import { formatBytes } from '../../model/units.ts';
 import type { DeliveryRequest } from '../plugin.ts';
 import type { Libvirt } from './connect.ts';
 import { formatOf, impossibleName } from './delivery.ts';
-import { knownDomains, replacingFindings } from './existing-domain.ts';
+import { type KnownDomain, knownDomains, replacingFindings } from './existing-domain.ts';
 import { fitMachine } from './fit-machine.ts';
 import { isDevicePool } from './pools.ts';
 import { type Ground, groundOf, nvramName, surroundingsOf, volumeObstacle } from './survey.ts';
@@ -81,8 +81,9 @@ function fileFindings({ machine }: DeliveryRequest, files: readonly string[]): F
 }
 
 async function domainFindings(libvirt: Libvirt, request: DeliveryRequest): Promise<Finding[]> {
-  const known = (await knownDomains(libvirt, request.signal)).find(({ name }) => name === request.name);
-  if (known === undefined) return [];
+  const all = await knownDomains(libvirt, request.signal);
+  const known = all.find(({ name }) => name === request.name);
+  if (known === undefined) return uuidFindings(all, request);
   if (request.force) return replacingFindings(libvirt, known, request.signal);
   return [
     {
@@ -91,6 +92,19 @@ async function domainFindings(libvirt: Libvirt, request: DeliveryRequest): Promi
       message: `there is a machine "${request.name}" already`,
       evidence: known.uuid,
       remedy: 'choose another name, or allow it to be replaced',
+    },
+  ];
+}
+
+function uuidFindings(all: readonly KnownDomain[], { machine }: DeliveryRequest): Finding[] {
+  const same = all.find(({ uuid }) => uuid === machine.uuid?.toLowerCase());
+  if (same === undefined) return [];
+  return [
+    {
+      rule: 'domain.uuid-taken',
+      severity: 'note',
+      message: `"${same.name}" has its UUID already: the new machine gets another one`,
+      evidence: same.uuid,
     },
   ];
 }

@@ -8,6 +8,7 @@ import type { DeliveryRequest } from '../plugin.ts';
 import type { Place } from './destination.ts';
 import { readRegistries } from './find-vbox.ts';
 import { type FittedMachine, fitMachine } from './fit-machine.ts';
+import { lostFindings } from './lost.ts';
 import { type ManageVersion, manageVersion, olderThan, vboxManage } from './manage.ts';
 
 export async function checkDelivery(
@@ -30,6 +31,7 @@ export async function checkDelivery(
       ? [noManage(host)]
       : [...(await sameName(host, request)), ...tooOld(host, version, fitted)]),
     ...fitted.findings,
+    ...lostFindings(fitted),
   ];
 }
 

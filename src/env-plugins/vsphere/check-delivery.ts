@@ -28,6 +28,7 @@ export async function checkDelivery(
   if (!ground) return findings;
   const { spec, findings: fitted } = fitMachine(request, ground);
   findings.push(...placeFindings(ground), ...(await sameName(session, ground, request)));
+  findings.push(...(await sameUuid(session, request)));
   findings.push(...spaceFindings(ground, spec, bytes), ...versionFindings(ground, spec), ...fitted);
   findings.push(...(await privilegeFindings(session, ground, spec, request)), ...lostFindings(spec, request));
   return findings;
@@ -50,6 +51,25 @@ function lostFindings(spec: MachineSpec, { machine }: DeliveryRequest): Finding[
       disks: disks.map(({ id, controller, unit }) => ({ id, controller: controller!, unit: unit! })),
     },
   );
+}
+
+async function sameUuid(session: VimSession, { machine, signal }: DeliveryRequest): Promise<Finding[]> {
+  const { uuid } = machine;
+  if (uuid === undefined) return [];
+  const sets = [{ type: 'VirtualMachine', paths: ['name', 'config.uuid'] }];
+  const all = await viewed(session, sets, 'looking for machines of the same UUID', signal);
+  const same = all.find(
+    ({ values }) => valueText(values.get('config.uuid'))?.toLowerCase() === uuid.toLowerCase(),
+  );
+  if (same === undefined) return [];
+  return [
+    {
+      rule: 'vsphere.uuid-taken',
+      severity: 'note',
+      message: 'a machine there has its UUID already: the server may give this one another',
+      evidence: decodedName(valueText(same.values.get('name')) ?? same.ref.id),
+    },
+  ];
 }
 
 /** A place that is not there is a finding; a server that is gone is not. */

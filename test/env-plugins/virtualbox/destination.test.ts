@@ -113,6 +113,7 @@ describe('a machine for VirtualBox', () => {
     };
     const { rules, text, back } = await delivered(machine, { nvram: Buffer.alloc(100) });
     expect(rules.sort()).toEqual([
+      'machine.parts-not-carried',
       'nic.mac-impossible',
       'nic.model-changed',
       'virtualbox.device-not-carried',
@@ -212,6 +213,7 @@ it('a machine of Workstation keeps its hardware, and every loss is told beforeha
     'virtualbox.disk-bus-changed',
     'virtualbox.nvme-extension',
     'nic.model-changed',
+    'machine.parts-not-carried',
   ]);
   const kept = ({ name, processors, memoryBytes, uuid, description, devices }: Machine) => ({
     ...{ name, count: processors?.count, memoryBytes, uuid, description, clock: devices?.clock },
