@@ -3,7 +3,7 @@
  * the machine's settings.
  */
 import { posix } from 'node:path';
-import type { ByteSink } from '../../io/byte-source.ts';
+import { type ByteSink, type ByteSource, readBytes } from '../../io/byte-source.ts';
 import { AppError } from '../../model/errors.ts';
 
 /** VDI: the signature at 64, the UUID at 392. */
@@ -58,17 +58,33 @@ function watchHead(sink: ByteSink, bytes: number, uuidIn: (head: Buffer) => stri
 }
 
 const vdiUuid = (head: Buffer): string | undefined =>
-  head.readUInt32LE(64) === vdiSignature ? mixedUuid(head.subarray(392, 408)) : undefined;
+  head.length >= vdiHeadBytes && head.readUInt32LE(64) === vdiSignature
+    ? mixedUuid(head.subarray(392, 408))
+    : undefined;
 
 const vmdkUuid = (head: Buffer): string | undefined =>
-  /^ddb\.uuid\.image="([0-9a-f-]{36})"$/m.exec(head.toString('latin1'))?.[1];
+  /^ddb\.uuid\.image="([0-9a-f-]{36})"$/im.exec(head.toString('latin1'))?.[1]?.toLowerCase();
+
+const isFooter = (bytes: Buffer): boolean =>
+  bytes.length >= vhdFooterBytes && bytes.toString('latin1', 0, 8) === 'conectix';
+
+/** What an image there is says of itself. Undefined where it is none of these formats, or has none. */
+export async function uuidOfImage(source: ByteSource, signal: AbortSignal): Promise<string | undefined> {
+  const head = await readBytes(source, 0, Math.min(vmdkHeadBytes, source.size), signal);
+  const end = Math.max(0, source.size - vhdFooterBytes);
+  const footer = await readBytes(source, end, source.size - end, signal);
+  if (isFooter(footer)) return mixedUuid(footer.subarray(68, 84));
+  return vdiUuid(head) ?? (looksLikeVmdk(head) ? vmdkUuid(head) : undefined);
+}
+
+const looksLikeVmdk = (head: Buffer): boolean =>
+  /^(KDMV|\s*# *Disk Descriptor)/i.test(head.toString('latin1', 0, 64));
 
 /** The footer nearest to the end: a guest's data may look like one as well. */
 function watchFooter(sink: ByteSink): WatchedSink {
   let footer: { readonly end: number; readonly bytes: Buffer } | undefined;
   const see = (bytes: Buffer, end: number) => {
-    const is = bytes.length >= vhdFooterBytes && bytes.toString('latin1', 0, 8) === 'conectix';
-    if (is && end > (footer?.end ?? 0)) footer = { end, bytes: Buffer.from(bytes) };
+    if (isFooter(bytes) && end > (footer?.end ?? 0)) footer = { end, bytes: Buffer.from(bytes) };
   };
   return {
     sink: {

@@ -144,6 +144,17 @@ export function diskFindings(drive: Drive, { medium, locate }: Surroundings): Fi
       },
     ];
   }
+  if (/^iscsi$/i.test(found.format)) {
+    return [
+      {
+        rule: 'virtualbox.iscsi',
+        severity: 'blocker',
+        message: `${drive.node} lies on an iSCSI target, and in no file: ${found.location}`,
+        evidence: found.location,
+        remedy: 'log the host in to the target, and carry the disk from the device that it gets there',
+      },
+    ];
+  }
   const findings: Finding[] = [];
   if (found.encrypted) {
     findings.push({

@@ -24,6 +24,8 @@ export interface ReadMachine {
   /** Disks whose file is not written to, as another one lies over it. */
   readonly frozen: ReadonlySet<string>;
   readonly encrypted: ReadonlySet<string>;
+  /** By which the settings know each disk. */
+  readonly uuids: ReadonlyMap<string, string>;
 }
 
 export interface ReadFrom {
@@ -50,7 +52,8 @@ export async function readMachine(
     element = machineIn(file, `${host.name}:${path}`);
   } catch (error) {
     if (!mayBePassedOver(error) || toAppError(error).kind === 'not-found') throw error;
-    return { machine: unreadable(id, path, toAppError(error)), frozen: new Set(), encrypted: new Set() };
+    const machine = unreadable(id, path, toAppError(error));
+    return { machine, frozen: new Set(), encrypted: new Set(), uuids: new Map() };
   }
   const snapshots = readSnapshots(element);
   const wanted = snapshot === undefined ? undefined : chosen(snapshots, snapshot, `${host.name}:${path}`);
@@ -77,6 +80,7 @@ export async function readMachine(
   return {
     machine,
     frozen,
+    uuids: new Map(drives.disks.map(({ node, medium: disk }) => [node, disk])),
     encrypted: new Set(
       drives.disks.flatMap(({ node, medium: disk }) => (medium(disk)?.encrypted ? node : [])),
     ),

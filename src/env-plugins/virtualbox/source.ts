@@ -64,9 +64,10 @@ export function sourceRole(host: Host, { home, folders, asked }: SourcePlaces): 
     inspect: async (id, signal) => (await read(id, signal, true)).machine,
     async open(machine, diskId, signal) {
       // What the .vbox names now, not what a plan says that it named.
-      const { machine: now, folder, encrypted } = await read(machine.id, signal, false);
+      const { machine: now, folder, encrypted, uuids } = await read(machine.id, signal, false);
       const present = now.disks.find((disk) => disk.id === diskId)?.files;
-      const [path, ...below] = present === undefined ? [] : (held.get(now.id)?.get(diskId) ?? present);
+      const frozen = held.get(now.id)?.get(diskId);
+      const [path, ...below] = present === undefined ? [] : (frozen ?? present);
       if (path === undefined) {
         throw new AppError('not-found', `there is no disk "${diskId}"`, { where: machine.id });
       }
@@ -76,7 +77,9 @@ export function sourceRole(host: Host, { home, folders, asked }: SourcePlaces): 
           hint: 'decrypt it there: VBoxManage encryptmedium',
         });
       }
-      return openChain(host, path, below, folder, signal);
+      // What is read of a machine that runs is one below the disk of its settings.
+      const uuid = frozen === undefined ? uuids.get(diskId) : undefined;
+      return openChain(host, { path, below, uuid }, folder, signal);
     },
     async hold(machine, options) {
       const look = (id: string) => read(id, options.signal, true);

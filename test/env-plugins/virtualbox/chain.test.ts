@@ -5,6 +5,7 @@ import { expect, it } from 'vitest';
 import { openImage } from '../../../src/convert/open-image.ts';
 import { virtualboxPlugin } from '../../../src/env-plugins/virtualbox/index.ts';
 import { vdiFile } from '../../codecs/vdi-images.ts';
+import { encoded } from '../../codecs/vmdk-images.ts';
 import { noSecrets } from '../../conformance/test-plugin.ts';
 import { tempFolder } from '../../temp.ts';
 import { machineFolder, oneDisk } from './machine-folder.ts';
@@ -46,6 +47,32 @@ it('a linked clone is read through snapshots and another folder', async () => {
   const bytes = Buffer.alloc(size);
   await image.read(bytes, 0, signal);
   expect(bytes.equals(Buffer.concat([block(1), block(3), block(4)]))).toBe(true);
+  await image.close();
+  await session.close();
+});
+
+it('snapshots of a VMDK are read over the one that has the UUID, in another folder', async () => {
+  const root = await tempFolder();
+  const vbox = await machineFolder(root, 'm', oneDisk('m', ['../base/base.vmdk', 'Snapshots/top.vmdk']));
+  const vmdk = async (content: Buffer) => {
+    const file = (await encoded(content, { uuids: true })).get('a.vmdk')!;
+    return { file, text: file.toString('latin1', 512, 3000) };
+  };
+  const bottom = await vmdk(Buffer.concat([block(1), block(2)]));
+  const above = await vmdk(Buffer.concat([block(0), block(5)]));
+  const [, parent = ''] = /uuid\.image="(.*)"/.exec(bottom.text)!;
+  above.file.write(parent, 512 + above.text.indexOf('uuid.parent="') + 'uuid.parent="'.length, 'latin1');
+  await mkdir(join(root, 'base'));
+  await writeFile(join(root, 'base/base.vmdk'), bottom.file);
+  await writeFile(join(root, 'm/Snapshots/top.vmdk'), above.file);
+  const session = await virtualboxPlugin().connect({ folders: root }, noSecrets());
+  const machine = await session.source!.inspect(vbox, signal);
+  const image = await openImage(await session.source!.open(machine, 'sata0:0', signal), {
+    ...{ signal, follow: false },
+  });
+  const bytes = Buffer.alloc(2 * blockSize);
+  await image.read(bytes, 0, signal);
+  expect(bytes.equals(Buffer.concat([block(1), block(5)]))).toBe(true);
   await image.close();
   await session.close();
 });

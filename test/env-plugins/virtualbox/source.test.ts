@@ -179,6 +179,48 @@ describe('machines as VirtualBox writes them', () => {
     await session.close();
   });
 
+  it('of every version from 1.7 to 1.20; later ones are told', async () => {
+    for (let minor = 7; minor <= 21; minor++) {
+      const text = oneDisk('m', ['m.vdi']).replace('1.16-linux', `1.${minor}-windows`);
+      const machine = await inspect(await machineFolder(await tempFolder(), 'm', text, ['m.vdi']));
+      expect(machine.disks).toHaveLength(1);
+      expect(rules(machine)).toEqual(minor > 20 ? ['virtualbox.settings-later'] : []);
+    }
+  });
+
+  it('what the Guest Additions told of the system counts where it says more than the type', async () => {
+    const told = async (type: string, properties: Record<string, string>) => {
+      const list = Object.entries(properties).map(
+        ([key, value]) => `<GuestProperty name="/VirtualBox/GuestInfo/OS/${key}" value="${value}"/>`,
+      );
+      const text = oneDisk('m', ['m.vdi'])
+        .replace('Linux26_64', type)
+        .replace('<Hardware>', `<Hardware><GuestProperties>${list.join('')}</GuestProperties>`);
+      return (await inspect(await machineFolder(await tempFolder(), 'm', text, ['m.vdi']))).system;
+    };
+    const windows = { Product: 'Windows Server 2019', Version: '10.0.17763' };
+    const x64 = { architecture: 'x86_64' } as const;
+    expect(await told('Windows2016_64', windows)).toEqual({
+      ...{ name: 'Windows Server 2019', family: 'windows', version: '10.0.17763', ...x64 },
+    });
+    expect(await told('Debian12_64', { Product: 'Linux', Version: '#1 SMP' })).toMatchObject({
+      name: 'Debian GNU/Linux 12',
+    });
+    expect(await told('Other_64', { Product: 'Linux' })).toEqual({ name: 'Linux', family: 'linux', ...x64 });
+  });
+
+  it('starts from the first disk whose controller the BIOS looks at', async () => {
+    const hidden = oneDisk('m', ['a.vdi']).replace('type="AHCI"', 'type="AHCI" Bootable="false"');
+    const second = `<StorageController name="SCSI" type="LsiLogic" PortCount="16"><AttachedDevice type="HardDisk" port="3"
+      device="0"><Image uuid="{d15c0000-0000-4000-8000-000000000000}"/></AttachedDevice></StorageController>`;
+    const text = hidden.replace('</StorageControllers>', `${second}</StorageControllers>`);
+    const machine = await inspect(await machineFolder(await tempFolder(), 'm', text, ['a.vdi']));
+    expect(machine.disks.map((disk) => [disk.id, disk.bootable])).toEqual([
+      ['sata0:0', undefined],
+      ['scsi0:3', true],
+    ]);
+  });
+
   it('reads chains as deep as VirtualBox makes them', async () => {
     const chain = Array.from({ length: 250 }, (_, i) => `d${i}.vdi`);
     const vbox = await machineFolder(await tempFolder(), 'deep', oneDisk('deep', chain));
