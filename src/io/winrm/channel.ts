@@ -66,78 +66,102 @@ class OneConnection extends Agent {
 }
 
 export function httpChannel(socket: Socket, target: TlsTarget): Channel {
-  const agent = new OneConnection(socket);
-  const name = serverName(target);
-  const failure = (kind: AppError['kind'], { step }: Post, message: string, cause?: unknown) =>
-    new AppError(kind, `${step}: ${message}`, { where: name, ...(cause === undefined ? {} : { cause }) });
-  const close = () => {
-    agent.destroy();
-    socket.destroy();
-  };
-  return {
-    name,
-    host: target.host,
-    certificate: socket instanceof TLSSocket ? socket.getPeerCertificate().raw : undefined,
-    isClosed: () => socket.destroyed || !socket.writable,
-    close,
-    post: (post) =>
-      new Promise<PostAnswer>((resolve, reject) => {
-        const { signal, timeoutMs, body } = post;
-        if (signal?.aborted) return reject(cancelledBy(signal));
-        const fail = (error: unknown) => {
-          clearTimeout(timer);
-          unwatch();
-          reject(error instanceof AppError ? error : lost(error));
-          sent.destroy();
-          close();
-        };
-        const lost = (error: unknown) => {
-          const { code = 'the connection broke' } = error as { code?: string };
-          const words = code.startsWith('HPE_')
-            ? 'what answers there speaks no HTTP on this port'
-            : code === 'ECONNRESET'
-              ? 'the connection was cut'
-              : code;
-          return failure('unreachable', post, words, error);
-        };
-        const silent = () => fail(failure('unreachable', post, `no answer for ${timeoutMs / 1000} s`));
-        const timer = setTimeout(silent, timeoutMs);
-        const unwatch = onAbort(signal, () => fail(cancelledBy(signal)));
-        const sent = request({
-          ...{ host: target.host, port: target.port, method: 'POST', path: '/wsman', agent },
-          headers: { ...post.headers, connection: 'keep-alive', 'content-length': body.length },
-        });
-        sent.on('error', fail);
-        sent.on('response', (answer) => {
-          const status = answer.statusCode ?? 0;
-          if (status >= 300 && status < 400)
-            return fail(failure('unsupported', post, 'the server leads elsewhere, which is not followed'));
-          const tooLong = () =>
-            failure('unsupported', post, `the answer is longer than ${mostAnswerBytes} bytes`);
-          wholeBody(answer, () => timer.refresh(), tooLong).then((whole) => {
-            clearTimeout(timer);
-            unwatch();
-            const { 'content-type': contentType = '', 'www-authenticate': offered = '' } = answer.headers;
-            resolve({ status, contentType, offered, body: whole });
-          }, fail);
-        });
-        sent.end(body);
-      }),
-  };
+  return new HttpChannel(socket, target);
 }
 
-async function wholeBody(
-  answer: IncomingMessage,
-  heard: () => void,
-  tooLong: () => AppError,
-): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of answer as AsyncIterable<Buffer>) {
-    heard();
-    length += chunk.length;
-    if (length > mostAnswerBytes) throw tooLong();
-    chunks.push(chunk);
+class HttpChannel implements Channel {
+  readonly name: string;
+  readonly host: string;
+  readonly certificate: Uint8Array | undefined;
+  readonly #target: TlsTarget;
+  readonly #socket: Socket;
+  readonly #agent: OneConnection;
+
+  constructor(socket: Socket, target: TlsTarget) {
+    this.name = serverName(target);
+    this.host = target.host;
+    this.certificate = socket instanceof TLSSocket ? socket.getPeerCertificate().raw : undefined;
+    this.#target = target;
+    this.#socket = socket;
+    this.#agent = new OneConnection(socket);
   }
-  return Buffer.concat(chunks, length);
+
+  isClosed(): boolean {
+    return this.#socket.destroyed || !this.#socket.writable;
+  }
+
+  close(): void {
+    this.#agent.destroy();
+    this.#socket.destroy();
+  }
+
+  post(post: Post): Promise<PostAnswer> {
+    const { signal, timeoutMs, body, headers } = post;
+    return new Promise<PostAnswer>((resolve, reject) => {
+      if (signal?.aborted) return reject(cancelledBy(signal));
+      const settle = () => {
+        clearTimeout(timer);
+        unwatch();
+      };
+      const fail = (error: unknown) => {
+        settle();
+        reject(error instanceof AppError ? error : this.#lost(post, error));
+        sent.destroy();
+        this.close();
+      };
+      const silent = () => fail(this.#failure('unreachable', post, `no answer for ${timeoutMs / 1000} s`));
+      const timer = setTimeout(silent, timeoutMs);
+      const unwatch = onAbort(signal, () => fail(cancelledBy(signal)));
+      const { host, port } = this.#target;
+      const sent = request({
+        ...{ host, port, method: 'POST', path: '/wsman', agent: this.#agent },
+        headers: { ...headers, connection: 'keep-alive', 'content-length': body.length },
+      });
+      sent.on('error', fail);
+      sent.on('response', (answer) => {
+        const heard = () => void timer.refresh();
+        this.#read(post, answer, heard).then((whole) => {
+          settle();
+          resolve(whole);
+        }, fail);
+      });
+      sent.end(body);
+    });
+  }
+
+  async #read(post: Post, answer: IncomingMessage, heard: () => void): Promise<PostAnswer> {
+    const status = answer.statusCode ?? 0;
+    if (status >= 300 && status < 400)
+      throw this.#failure('unsupported', post, 'the server leads elsewhere, which is not followed');
+    const chunks: Buffer[] = [];
+    let length = 0;
+    for await (const chunk of answer as AsyncIterable<Buffer>) {
+      heard();
+      length += chunk.length;
+      if (length > mostAnswerBytes)
+        throw this.#failure('unsupported', post, `the answer is longer than ${mostAnswerBytes} bytes`);
+      chunks.push(chunk);
+    }
+    const { 'content-type': contentType = '', 'www-authenticate': offered = '' } = answer.headers;
+    return { status, contentType, offered, body: Buffer.concat(chunks, length) };
+  }
+
+  #lost(post: Post, error: unknown): AppError {
+    const { code = 'the connection broke' } = error as { code?: string };
+    const isOther = code.startsWith('HPE_');
+    const cut = code === 'ECONNRESET' ? 'the connection was cut' : code;
+    return this.#failure(
+      'unreachable',
+      post,
+      isOther ? 'what answers there speaks no HTTP on this port' : cut,
+      error,
+    );
+  }
+
+  #failure(kind: AppError['kind'], { step }: Post, message: string, cause?: unknown): AppError {
+    return new AppError(kind, `${step}: ${message}`, {
+      where: this.name,
+      ...(cause === undefined ? {} : { cause }),
+    });
+  }
 }
