@@ -61,7 +61,7 @@ const nobody = (
   severity: 'blocker',
   message: `nothing here can write to ${name} (${kind}): ${reasons.join('; ')}`,
   evidence: name,
-  remedy: `${wanted === 'builtin' ? 'let the engine be chosen (without --engine)' : 'install libguestfs-tools on this computer'}, or leave the changes out (--changes none)`,
+  remedy: `${wanted === undefined ? 'install libguestfs-tools on this computer' : 'let the engine be chosen (without --engine)'}, or leave the changes out (--changes none)`,
 });
 
 const told = ({ id }: Engine, volumes: readonly EngineVolume[]): Finding => ({

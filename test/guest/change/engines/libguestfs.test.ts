@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import type { EngineVolume } from '../../../../src/guest/change/engine.ts';
 import { commandLine, quoted } from '../../../../src/guest/change/engines/libguestfs/command-line.ts';
+import { libguestfs } from '../../../../src/guest/change/engines/libguestfs/engine.ts';
 import { registryRefusal, registryText } from '../../../../src/guest/change/engines/libguestfs/registry.ts';
 import { failedIn } from '../../../../src/guest/change/engines/libguestfs/session.ts';
 
@@ -21,6 +23,13 @@ describe('commands of guestfish', () => {
     expect(failedIn('libguestfs: error: upload: No space left on device').kind).toBe('no-space');
     expect(failedIn('').message).toBe('libguestfs has failed: it has ended by itself');
   });
+});
+
+it('libguestfs writes every kind of FAT, also where it alone is wanted', async () => {
+  const refusal = (kind: string) =>
+    libguestfs.refuses({ kind } as EngineVolume, [], new AbortController().signal);
+  for (const kind of ['fat12', 'fat16', 'fat32', 'ext4', 'ntfs']) expect(await refusal(kind)).toBeUndefined();
+  expect(await refusal('ufs')).toBe('it is not used for ufs');
 });
 
 describe('registry edits', () => {

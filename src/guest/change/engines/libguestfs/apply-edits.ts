@@ -10,7 +10,14 @@ import { registryPrefix, registryText } from './registry.ts';
 import type { GuestfishSession } from './session.ts';
 
 /** Filesystems without modes and owners of Unix. */
-export const withoutModes: ReadonlySet<string> = new Set(['vfat', 'exfat', 'ntfs']);
+export const withoutModes: ReadonlySet<string> = new Set([
+  'fat12',
+  'fat16',
+  'fat32',
+  'vfat',
+  'exfat',
+  'ntfs',
+]);
 
 export interface EditContext {
   readonly session: GuestfishSession;

@@ -15,15 +15,8 @@ import { registryRefusal } from './registry.ts';
 import { GuestfishSession } from './session.ts';
 
 const writes: ReadonlySet<string> = new Set([
-  'ext2',
-  'ext3',
-  'ext4',
-  'xfs',
-  'btrfs',
-  'f2fs',
-  'ntfs',
-  'vfat',
-  'exfat',
+  ...['ext2', 'ext3', 'ext4', 'xfs', 'btrfs', 'f2fs'],
+  ...withoutModes,
 ]);
 
 const isRegistry = (edit: Edit): edit is RegistryEdit => edit.kind === 'registry';
