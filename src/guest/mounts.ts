@@ -34,7 +34,7 @@ export async function guestMounts(
   all: readonly FilesVolume[],
   looking: Looking,
 ): Promise<MountedFiles<GuestMount> | undefined> {
-  const mounts = await rootMounts(root, looking);
+  const mounts = await rootMounts(root, all, looking);
   if (mounts === undefined) return undefined;
   // One that can't be read hides the other mounts, not the root.
   const own = async (path: string) =>
@@ -72,7 +72,11 @@ async function looksLikeRoot(files: MountedFiles): Promise<boolean> {
   return false;
 }
 
-async function rootMounts(root: FilesVolume, looking: Looking): Promise<GuestMount[] | undefined> {
+async function rootMounts(
+  root: FilesVolume,
+  all: readonly FilesVolume[],
+  looking: Looking,
+): Promise<GuestMount[] | undefined> {
   for await (const { files, folder, subvolume } of rootPlaces(root, looking)) {
     const mount = {
       ...mountOf('/', { ...root, files }),
@@ -81,14 +85,17 @@ async function rootMounts(root: FilesVolume, looking: Looking): Promise<GuestMou
     };
     if (!(await looksLikeRoot(mountedFiles([mount])))) continue;
     const stateroot = folder?.replace(/\/deploy\/[^/]+$/, '');
+    if (stateroot === undefined) return [mount];
+    // Fedora CoreOS finds it by its label.
+    const boot = all.find(
+      ({ volume: v }) => v.diskNumber === root.volume.diskNumber && v.volume?.label === 'boot',
+    );
     // What all deployments share lies beside them.
-    return stateroot === undefined
-      ? [mount]
-      : [
-          mount,
-          { ...mount, mountPoint: '/var', folder: `${stateroot}/var` },
-          { ...mount, mountPoint: '/boot', folder: '/boot' },
-        ];
+    return [
+      mount,
+      { ...mount, mountPoint: '/var', folder: `${stateroot}/var` },
+      boot === undefined ? { ...mount, mountPoint: '/boot', folder: '/boot' } : mountOf('/boot', boot),
+    ];
   }
   return undefined;
 }
@@ -103,8 +110,7 @@ async function mountByType(
   const has = async (path: string) => (await tree.stat(path))?.kind === 'folder';
   if (!(await has('/usr/lib/systemd')) && !(await has('/lib/systemd'))) return;
   const disk = root.volume.diskNumber;
-  const taken = (mountPoint: string) =>
-    mounts.some((m) => m.mountPoint === mountPoint && (mountPoint !== '/boot' || m.folder === undefined));
+  const taken = (mountPoint: string) => mounts.some((m) => m.mountPoint === mountPoint);
   for (const [type, points] of discoverable) {
     const found = all.find(
       ({ volume: { partition, diskNumber } }) => partition?.type === type && diskNumber === disk,

@@ -113,7 +113,7 @@ function reportLines(report: GuestReport | undefined, noSystem: boolean): string
   return [
     ...row(
       'partitions',
-      `${partitionTable.kind.toUpperCase()}, firmware ${report.firmware}, boot code ${partitionTable.bootCode}`,
+      `${partitionTable.kind === 'none' ? 'no table' : partitionTable.kind.toUpperCase()}, firmware ${report.firmware}, boot code ${partitionTable.bootCode}`,
     ),
     ...table(rows),
     ...volumes.flatMap((volume) => row('volume', volumeInWords(volume))),

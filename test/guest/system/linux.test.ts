@@ -28,6 +28,29 @@ describe('a Linux', () => {
     expect(findings.map(({ rule }) => rule)).toEqual(['guest.unreadable']);
   });
 
+  it('has the gateway and name servers that are set for all cards', async () => {
+    const release = { '/etc/os-release': 'ID=x\n' };
+    const suse = await systemOf({
+      ...release,
+      '/etc/sysconfig/network/ifcfg-eth0': "BOOTPROTO='static'\nIPADDR='192.0.2.5/24'\n",
+      '/etc/sysconfig/network/ifcfg-eth1': "BOOTPROTO='static'\nIPADDR='198.51.100.5/24'\n",
+      '/etc/sysconfig/network/routes': '10.0.0.0/8 192.0.2.9 - -\ndefault 192.0.2.1 - eth0\n',
+      '/etc/sysconfig/network/ifroute-eth1': 'default 198.51.100.1 - -\n',
+      '/etc/sysconfig/network/config': 'NETCONFIG_DNS_STATIC_SERVERS="192.0.2.53 192.0.2.54"\n',
+    });
+    expect(suse.system!.interfaces).toMatchObject([
+      { name: 'eth0', gateway: '192.0.2.1', dns: ['192.0.2.53', '192.0.2.54'] },
+      { name: 'eth1', gateway: '198.51.100.1' },
+    ]);
+    const red = await systemOf({
+      ...release,
+      '/etc/sysconfig/network': 'NETWORKING=yes\nGATEWAY=192.0.2.1\n',
+      '/etc/sysconfig/network-scripts/ifcfg-ens192': 'BOOTPROTO=none\nIPADDR=192.0.2.7\nPREFIX=24\n',
+      '/etc/sysconfig/network-scripts/ifcfg-ens224': 'BOOTPROTO=dhcp\n',
+    });
+    expect(red.system!.interfaces!.map(({ gateway }) => gateway)).toEqual(['192.0.2.1', undefined]);
+  });
+
   it('is told with its kernels, loader, network and tools', async () => {
     const { system, findings } = await systemOf(
       {
