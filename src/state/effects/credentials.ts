@@ -51,6 +51,8 @@ export const saveProfile: Effect<'save-profile'> = async (command, context) => {
     throw error;
   }
   await emitProfiles(context);
+  // Of a new password nothing is seen in the list.
+  context.emit({ type: 'notice', notice: { level: 'info', text: `${command.name} is saved` } });
 };
 
 export const deleteProfile: Effect<'delete-profile'> = async ({ id }, context) => {
