@@ -20,13 +20,19 @@ async function press(terminal: Terminal, key: string): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 50));
 }
 
-/** Down to the field of this label. */
+/** To the field of this label: up from the end where it is seen there, else down from the top. */
 async function goTo(terminal: Terminal, label: string): Promise<void> {
   const there = new RegExp(`❯ +${label}\\b`);
-  await terminal.send('Home');
+  await terminal.send('End');
+  const end = await terminal.until(/❯ Start /);
+  const key = new RegExp(`^ +${label}\\b`, 'm').test(end) ? 'Up' : 'Down';
+  if (key === 'Down') {
+    await terminal.send('Home');
+    await terminal.until(/❯ Destination /);
+  }
   for (let steps = 0; steps < 60; steps++) {
     if (there.test(await terminal.screen())) return;
-    await press(terminal, 'Down');
+    await press(terminal, key);
   }
   throw new Error(`no field "${label}":\n${await terminal.screen()}`);
 }
@@ -34,11 +40,9 @@ async function goTo(terminal: Terminal, label: string): Promise<void> {
 export async function choose(terminal: Terminal, label: string, value: string): Promise<void> {
   await goTo(terminal, label);
   await terminal.send('Enter');
-  await terminal.until(new RegExp(`┌─ ❯ ${label}`));
-  for (let steps = 0; !new RegExp(`❯ ${value}\\b`).test(await terminal.screen()); steps++) {
-    if (steps > 20) throw new Error(`no "${value}":\n${await terminal.screen()}`);
-    await press(terminal, 'Down');
-  }
+  const rows = (await terminal.until(new RegExp(`┌─ ❯ ${label}`))).split('\n');
+  const [at, to] = ['│ ❯ ', `│   ${value}`].map((text) => rows.findIndex((row) => row.startsWith(text)));
+  await terminal.keyTo(to! >= 0 && to! < at! ? 'Up' : 'Down', `│ ❯ ${value}`);
   await terminal.send('Enter');
   await terminal.until(new RegExp(`❯ +${label} +${value}`));
 }

@@ -6,10 +6,16 @@ import { onTestFinished } from 'vitest';
 import { tempFolder } from '../temp.ts';
 import { openTerminal, type Terminal } from './tmux.ts';
 
-export const program = resolve('dist/cli.js');
+/** VMFERRY_PROGRAM: another build, as for `program.ts`. */
+export const program = resolve(process.env.VMFERRY_PROGRAM ?? 'dist/cli.js');
 
 /** No bus, no keychain: a jump host. */
 export const noKeychain = { DBUS_SESSION_BUS_ADDRESS: 'disabled:' };
+
+export interface Size {
+  readonly columns: number;
+  readonly rows: number;
+}
 
 export interface Place {
   /** HOME, and where the program starts. */
@@ -17,7 +23,7 @@ export interface Place {
   /** VMFERRY_HOME. */
   readonly home: string;
   /** Opens the program in a terminal; `script` keeps all that it prints, to the byte. */
-  open(env?: Readonly<Record<string, string>>): Promise<Terminal>;
+  open(env?: Readonly<Record<string, string>>, size?: Size): Promise<Terminal>;
   /** All bytes that were printed in all terminals of this place. */
   printed(): Promise<string>;
   /** Command lines and environments of all its processes, as they were seen. */
@@ -34,19 +40,23 @@ export async function place(): Promise<Place> {
     folder,
     home,
     seen,
-    async open(env = noKeychain) {
+    async open(env = noKeychain, size = { columns: 100, rows: 30 }) {
       const name = join(scripts, String(++count));
       const command = `script -qfec '${process.execPath} ${program}' ${name}.out`;
       const terminal = await openTerminal(
         `echo $$ > ${name}.pid; ${command}; echo "ended with $?"; sleep 600`,
-        { columns: 100, rows: 30, cwd: folder, env: { VMFERRY_HOME: home, HOME: folder, ...env } },
+        { ...size, cwd: folder, env: { VMFERRY_HOME: home, HOME: folder, ...env } },
       );
       const timer = setInterval(() => {
         if (!existsSync(`${name}.pid`)) return;
         const root = Number(readFileSync(`${name}.pid`, 'utf8'));
         if (root > 0) for (const text of processTexts(root)) seen.add(text);
       }, 40);
-      onTestFinished(() => clearInterval(timer));
+      onTestFinished(() => {
+        clearInterval(timer);
+        // A test that failed in the middle leaves nothing running behind its terminal.
+        for (const pid of pidsBelow(Number(fileOf(`${name}.pid`)))) process.kill(pid, 'SIGKILL');
+      });
       return terminal;
     },
     async printed() {
@@ -57,7 +67,10 @@ export async function place(): Promise<Place> {
 }
 
 /** Command line and environment of every process below `root`. */
-export function processTexts(root: number): string[] {
+export const processTexts = (root: number): string[] =>
+  pidsBelow(root).map((pid) => `${fileOf(`/proc/${pid}/cmdline`)}\n${fileOf(`/proc/${pid}/environ`)}`);
+
+function pidsBelow(root: number): number[] {
   const parents = new Map<number, number>();
   for (const name of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
     const stat = fileOf(`/proc/${name}/stat`);
@@ -68,9 +81,7 @@ export function processTexts(root: number): string[] {
     const parent = parents.get(pid);
     return parent !== undefined && parent !== 0 && (parent === root || below(parent));
   };
-  return [...parents.keys()]
-    .filter(below)
-    .map((pid) => `${fileOf(`/proc/${pid}/cmdline`)}\n${fileOf(`/proc/${pid}/environ`)}`);
+  return root > 0 ? [...parents.keys()].filter(below) : [];
 }
 
 function fileOf(path: string): string {

@@ -15,6 +15,8 @@ export interface Terminal {
   until(text: string | RegExp, seconds?: number): Promise<string>;
   /** Goes on by Tab, each time after the screen has answered, until it holds the text. */
   tabTo(text: string): Promise<void>;
+  /** Goes on by this key in the same way. */
+  keyTo(key: string, text: string): Promise<void>;
   resize(columns: number, rows: number): Promise<void>;
 }
 
@@ -50,18 +52,20 @@ export async function openTerminal(command: string, options: TerminalOptions): P
       await pause();
     }
   }
+  async function keyTo(key: string, text: string): Promise<void> {
+    for (let steps = 0; steps < 60; steps++) {
+      const before = await screen();
+      if (before.includes(text)) return;
+      await send(key);
+      await settled(before);
+    }
+    throw new Error(`no field shows "${text}":\n${await screen()}`);
+  }
   return {
     screen,
     send,
-    async tabTo(text) {
-      for (let steps = 0; steps < 60; steps++) {
-        const before = await screen();
-        if (before.includes(text)) return;
-        await send('Tab');
-        await settled(before);
-      }
-      throw new Error(`no field shows "${text}":\n${await screen()}`);
-    },
+    keyTo,
+    tabTo: (text) => keyTo('Tab', text),
     type: async (text) => void (await tmux('send-keys', '-l', '--', text)),
     resize: async (columns, rows) =>
       void (await tmux('resize-window', '-x', String(columns), '-y', String(rows))),
