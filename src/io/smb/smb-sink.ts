@@ -4,6 +4,9 @@ import { smbUrl } from './share-path.ts';
 import { checked, type SmbLink } from './smb-link.ts';
 import { pieceBytes } from './smb-source.ts';
 
+/** A cancel is not to take longer. */
+const patienceMs = 800;
+
 /** @throws AppError `conflict`, `auth`, `not-found`, `unreachable`. */
 export async function smbSink(
   link: SmbLink,
@@ -39,7 +42,14 @@ export async function smbSink(
         await checked(process, { op: 'setTime', url, seconds: modifiedAt }, path, {});
     },
     async abort() {
-      if (process.alive) await process.call({ op: 'close', file }).catch(() => undefined);
+      let timer: NodeJS.Timeout | undefined;
+      const closed = process.call({ op: 'close', file }).catch(() => undefined);
+      const late = new Promise<'late'>((resolve) => {
+        timer = setTimeout(resolve, patienceMs, 'late');
+      });
+      // A file that is open can't be removed there: without the connection it is not.
+      if ((await Promise.race([closed, late])) === 'late') process.end();
+      clearTimeout(timer);
     },
   };
 }

@@ -87,8 +87,8 @@ export async function smbSource(
     async close() {
       if (closed) return;
       closed = true;
-      const now = await handle.catch(() => undefined);
-      if (now?.process.alive) await now.process.call({ op: 'close', file: now.file }).catch(() => undefined);
+      // Nobody waits for a server that may hang: with the link all is closed.
+      void handle.then(({ process, file }) => process.call({ op: 'close', file })).catch(() => undefined);
     },
   };
   return source;

@@ -129,12 +129,18 @@ describeWith(sambaTools, 'SMB', () => {
     onTestFinished(() => proxy.close());
     const files = smbFiles(link({ port: proxy.port, limitMs: 700 }));
     const source = await files.open('//127.0.0.1/C$/disk.img');
+    const patient = smbFiles(link({ port: proxy.port }));
+    const sink = await patient.create('//127.0.0.1/vms/half.img');
     proxy.freeze();
     const control = new AbortController();
     const cancelled = source.read(Buffer.alloc(1000), 0, control.signal);
+    const written = sink.write(bytes.subarray(0, 100), 0, control.signal);
     control.abort();
     await expect(cancelled).rejects.toMatchObject({ kind: 'cancelled' });
+    await expect(written).rejects.toMatchObject({ kind: 'cancelled' });
     await expect(source.read(Buffer.alloc(1000), 0)).rejects.toMatchObject({ kind: 'unreachable' });
     await source.close();
+    // It would wait for a minute: the connection is given up.
+    await sink.abort();
   });
 });
