@@ -167,11 +167,12 @@ describe('with VBoxManage', () => {
   });
 
   it('its state is watched until it runs; one that fails is told', async () => {
-    const { fake, deliver } = await withManage();
-    const delivery = await deliver();
+    const { fake, folder, deliver } = await withManage();
+    const delivery = await deliver({ settings: { folder, screen: 'gui' } });
     await delivery.commit();
     writeFileSync(join(fake, 'states'), 'starting\nrunning');
     expect(await delivery.start!(signal)).toBe('running');
+    expect(readFileSync(join(fake, 'said'), 'utf8')).toMatch(/^startvm \S+ --type gui$/m);
     writeFileSync(join(fake, 'states'), 'starting\naborted');
     await expect(delivery.start!(signal)).rejects.toMatchObject({
       message: expect.stringContaining('"aborted"'),
