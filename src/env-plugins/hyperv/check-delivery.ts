@@ -119,7 +119,7 @@ function folderFindings(places: HostPlaces, settings: Settings, bytes: number): 
     return [
       blocker('folder-impossible', 'the folder is no plain absolute path on a drive of the host', {
         evidence: folder,
-        remedy: 'name one such as D:\\VMs; a share can not be written by SFTP',
+        remedy: 'name one such as D:\\VMs; nothing is delivered to a share',
       }),
     ];
   const drive = places.drives.find(({ root }) => samePath(root, win32.parse(folder).root));
