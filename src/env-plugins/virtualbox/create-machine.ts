@@ -22,12 +22,14 @@ export interface NewMachine {
   /** In which VirtualBox makes a folder of the machine's name. */
   readonly baseFolder: string;
   readonly version: ManageVersion;
+  /** Ids of the guest systems that it knows. */
+  readonly types: ReadonlySet<string>;
 }
 
 /** What is run, in order; the first one registers the machine. */
 export function machineCommands(machine: NewMachine): string[][] {
-  const { name, uuid, fitted, baseFolder } = machine;
-  const type = writeGuestType(fitted.machine.system);
+  const { name, uuid, fitted, baseFolder, types } = machine;
+  const type = writeGuestType(fitted.machine.system, types);
   const made = ['--name', name, '--ostype', type, '--uuid', uuid, '--basefolder', baseFolder];
   return [
     ['createvm', ...made, '--register'],
@@ -116,11 +118,21 @@ function storageCommands({ uuid, fitted: { placed }, disks }: NewMachine): strin
   ];
 }
 
+/** Blocks of lines, of which one is `ID:  Debian12_64`. */
+async function guestTypes(host: Host): Promise<Set<string>> {
+  const text = await vboxManage(host, ['list', 'ostypes']).catch((error) => {
+    if (toAppError(error).kind !== 'io') throw error;
+    return '';
+  });
+  return new Set([...text.matchAll(/^ID:[ \t]+(\w{1,64})[ \t\r]*$/gm)].map(([, id]) => id!));
+}
+
 /**
  * Resolves to the path of its settings. Not to be cancelled: on any error it is taken out of VirtualBox again.
  * @throws AppError `io` with what VirtualBox refused.
  */
-export async function createMachine(host: Host, machine: NewMachine): Promise<string> {
+export async function createMachine(host: Host, given: Omit<NewMachine, 'types'>): Promise<string> {
+  const machine = { ...given, types: await guestTypes(host) };
   const [create, ...rest] = machineCommands(machine);
   const said = await vboxManage(host, create!).catch(async (error) => {
     await removeUnregistered(host, machine);

@@ -59,10 +59,25 @@ export function readGuestType(id: string): GuestSystem | undefined {
   return { name: plain, family: 'other', architecture };
 }
 
-/** Ids that all versions since 5.1 know. */
-export function writeGuestType(system: GuestSystem | undefined): string {
-  const is64 = system?.architecture !== 'i686';
-  return (system === undefined ? 'Other' : plainType(system)) + (is64 ? '_64' : '');
+/** An id that all versions since 5.1 know, or a closer one of those that the VirtualBox there has `known`. */
+export function writeGuestType(
+  system: GuestSystem | undefined,
+  known: ReadonlySet<string> = new Set(),
+): string {
+  const suffix = system?.architecture === 'i686' ? '' : '_64';
+  const plain = system === undefined ? 'Other' : plainType(system);
+  const closer = system === undefined ? [] : closerTypes(system, plain).map((id) => id + suffix);
+  return closer.find((id) => known.has(id)) ?? plain + suffix;
+}
+
+/** With the version: `Debian12`, `Ubuntu22_LTS`, `Windows2022`. */
+function closerTypes({ name, family, version = '' }: GuestSystem, plain: string): string[] {
+  if (family === 'windows') {
+    const [, server] = /\b(20\d\d)\b/.exec(name) ?? [];
+    return server === undefined ? (/\bwindows 11\b/i.test(name) ? ['Windows11'] : []) : [`Windows${server}`];
+  }
+  const [, major] = /\b(\d{1,4})\b/.exec(name) ?? /^(\d{1,4})\b/.exec(version) ?? [];
+  return family === 'linux' && major !== undefined ? [`${plain}${major}_LTS`, `${plain}${major}`] : [];
 }
 
 function plainType({ name, family, architecture }: GuestSystem): string {

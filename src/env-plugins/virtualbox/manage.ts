@@ -1,6 +1,6 @@
 /** `VBoxManage` of a host, where it is there; and what runs, also by the processes of VirtualBox. */
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Host } from '../../io/host/host.ts';
+import type { Host, RunResult } from '../../io/host/host.ts';
 import { AppError, toAppError } from '../../model/errors.ts';
 import type { PowerState } from '../../model/machine.ts';
 import { mayBePassedOver } from './find-vbox.ts';
@@ -16,19 +16,36 @@ export const listedRunning = (text: string): string[] =>
   text.split(/\r?\n/).flatMap((line) => uuidOf(/\{[0-9a-f-]{36}\}\s*$/i.exec(line)?.[0]) ?? []);
 
 export async function runningMachines(host: Host, signal: AbortSignal): Promise<RunningMachines> {
-  const told = new Set(listedRunning(await said(host, ['VBoxManage', 'list', 'runningvms'], signal)));
+  const told = new Set(listedRunning(await said(run(host, ['list', 'runningvms'], signal))));
   // VBoxManage tells those of its own user only.
-  const processes = (await said(host, ['ps', '-A', '-o', 'args='], signal))
+  const processes = (await said(host.run(['ps', '-A', '-o', 'args='], { signal })))
     .toLowerCase()
     .split('\n')
     .filter((line) => /(^|\/)(vboxheadless|virtualboxvm|virtualbox|vboxsdl)(\s|$)/.test(line));
   return { has: (uuid) => told.has(uuid) || processes.some((line) => line.includes(uuid)) };
 }
 
+/** Where macOS has it: what SSH starts there does not look into that folder. */
+const places = ['VBoxManage', '/usr/local/bin/VBoxManage'];
+
+/** @throws AppError `not-found` when there is none. */
+async function run(host: Host, args: readonly string[], signal?: AbortSignal): Promise<RunResult> {
+  for (const program of places) {
+    try {
+      const result = await host.run([program, ...args], { signal });
+      // Some shells end so where there is no such command.
+      if (result.code !== 127) return result;
+    } catch (error) {
+      if (toAppError(error).kind !== 'not-found') throw error;
+    }
+  }
+  throw new AppError('not-found', 'there is no VBoxManage there', { where: host.name });
+}
+
 /** Nothing where there is no such command, or it can't tell. */
-async function said(host: Host, args: readonly string[], signal: AbortSignal): Promise<string> {
+async function said(running: Promise<RunResult>): Promise<string> {
   try {
-    const { code, stdout } = await host.run(args, { signal });
+    const { code, stdout } = await running;
     return code === 0 ? stdout.toString() : '';
   } catch (error) {
     if (!mayBePassedOver(error)) throw error;
@@ -46,7 +63,7 @@ export const olderThan = (version: ManageVersion, major: number, minor: number):
 
 /** `7.0.14r161095`, below warnings of a missing kernel module. Undefined where there is no VBoxManage that works. */
 export async function manageVersion(host: Host, signal: AbortSignal): Promise<ManageVersion | undefined> {
-  const text = await said(host, ['VBoxManage', '--version'], signal);
+  const text = await said(run(host, ['--version'], signal));
   const [, major, minor] = /^(\d{1,3})\.(\d{1,3})\.\d/m.exec(text) ?? [];
   return major === undefined ? undefined : { major: Number(major), minor: Number(minor) };
 }
@@ -80,10 +97,7 @@ export async function startedState(host: Host, uuid: string, signal: AbortSignal
  * @throws AppError `not-found` when there is no VBoxManage, `io` with what it complains about.
  */
 export async function vboxManage(host: Host, args: readonly string[], signal?: AbortSignal): Promise<string> {
-  const { code, stdout, stderr } = await host.run(['VBoxManage', ...args], { signal }).catch((error) => {
-    if (toAppError(error).kind !== 'not-found') throw error;
-    throw new AppError('not-found', 'there is no VBoxManage there', { where: host.name });
-  });
+  const { code, stdout, stderr } = await run(host, args, signal);
   if (code === 0) return stdout.toString();
   // `VBoxManage: error: …`, then details on lines of their own.
   const first = stderr.split('\n').find((line) => /error:/i.test(line)) ?? stderr.trim().split('\n')[0] ?? '';

@@ -158,6 +158,8 @@ describe('with VBoxManage', () => {
       ],
       nics: [machine.nics[0], machine.nics[1], { ...machine.nics[2], mac: '08:00:27:fe:dc:ba' }],
       devices: { ...machine.devices, video: 'vboxsvga' },
+      // It knows a closer type than the one that all versions know.
+      system: { name: 'Windows Server 2019', family: 'windows', architecture: 'x86_64' },
     });
     const guest = await destination.hardware!(request);
     expect(guest.disks.map((d) => `${d.bus}${d.controller}:${d.unit}`)).toEqual(

@@ -6,6 +6,7 @@ import type { DeliveryRequest } from '../../../src/env-plugins/plugin.ts';
 import { virtualboxPlugin } from '../../../src/env-plugins/virtualbox/index.ts';
 import { vmwareFilesPlugin } from '../../../src/env-plugins/vmware-files/index.ts';
 import type { Machine } from '../../../src/model/machine.ts';
+import { encoded } from '../../codecs/vmdk-images.ts';
 import { noSecrets, testDestination } from '../../conformance/test-plugin.ts';
 import { tempFolder } from '../../temp.ts';
 import { workstationMachine } from '../vmware-files/machine-folder.ts';
@@ -157,6 +158,32 @@ describe('a machine for VirtualBox', () => {
     await sink.finish(4);
     await expect(delivery.commit()).rejects.toMatchObject({ kind: 'unsupported' });
     await delivery.rollback();
+    await session.close();
+  });
+
+  it('a VMDK goes by the UUID in its descriptor; its extents are no disks', async () => {
+    const session = await connect();
+    const delivery = await session.destination!.begin(requestFor(await tempFolder(), small));
+    const { uuids } = session.destination!.options!.vmdk!;
+    const files = await encoded(
+      Buffer.alloc(70_000, 7),
+      { uuids: uuids!, subformat: 'twoGbMaxExtentSparse' },
+      'm.vmdk',
+    );
+    for (const [name, bytes] of files) {
+      const sink = await delivery.sink({ name });
+      await sink.write(bytes, 0);
+      await sink.finish(bytes.length);
+    }
+    const text = readFileSync((await delivery.commit()).at(-1)!, 'utf8');
+    const [, uuid] = /^ddb\.uuid\.image="(.*)"$/m.exec(files.get('m.vmdk')!.toString()) ?? [];
+    expect(text).toContain(`<HardDisk uuid="{${uuid}}" location="m.vmdk" format="VMDK"`);
+    expect(text.match(/<HardDisk /g)).toHaveLength(1);
+    const stream = (await encoded(Buffer.alloc(1000), { subformat: 'streamOptimized' })).get('a.vmdk')!;
+    const other = await session.destination!.begin(requestFor(await tempFolder(), small));
+    const sink = await other.sink({ name: 'm.vmdk' });
+    await expect(sink.write(stream, 0)).rejects.toMatchObject({ kind: 'unsupported' });
+    await other.rollback();
     await session.close();
   });
 

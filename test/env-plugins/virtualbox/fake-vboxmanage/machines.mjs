@@ -13,7 +13,7 @@ function fail(message) {
 }
 
 const ids =
-  /^(Other|Linux26|Debian|Ubuntu|RedHat|Oracle|Fedora|OpenSUSE|Gentoo|ArchLinux|FreeBSD|OpenBSD|NetBSD|Windows(XP|Vista|7|8|81|10|2000|2003|2008|2012|2016))(_64)?$/;
+  /^(Other|Linux26|Debian|Ubuntu|RedHat|Oracle|Fedora|OpenSUSE|Gentoo|ArchLinux|FreeBSD|OpenBSD|NetBSD|Windows(XP|Vista|7|8|81|10|2000|2003|2008|2012|2016|2019)|Debian12)(_64)?$/;
 
 /** The white list of characters of a machine's file name; one `_` for each byte of the others. */
 function fileName(name) {
