@@ -13,11 +13,15 @@ const devices = {
   ide: '83f8638b-8dca-4152-9eda-2ca8b33039b4',
   scsi: 'd422512d-2bf2-4752-809d-7b82b5fcb1b4',
   adapter: '2fc216b0-d2e2-4967-9b6d-b8a5c9ca2778',
+  tpm: '736e6aa9-a3f8-49c0-9550-a963214d259a',
+  passedThrough: '2fcc454e-a36a-4c77-bb5e-a2d75a51f02c',
+  graphicsPart: '99dcd00c-fbd6-42d3-9dfd-1b5ad7058f61',
 } as const;
 
 const mostControllers = 64;
 const mostDrives = 256;
 const mostAdapters = 64;
+const mostBound = 64;
 
 export interface ToldDrive {
   readonly bus: 'IDE' | 'SCSI';
@@ -34,6 +38,8 @@ export interface Hardware {
   readonly physical: readonly ToldDrive[];
   readonly dvds: readonly ToldDrive[];
   readonly uuid: string | undefined;
+  /** Devices of the host that it has, a line each. */
+  readonly bound: readonly string[];
   /** Ids by which checkpoints and their machine may know each other. */
   readonly ids: readonly string[];
   readonly createdAt: number | undefined;
@@ -60,12 +66,15 @@ export function hardwareOf(root: SettingNode): Hardware {
       notes: textAt(root, 'properties', 'notes'),
       clustered: flagAt(root, 'properties', 'highly_available') ?? false,
       secureBoot: generation === 2 && flagAt(firmware, 'secure_boot_enabled') ? 'On' : 'Off',
-      tpm: flagAt(root, 'security', 'settings', 'tpm_enabled') ?? false,
+      tpm:
+        flagAt(root, 'security', 'settings', 'tpm_enabled') ??
+        manifestOf(root).some(({ type }) => type === devices.tpm),
       shielded: flagAt(root, 'security', 'settings', 'shielding_requested') ?? false,
       adapters: adaptersOf(root),
     },
     ...drives,
     uuid: plainGuid(textAt(firmware, 'bios_guid')) || undefined,
+    bound: boundOf(root),
     ids: ids.filter((id) => id !== ''),
     createdAt: creationTime(at(root, 'properties', 'creation_time')?.value()),
   };
@@ -116,8 +125,10 @@ function drivesOf(root: SettingNode): Pick<Hardware, 'disks' | 'physical' | 'dvd
       else if (!['', 'NONE', 'VFD'].includes(type) && path !== '') found.physical.push(told);
     }
   };
-  for (const [number, node] of numbered(device(root, devices.ide), 'controller')) take('IDE', number, node);
-  const scsi = manifestOf(root).filter(({ type }) => type === devices.scsi);
+  const manifest = manifestOf(root);
+  const ide = manifest.find(({ type }) => type === devices.ide)?.instance ?? devices.ide;
+  for (const [number, node] of numbered(device(root, ide), 'controller')) take('IDE', number, node);
+  const scsi = manifest.filter(({ type }) => type === devices.scsi);
   for (const [number, { instance }] of scsi.slice(0, mostControllers).entries()) {
     for (const [, node] of numbered(device(root, instance), 'controller')) take('SCSI', number, node);
   }
@@ -133,6 +144,19 @@ function numbered(node: SettingNode | undefined, word: string): [number, Setting
     return number === undefined ? [] : [[Number(number), child]];
   });
   return found.sort(([a], [b]) => a - b).slice(0, mostDrives);
+}
+
+/** PCI devices, and parts of a graphics card that it shares with its host. */
+function boundOf(root: SettingNode): string[] {
+  return manifestOf(root)
+    .flatMap(({ type, instance }) => {
+      const node = device(root, instance);
+      if (type === devices.passedThrough)
+        return `PCI ${textAt(node, 'HostResources', 'HostResource', 'Instance')}`.trim();
+      if (type === devices.graphicsPart) return `GPU ${textAt(node, 'HostResource')}`.trim();
+      return [];
+    })
+    .slice(0, mostBound);
 }
 
 /** What has a MAC address; in the manifest's order. */

@@ -96,7 +96,7 @@ async function readSettings(host: Host, { path }: HostFile, signal: AbortSignal)
 }
 
 function machineOf(settings: Settings, file: HostFile, folder: ExportFolder): Machine {
-  const { told, disks, physical, dvds, name, uuid, pending } = settings;
+  const { told, disks, physical, dvds, name, uuid, bound, pending } = settings;
   const missing: Finding[] = [];
   const placed = disks.map((drive) => {
     const disk = diskNamed(folder, drive.path);
@@ -118,6 +118,7 @@ function machineOf(settings: Settings, file: HostFile, folder: ExportFolder): Ma
   return {
     ...machine,
     ...(uuid === undefined ? {} : { uuid }),
+    ...(bound.length === 0 ? {} : { devices: { ...machine.devices, bound } }),
     disks: machine.disks.map((disk) => (disk.files.length > 0 ? disk : withFile(disk, placed))),
     packaging: `${machine.packaging}, exported`,
     findings: [...(pending > 0 ? [pendingFinding(pending, file)] : []), ...missing, ...machine.findings],

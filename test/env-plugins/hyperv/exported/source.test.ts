@@ -80,7 +80,10 @@ describe('an export of Hyper-V 2016 and later', () => {
         },
       ],
       nics: [{ mac: '00:15:5d:01:07:dc', network: 'LAN "1"', model: 'netvsc', connected: true }],
-      devices: { tpm: { version: '2.0' }, cdroms: [{ bus: 'scsi' }] },
+      devices: {
+        ...{ tpm: { version: '2.0' }, cdroms: [{ bus: 'scsi' }] },
+        bound: ['PCI PCIP\\VEN_10DE&DEV_1EB8'],
+      },
       uuid: '7ffee066-9755-4950-9a16-4c94ac67ad00',
       packaging: 'Hyper-V generation 2, exported',
       place: folder,
