@@ -58,6 +58,14 @@ export interface ListOptions {
   found(machine: Machine): void;
 }
 
+export interface WatchOptions {
+  readonly signal: AbortSignal;
+  /** One that is new, or not as it was told the last time. */
+  found(machine: Machine): void;
+  /** One that is not there any more. */
+  gone(id: string): void;
+}
+
 /** How a running machine is to be read. */
 export interface HoldOptions {
   /** Names what is made for it, so that it is known for ours, also after a crash. */
@@ -126,6 +134,11 @@ export interface SourceRole {
   /** There may be thousands of machines, each a while away: the disks are looked into of those that are chosen. */
   readonly lookWhenChosen?: boolean;
   list(options: ListOptions): Promise<void>;
+  /**
+   * Tells what changes from the last whole `list` on, until the signal is aborted: that is no failure. Absent where only
+   * a new list tells. @throws AppError when nothing can be told any more.
+   */
+  watch?(options: WatchOptions): Promise<void>;
   /** Everything known of one machine. @throws AppError `not-found`. */
   inspect(id: string, signal: AbortSignal): Promise<Machine>;
   /** @throws AppError `not-found`, `unsupported`. */

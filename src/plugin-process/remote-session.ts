@@ -6,6 +6,7 @@ import type {
   HoldOptions,
   Session,
   SourceRole,
+  WatchOptions,
 } from '../env-plugins/plugin.ts';
 import {
   checkedFields,
@@ -16,6 +17,7 @@ import {
   checkedSize,
   checkedTexts,
 } from '../env-plugins/shapes.ts';
+import { watchChecked } from '../env-plugins/watch-checked.ts';
 import { AppError } from '../model/errors.ts';
 import type { Machine } from '../model/machine.ts';
 import { MiB } from '../model/units.ts';
@@ -31,6 +33,7 @@ export interface Roles {
     readonly verify?: boolean;
     readonly hold?: boolean;
     readonly nvram?: boolean;
+    readonly watch?: boolean;
     readonly lookWhenChosen?: boolean;
   };
   readonly destination?: {
@@ -74,6 +77,25 @@ function remoteSource(channel: Channel, has: NonNullable<Roles['source']>, who: 
       );
       if (wrong !== undefined) throw wrong;
     },
+    ...(has.watch === true
+      ? {
+          watch: (options: WatchOptions) =>
+            watchChecked(options, who, ({ signal, found, gone }) =>
+              channel.call(
+                'watch',
+                {},
+                {
+                  signal,
+                  event(value) {
+                    const { machine, gone: id } = (value ?? {}) as { machine?: unknown; gone?: unknown };
+                    if (machine === undefined) gone(String(id));
+                    else found(machine as Machine);
+                  },
+                },
+              ),
+            ),
+        }
+      : {}),
     inspect: async (id, signal) => checkedMachine(await channel.call('inspect', { id }, { signal }), who),
     open: (machine, diskId, signal) => openRemote(channel, who, 'open', { machine, diskId }, signal),
     ...(has.verify === true

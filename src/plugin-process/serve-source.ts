@@ -34,6 +34,10 @@ export function sourceMethods(
     async list(_, { signal, event }) {
       await source.list({ signal, found: event });
     },
+    async watch(_, { signal, event }) {
+      const gone = (id: string) => event({ gone: id });
+      await source.watch?.({ signal, found: (machine) => event({ machine }), gone });
+    },
     inspect: ({ id }, { signal }) => source.inspect(String(id), signal),
     open: async (params, { signal }) =>
       opened(await source.open(machineOf(params), String(params.diskId), signal)),

@@ -126,6 +126,7 @@ function rolesOf({ source, destination }: Session) {
             verify: source.verify !== undefined,
             hold: source.hold !== undefined,
             nvram: source.nvram !== undefined,
+            watch: source.watch !== undefined,
             lookWhenChosen: source.lookWhenChosen === true,
           },
         }),

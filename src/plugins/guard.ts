@@ -24,6 +24,7 @@ import {
   checkedTexts,
   type PluginDescription,
 } from '../env-plugins/shapes.ts';
+import { watchChecked } from '../env-plugins/watch-checked.ts';
 import { type ByteSink, type ByteSource, checkRange } from '../io/byte-source.ts';
 import { AppError } from '../model/errors.ts';
 
@@ -60,7 +61,7 @@ function guardedSession(session: Session, who: string, inside: Inside): Session 
 }
 
 function guardedSource(source: SourceRole, who: string, inside: Inside): SourceRole {
-  const { verify, hold, nvram } = source;
+  const { verify, watch, hold, nvram } = source;
   return {
     ...(source.lookWhenChosen === true ? { lookWhenChosen: true } : {}),
     async list({ signal, found }) {
@@ -79,6 +80,12 @@ function guardedSource(source: SourceRole, who: string, inside: Inside): SourceR
       );
       if (wrong !== undefined) throw wrong;
     },
+    ...(watch === undefined
+      ? {}
+      : {
+          watch: (options) =>
+            watchChecked(options, who, (checked) => inside(() => watch.call(source, checked))),
+        }),
     inspect: async (id, signal) => checkedMachine(await inside(() => source.inspect(id, signal)), who),
     open: async (machine, diskId, signal) =>
       guardedDisk(await inside(() => source.open(machine, diskId, signal)), who, inside),

@@ -54,6 +54,8 @@ export type Command =
   // Image
   | { readonly type: 'list' }
   | { readonly type: 'stop-list' }
+  /** Keeps the list as the environment says it is, where that tells. Sent at the end of each list where somebody looks at it. */
+  | { readonly type: 'watch' }
   /** Adds one machine by its id; on this computer a path. With `byName` its name will do. */
   | {
       readonly type: 'add-machine';
@@ -93,6 +95,8 @@ export type Command =
       /** With sizes, times and where links lead. */
       readonly long: boolean;
     }
+  /** What is installed in the guest, as a `guest-packages` event. */
+  | { readonly type: 'list-packages'; readonly id: string; readonly volume?: string }
   /** `take` is given the bytes in order; the next ones come when it has resolved. */
   | {
       readonly type: 'read-file';

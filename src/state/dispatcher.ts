@@ -47,7 +47,17 @@ export interface EffectContext {
 }
 
 /** Commands of one lane replace each other: the latest wins. */
-export type Lane = 'connect' | 'destination' | 'list' | 'check' | 'judge' | 'serve' | 'plan' | 'test' | 'run';
+export type Lane =
+  | 'connect'
+  | 'destination'
+  | 'list'
+  | 'watch'
+  | 'check'
+  | 'judge'
+  | 'serve'
+  | 'plan'
+  | 'test'
+  | 'run';
 
 export type Effect<T extends Command['type'] = Command['type']> = (
   command: Extract<Command, { type: T }>,

@@ -24,6 +24,12 @@ import type {
   SecretStoreInfo,
 } from './state.ts';
 
+export interface GuestPackage {
+  readonly name: string;
+  readonly version: string;
+  readonly architecture?: string;
+}
+
 export interface GuestEntry {
   readonly name: string;
   readonly kind?: 'file' | 'folder' | 'link' | 'other';
@@ -81,6 +87,8 @@ export type Event =
       readonly byHand?: true;
       readonly later?: true;
     }
+  /** It is another now in what a list shows; what was found inside of it is as it was. */
+  | { readonly type: 'machine-changed'; readonly machine: Machine }
   | { readonly type: 'machine-survey'; readonly id: string; readonly status: 'waiting' | 'busy' }
   | {
       readonly type: 'machine-surveyed';
@@ -110,6 +118,8 @@ export type Event =
       readonly path: string;
       readonly entries: readonly GuestEntry[];
     }
+  /** Not kept: there may be thousands. */
+  | { readonly type: 'guest-packages'; readonly machine: string; readonly packages: readonly GuestPackage[] }
   | {
       readonly type: 'files-copied';
       readonly machine: string;

@@ -1,7 +1,8 @@
 /** State from facts: pure. */
+import type { Machine } from '../model/machine.ts';
 import type { Event } from './events.ts';
 import type { DiskProgress, Draft, MachineItem, MachineList, Run, RunItem, State } from './state.ts';
-import { isActive } from './state.ts';
+import { hasSameDisks, isActive } from './state.ts';
 
 /** Lines of a run's log that are kept for the screen; the journal has all. */
 const logLimit = 500;
@@ -60,6 +61,11 @@ export function reduce(state: State, event: Event): State {
     case 'machine-survey':
     case 'machine-surveyed':
       return withItems(state, reduceItems(state.machines.items, event));
+    case 'machine-changed':
+      return withItems(
+        state,
+        state.machines.items.map((item) => withMachine(item, event.machine)),
+      );
     case 'machine-check':
     case 'machine-checked':
       return withItems(
@@ -78,6 +84,7 @@ export function reduce(state: State, event: Event): State {
     case 'machine-named':
     case 'machine-extents':
     case 'guest-entries':
+    case 'guest-packages':
     case 'files-copied':
     case 'guest-remark':
     case 'machine-look':
@@ -165,6 +172,16 @@ function reduceConnection(state: State, event: ConnectionEvent): State {
     case 'connect-failed':
       return { ...state, connection: { ...of, status: 'failed', failure: event.failure } };
   }
+}
+
+/** What looking into it has told of its disks and its system is not in a list: it stays. */
+function withMachine(item: MachineItem, now: Machine): MachineItem {
+  const { machine: before } = item;
+  if (before.id !== now.id) return item;
+  const disks = hasSameDisks(before, now) ? before.disks : now.disks;
+  const system = before.system ?? now.system;
+  const { findings } = item.survey === 'done' ? before : now;
+  return { ...item, machine: { ...now, disks, findings, ...(system === undefined ? {} : { system }) } };
 }
 
 type CheckEvent = Extract<Event, { type: 'machine-check' | 'machine-checked' }>;

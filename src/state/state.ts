@@ -296,6 +296,10 @@ export interface Run {
   readonly log: readonly LogLine[];
 }
 
+/** As a list tells of them. */
+export const hasSameDisks = (a: Machine, b: Machine): boolean =>
+  a.disks.length === b.disks.length && a.disks.every(({ id }, i) => id === b.disks[i]!.id);
+
 export const isActive = (run: Run | undefined): boolean =>
   run !== undefined && (run.status === 'running' || run.status === 'paused' || run.status === 'cancelling');
 

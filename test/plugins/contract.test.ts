@@ -1,5 +1,5 @@
 /** What else the contract has comes through the guard, and through the protocol, and is checked. */
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 import type { DeliveryRequest, EnvironmentPlugin, Session } from '../../src/env-plugins/plugin.ts';
 import type { Machine } from '../../src/model/machine.ts';
 import { guarded } from '../../src/plugins/guard.ts';
@@ -13,7 +13,7 @@ const request: DeliveryRequest = {
   ...{ name: 'm', machine, settings: {}, force: false, sync: false, runId: 'r', signal },
 };
 
-function plugin(destination: Partial<Session['destination']> = {}): EnvironmentPlugin {
+function plugin(destination: Partial<Session['destination']> = {}, wrong = false): EnvironmentPlugin {
   const disk = {
     source: {
       name: 'd',
@@ -29,6 +29,12 @@ function plugin(destination: Partial<Session['destination']> = {}): EnvironmentP
     source: {
       lookWhenChosen: true,
       list: async () => undefined,
+      async watch({ signal: watching, found, gone }) {
+        gone('m');
+        found(wrong ? ({ id: 7 } as unknown as Machine) : machine);
+        if (watching.aborted) return;
+        await new Promise((resolve) => watching.addEventListener('abort', resolve, { once: true }));
+      },
       inspect: async () => machine,
       open: async () => disk,
     },
@@ -79,4 +85,26 @@ it.each([
   await expect(wrapped(plugin(options)).connect({}, { ...noSecrets(), signal })).rejects.toMatchObject({
     kind: 'bug',
   });
+});
+
+it.each([
+  ['the guard', guard],
+  ['the protocol', overStreams],
+])('%s passes on what changes, until it is ended or what is told is wrong', async (_, wrapped) => {
+  const watching = async (wrong: boolean, ended: AbortController) => {
+    const session = await wrapped(plugin({}, wrong)).connect({}, { ...noSecrets(), signal });
+    onTestFinished(() => session.close());
+    const told: unknown[] = [];
+    await session.source!.watch!({
+      signal: ended.signal,
+      gone: (id) => void told.push(id),
+      found(one) {
+        told.push(one);
+        ended.abort();
+      },
+    });
+    return told;
+  };
+  expect(await watching(false, new AbortController())).toEqual(['m', machine]);
+  await expect(watching(true, new AbortController())).rejects.toMatchObject({ kind: 'bug' });
 });

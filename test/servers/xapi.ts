@@ -14,6 +14,7 @@ import { gzipSync } from 'node:zlib';
 import { selfSigned } from '../io/https/self-signed.ts';
 import { type HttpsServer, startHttps } from '../io/https/server.ts';
 import { Database, Failure, type Fields, none, type Value } from './xapi-database.ts';
+import { Events } from './xapi-events.ts';
 import { dynamicVhd } from './xapi-vhd.ts';
 import { exportMachine, Import } from './xapi-xva.ts';
 
@@ -21,6 +22,7 @@ export interface FakeXapi extends HttpsServer {
   readonly user: string;
   readonly password: string;
   readonly database: Database;
+  readonly events: Events;
   /** References of what is there from the start. */
   readonly sr: string;
   readonly network: string;
@@ -49,6 +51,7 @@ export async function startXapi({ masterAddress, port = 0 }: XapiOptions = {}): 
   const sessions = new Set<string>();
   const calls: string[] = [];
   const answers = new Map<string, () => Value>();
+  const events = new Events(database);
   const { sr, network } = furnish(database);
   const faults: FakeXapi['faults'] = {};
 
@@ -68,6 +71,8 @@ export async function startXapi({ masterAddress, port = 0 }: XapiOptions = {}): 
     if (method === 'session.logout') return void sessions.delete(session);
     const answer = answers.get(method);
     if (answer !== undefined) return answer();
+    if (method === 'event.inject') return events.inject();
+    if (method === 'event.from') return events.from(args[0], args[1], args[2]);
     if (method.startsWith('Async.')) return runTask(database, () => act(database, method.slice(6), args));
     return act(database, method, args);
   };
@@ -91,7 +96,7 @@ export async function startXapi({ masterAddress, port = 0 }: XapiOptions = {}): 
   );
   return {
     ...server,
-    ...{ user, password, database, sr, network, calls, answers, faults },
+    ...{ user, password, database, events, sr, network, calls, answers, faults },
     forget: () => sessions.clear(),
   };
 }

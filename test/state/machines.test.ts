@@ -3,7 +3,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { localPlugin } from '../../src/env-plugins/local/index.ts';
-import type { EnvironmentPlugin } from '../../src/env-plugins/plugin.ts';
+import type { EnvironmentPlugin, SourceRole, WatchOptions } from '../../src/env-plugins/plugin.ts';
 import { Dispatcher } from '../../src/state/dispatcher.ts';
 import type { Event } from '../../src/state/events.ts';
 import { SecretKeeper } from '../../src/state/secret-keeper.ts';
@@ -16,7 +16,7 @@ import { PreferencesStore } from '../../src/state/stores/preferences.ts';
 import { ProfileStore } from '../../src/state/stores/profiles.ts';
 import { tempFolder } from '../temp.ts';
 
-async function dispatcherOn(folder: string, role: { lookWhenChosen?: boolean } = {}) {
+async function dispatcherOn(folder: string, role: Pick<SourceRole, 'lookWhenChosen' | 'watch'> = {}) {
   const home = await tempFolder();
   const local = localPlugin({ imageExtensions: ['raw', 'vmdk'] });
   const plugin: EnvironmentPlugin = {
@@ -37,7 +37,7 @@ async function dispatcherOn(folder: string, role: { lookWhenChosen?: boolean } =
     history: new History(join(home, 'runs'), { onFailure: () => undefined, redact: (text) => text }),
     secrets: new SecretKeeper({ openStores: async () => ({ keychain, vault }), redactor, canAsk: false }),
     redactor,
-    interactive: false,
+    interactive: role.watch !== undefined,
     givenSecrets: new Map(),
   });
   onTestFinished(() => dispatcher.perform({ type: 'terminate' }));
@@ -208,4 +208,59 @@ it('looks into the disks of those alone that are chosen, where that is asked for
   await dispatcher.perform({ type: 'list' });
   expect(chosen()).toEqual([c]);
   expect(surveys()).toEqual(['later', 'later', 'failed']);
+});
+
+/** An environment that tells what changes there: by hand. */
+async function watchedOn(folder: string) {
+  const options: WatchOptions[] = [];
+  let fail: (error: Error) => void = () => undefined;
+  const on = await dispatcherOn(folder, {
+    watch: (given) =>
+      new Promise((resolve, reject) => {
+        options.push(given);
+        fail = reject;
+        given.signal.addEventListener('abort', () => resolve(), { once: true });
+      }),
+  });
+  const item = () => on.dispatcher.getState().machines.items.find(({ machine }) => machine.name !== 'new');
+  return { ...on, options, item, fail: (error: Error) => fail(error) };
+}
+
+it('shows what the environment says has changed, in place, and looks into it again', async () => {
+  const { dispatcher, options, item, names, events, chosen } = await watchedOn(await folderWith('web.raw'));
+  const [told] = options;
+  const { machine, images } = item()!;
+  expect(Object.keys(images)).toHaveLength(1);
+  events.length = 0;
+  told!.found({ ...machine, name: 'other', disks: [{ ...machine.disks[0]!, name: 'as a list has it' }] });
+  await expect.poll(() => item()?.machine.name).toBe('other');
+  // Nothing that a disk depends on: it is not read again, and stays as it was found.
+  expect(item()!.machine.disks).toEqual(machine.disks);
+  expect(item()!.images).toEqual(images);
+  expect(events.map(({ type }) => type)).toEqual(['machine-changed']);
+
+  told!.found({ ...machine, state: 'running' });
+  await expect.poll(() => item()?.survey).toBe('done');
+  expect(item()!.machine.state).toBe('running');
+  expect(events.some(({ type }) => type === 'machine-surveyed')).toBe(true);
+
+  told!.found({ ...machine, id: `${machine.id}.new`, name: 'new', disks: [] });
+  await expect.poll(names).toEqual(['new', 'web']);
+  await dispatcher.perform({ type: 'select', ids: [machine.id] });
+  told!.gone(machine.id);
+  await expect.poll(names).toEqual(['new']);
+  expect(chosen()).toEqual([]);
+  const notice = () => dispatcher.getState().notice?.text;
+  await expect.poll(notice).toBe('chosen before and not there any more: web');
+});
+
+it('ends what it watches with a new list, with the connection, and says when it is told no more', async () => {
+  const { dispatcher, options, connect, fail } = await watchedOn(await folderWith('web.raw'));
+  await dispatcher.perform({ type: 'list' });
+  expect(options.map(({ signal }) => signal.aborted)).toEqual([true, false]);
+  fail(new Error('the link is gone'));
+  await expect.poll(() => dispatcher.getState().notice?.text).toMatch(/not shown any more.*the link is gone/);
+  await dispatcher.perform({ type: 'list' });
+  await connect();
+  expect(options.at(-1)!.signal.aborted).toBe(true);
 });

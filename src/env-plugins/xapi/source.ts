@@ -15,6 +15,7 @@ import { type Inventory, readInventory } from './inventory.ts';
 import type { XapiSession } from './session.ts';
 import type { ServerSettings } from './settings.ts';
 import { clientForStorage } from './storage-hosts.ts';
+import { type KnownMachines, told, watchMachines } from './watch.ts';
 import { type OpenedDisk, openByWay, wayFinding } from './ways/choose.ts';
 import { MachineExports } from './ways/machine-export.ts';
 
@@ -33,6 +34,8 @@ export interface Found extends ReadXenMachine {
 
 export function sourceRole({ session, server, report, confirm }: SourcePlace): SourceRole {
   const held: HeldMachines = new Map();
+  /** As the last list and what came after it have told. */
+  const known: KnownMachines = new Map();
   const look = async (id: string, signal: AbortSignal) =>
     findMachine(await readInventory(session, signal), id, session.name);
   const exports = new MachineExports(session);
@@ -61,11 +64,15 @@ export function sourceRole({ session, server, report, confirm }: SourcePlace): S
   return {
     async list({ signal, found }) {
       const inventory = await readInventory(session, signal);
-      for (const vm of inventory.all.get('VM')?.values() ?? []) {
+      known.clear();
+      for (const [ref, vm] of inventory.all.get('VM') ?? []) {
         if (signal.aborted) throw new AppError('cancelled', 'cancelled', { cause: signal.reason });
-        if (isOrdinary(vm)) found(readXenMachine(vm, inventory, idOf(vm)).machine);
+        if (!isOrdinary(vm)) continue;
+        known.set(ref, told(vm));
+        found(readXenMachine(vm, inventory, idOf(vm)).machine);
       }
     },
+    watch: (options) => watchMachines(session, known, options),
     inspect: async (id, signal) => (await look(id, signal)).machine,
     async open(machine, diskId, signal) {
       const now = await look(machine.id, signal);

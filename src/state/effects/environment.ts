@@ -10,6 +10,7 @@ export const connect: Effect<'connect'> = async (command, context) => {
   const { environment, profile } = command;
   const of = profile === undefined ? { environment } : { environment, profile };
   context.abort('list');
+  context.abort('watch');
   const before = live.session;
   const { connection } = context.getState();
   await before?.session.close();

@@ -15,6 +15,7 @@ import * as plugins from './plugins.ts';
 import * as questions from './questions.ts';
 import * as running from './running.ts';
 import * as serving from './serving.ts';
+import * as watching from './watching.ts';
 
 interface Entry<T extends Command['type']> {
   readonly run: Effect<T>;
@@ -39,6 +40,7 @@ export const effects: { readonly [T in Exclude<Command['type'], 'terminate'>]: E
   'connect-destination': { run: destination.connect, lane: 'destination' },
   'leave-destination': { run: destination.leave, lane: 'destination' },
   list: { run: machines.list, lane: 'list' },
+  watch: { run: watching.watch, lane: 'watch' },
   'stop-list': { run: machines.stopList },
   'add-machine': { run: machines.addMachine },
   'find-machine': { run: machines.findMachine },
@@ -50,6 +52,7 @@ export const effects: { readonly [T in Exclude<Command['type'], 'terminate'>]: E
   'serve-machine': { run: serving.serve, lane: 'serve' },
   'stop-serve': { run: (_, { abort }) => abort('serve') },
   'list-files': { run: guestFiles.listFiles },
+  'list-packages': { run: guestFiles.listPackages },
   'read-file': { run: guestFiles.readFile },
   'copy-files': { run: guestFiles.copyFiles },
   select: { run: planning.select, lane: 'plan' },

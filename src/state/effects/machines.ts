@@ -28,6 +28,7 @@ export const list: Effect<'list'> = async (_, context) => {
   const later = source.lookWhenChosen === true;
   const before = getState().machines.items;
   const knownParts = new Set(before.flatMap(partsOf));
+  context.abort('watch');
   emit({ type: 'listing' });
   const found: Machine[] = [];
   // Not shown and taken away again at each refresh: they are shown when they turn out to be no parts any more.
@@ -51,6 +52,7 @@ export const list: Effect<'list'> = async (_, context) => {
     for (const machine of free) emit({ type: 'machine-found', machine });
     await surveyAll(context, free);
     emit({ type: 'listed' });
+    if (context.services.interactive) void context.perform({ type: 'watch' }).catch(() => undefined);
   } catch (error) {
     if (signal.aborted) emit({ type: 'listed' });
     else emit({ type: 'listed', failure: context.services.redactor.redactData(toFailure(error)) });
@@ -97,7 +99,13 @@ async function dropGone(
     if (byHand && !(await isGone(session, machine.id, context.signal))) continue;
     gone.push(machine.id);
   }
-  const lost = before.filter(({ machine: { id } }) => gone.includes(id) && isSelected(context, id));
+  await dropLost(context, gone);
+}
+
+/** Also out of the choice; of those that were chosen the user is told. */
+export async function dropLost(context: EffectContext, gone: readonly string[]): Promise<void> {
+  const { items } = context.getState().machines;
+  const lost = items.filter(({ machine: { id } }) => gone.includes(id) && isSelected(context, id));
   await drop(context, 'machines-gone', gone);
   if (lost.length === 0) return;
   const names = lost.map((item) => item.machine.name).join(', ');
@@ -113,10 +121,11 @@ const isGone = (session: Session, id: string, signal: AbortSignal): Promise<bool
       (error) => toAppError(error).kind === 'not-found',
     );
 
-const itemOf = ({ getState }: EffectContext, id: string): MachineItem | undefined =>
+export const itemOf = ({ getState }: EffectContext, id: string): MachineItem | undefined =>
   getState().machines.items.find(({ machine }) => machine.id === id);
 
-const isSelected = ({ getState }: EffectContext, id: string): boolean => getState().selected.includes(id);
+export const isSelected = ({ getState }: EffectContext, id: string): boolean =>
+  getState().selected.includes(id);
 
 /** Takes machines out of the list and out of the choice. */
 async function drop(
@@ -131,7 +140,7 @@ async function drop(
 }
 
 /** What is planned is worked out anew from what is chosen. */
-const replan = ({ perform, getState }: EffectContext): Promise<void> =>
+export const replan = ({ perform, getState }: EffectContext): Promise<void> =>
   perform({ type: 'select', ids: getState().selected });
 
 export const stopList: Effect<'stop-list'> = (_, { abort }) => abort('list');
@@ -158,7 +167,7 @@ export const addMachine: Effect<'add-machine'> = async ({ id, select, byName }, 
     await context.perform({ type: 'select', ids: [...selected, machine.id] });
 };
 
-async function survey(context: EffectContext, machine: Machine, signal: AbortSignal): Promise<void> {
+export async function survey(context: EffectContext, machine: Machine, signal: AbortSignal): Promise<void> {
   const { session, settings } = sessionOf(context);
   context.emit({ type: 'machine-survey', id: machine.id, status: 'busy' });
   const { id } = machine;

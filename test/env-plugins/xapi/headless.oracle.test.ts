@@ -75,14 +75,23 @@ describeWith(['qemu-img'], 'a conversion to and from a pool on the command line'
     expect([...database.of('VDI').values()]).toMatchObject([{ type: 'user', cbt_enabled: false }]);
     database.of('task').clear();
 
-    const imported = await program('convert', join(home, 'new.xva'), ...there, '--name', 'newer');
+    const imported = await program(
+      'convert',
+      join(home, 'new.xva'),
+      ...there,
+      '--name',
+      'newer',
+      '--to-set',
+      'transfer=xva',
+    );
     expect(imported, imported.said).toMatchObject({ code: 0 });
     const back = join(home, 'back.qcow2');
-    const read = await program('convert', 'newer', ...here, '--to', back);
+    const read = await program('convert', 'newer', ...here, '--setting', 'way=xva', '--to', back);
     expect(read, read.said).toMatchObject({ code: 0 });
     const compared = spawn('qemu-img', ['compare', '-f', 'raw', '-F', 'qcow2', image, back]);
     expect((await once(compared, 'close'))[0]).toBe(0);
     expect((await readFile(image)).equals(content)).toBe(true);
+    expect(server.calls).toEqual(expect.arrayContaining(['/import', '/export']));
     expect(database.of('task').size).toBe(0);
   }, 120_000);
 });

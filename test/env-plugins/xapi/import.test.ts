@@ -12,8 +12,8 @@ const machine: Machine = {
   memoryBytes: 3000 * MiB,
   firmware: { kind: 'uefi', secureBoot: true },
   disks: [
-    { id: 'a', name: 'a', virtualSizeBytes: 7 * MiB, files: [] },
-    { id: 'b', name: 'b', virtualSizeBytes: 4 * MiB + 512, files: [], readOnly: true },
+    { id: 'a', name: 'a', virtualSizeBytes: 4 * MiB, files: [] },
+    { id: 'b', name: 'b', virtualSizeBytes: 2 * MiB + 512, files: [], readOnly: true },
   ],
   nics: [{ mac: '52:54:00:12:34:56', network: 'lan', model: 'virtio' }],
   devices: { cdroms: [{}] },
@@ -96,7 +96,7 @@ it('leaves nothing after a rollback in the middle of a disk, and twice', async (
   const { server, delivery } = await begun();
   await send(delivery, 0);
   const half = await delivery.sink({ name: 'b.raw', size: contents[1]!.length });
-  await half.write(Buffer.alloc(100_000, 1), 2 * MiB);
+  await half.write(Buffer.alloc(100_000, 1), MiB);
   await delivery.rollback();
   await delivery.rollback();
   await expect.poll(() => things(server)).toEqual(nothing);
@@ -119,10 +119,10 @@ it.each(['VIF.create', 'VDI.set_name_label', 'VM.get_uuid', 'VBD.get_record'])(
 it('ends when it is cancelled, and leaves nothing', async () => {
   const controller = new AbortController();
   const { server, delivery } = await begun({ signal: controller.signal });
-  const sink = await delivery.sink({ name: 'a.raw', size: 7 * MiB });
+  const sink = await delivery.sink({ name: 'a.raw', size: 4 * MiB });
   await sink.write(Buffer.alloc(2 * MiB, 1), 0);
   controller.abort();
-  await expect(sink.write(Buffer.alloc(2 * MiB, 1), 3 * MiB)).rejects.toMatchObject({ kind: 'cancelled' });
+  await expect(sink.write(Buffer.alloc(MiB, 1), 3 * MiB)).rejects.toMatchObject({ kind: 'cancelled' });
   await delivery.rollback();
   await expect.poll(() => things(server)).toEqual(nothing);
 });

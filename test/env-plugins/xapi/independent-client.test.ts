@@ -1,6 +1,6 @@
 /** The fake, judged by a client that others wrote (npm xen-api, of Xen Orchestra): what it reads and writes is there. */
 import { buffer } from 'node:stream/consumers';
-import { expect, it, onTestFinished } from 'vitest';
+import { expect, it, onTestFinished, vi } from 'vitest';
 // @ts-expect-error it brings no types
 import { createClient } from 'xen-api';
 import { vhdCodec } from '../../../src/codecs/vhd/index.ts';
@@ -8,6 +8,27 @@ import { memorySource } from '../../../src/io/byte-source.ts';
 import { openXvaDisk, readDescription } from '../../../src/packages/xva/read-xva.ts';
 import { machinesIn } from '../../../src/packages/xva/xva-machines.ts';
 import { connected, listed, MiB, poolWithMachine, sparseContent } from './pool.ts';
+
+it('tells the client of Xen Orchestra what changes', async () => {
+  const { server, made } = await poolWithMachine();
+  const { user, password } = server;
+  const client = createClient({
+    url: `https://127.0.0.1:${server.port}`,
+    auth: { user, password },
+    allowUnauthorized: true,
+    watchEvents: ['VM', 'pool'],
+    transport: 'json-rpc',
+    debounce: 20,
+  });
+  await client.connect();
+  onTestFinished(() => client.disconnect());
+  // Its next question finds the fake gone.
+  vi.spyOn(console, 'warn').mockImplementation(() => undefined);
+  await client.objectsFetched;
+  server.database.get('VM', made.vm).name_label = 'renamed';
+  const seen = () => client.objects.all[server.database.get('VM', made.vm).uuid]?.name_label;
+  await expect.poll(seen, { timeout: 10_000 }).toBe('renamed');
+});
 
 it('is a pool to the client of Xen Orchestra', async () => {
   const { server, made } = await poolWithMachine();
