@@ -3,6 +3,7 @@ import type { ImageInfo } from '../codecs/codec.ts';
 import type { GuestReport, InstalledSystem } from '../model/guest-report.ts';
 import { systemRows, volumeInWords } from '../model/guest-words.ts';
 import { formatBytes } from '../model/units.ts';
+import type { GuestPackage } from '../state/events.ts';
 import type { MachineItem } from '../state/state.ts';
 import type { CommonOptions } from './common-options.ts';
 import { findingLine, formatOf, table, terminalOutput } from './output.ts';
@@ -36,6 +37,27 @@ export async function printMap(image: string, options: CommonOptions & Trust): P
     tellSteps(composed, remarks);
     const id = await connectTo(composed, image, options);
     await dispatcher.perform({ type: 'map-machine', id }).finally(() => remarks.progressDone());
+    return 0;
+  });
+}
+
+/** All packages of its system by name; with `json` one value a line. */
+export async function printPackages(image: string, options: CommonOptions & Trust): Promise<number> {
+  const output = terminalOutput({ json: options.json === true, quiet: false });
+  return withDispatcher(options, async (composed) => {
+    const { dispatcher } = composed;
+    let packages: readonly GuestPackage[] = [];
+    dispatcher.watch((event) => {
+      if (event.type === 'guest-packages') packages = event.packages;
+      if (event.type === 'guest-remark') output.remark(event.text);
+    });
+    tellSteps(composed, output);
+    const id = await connectTo(composed, image, options);
+    await dispatcher.perform({ type: 'list-packages', id }).finally(() => output.progressDone());
+    for (const one of packages.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
+      if (output.json) output.value(one);
+      else output.line([one.name, one.version, one.architecture].filter(Boolean).join(' '));
+    }
     return 0;
   });
 }

@@ -35,10 +35,12 @@ export function addInspect(program: Command, done: Done): void {
     .option('--whole', 'unpack what is packed or encrypted as a whole, to look at all of it')
     .option('--identity <file>', 'the file of the identity (age) that opens the image')
     .option('--json', 'one JSON value')
+    .option('--packages', 'what is installed in it instead, one package a line')
     .option('--map', 'the extents of its disks instead, one JSON value a line')
-    .action(async (image: string, options: CommonOptions & Trust & { map?: boolean }) => {
-      const { inspect, printMap } = await import('./inspect.ts');
-      done(await (options.map === true ? printMap : inspect)(image, options));
+    .action(async (image: string, options: CommonOptions & Trust & { map?: boolean; packages?: boolean }) => {
+      const { inspect, printMap, printPackages } = await import('./inspect.ts');
+      const print = options.map === true ? printMap : options.packages === true ? printPackages : inspect;
+      done(await print(image, options));
     });
 }
 

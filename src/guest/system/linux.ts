@@ -11,7 +11,7 @@ import { readKernels } from './linux/kernels.ts';
 import { readPackages } from './linux/packages.ts';
 import { architectureOf, hostnameOf, releaseOf } from './linux/release.ts';
 import { readCloudInit, readInit, readSelinux, readServices } from './linux/running.ts';
-import { readTools } from './linux/tools.ts';
+import { isTools, readTools } from './linux/tools.ts';
 import type { SystemContext } from './read-system.ts';
 import { parseFstab } from './text-files.ts';
 
@@ -46,7 +46,7 @@ export async function linuxSystem(
   if (filesOnly) return base;
   const { bootloader, entries } = (await part(() => readBootloader(files))) ?? { entries: [] };
   const kernels = (await part(() => readKernels(files, { entries, looking, thorough }))) ?? [];
-  const packages = await part(() => readPackages(files));
+  const packages = await part(() => readPackages(files, (name) => name === 'cloud-init' || isTools(name)));
   const installed = packages?.entries ?? [];
   const line = bootloader?.arguments ?? '';
   const hasCloudInit = installed.some(({ name }) => name === 'cloud-init');
@@ -63,7 +63,7 @@ export async function linuxSystem(
     ...unlessEmpty('tools', tools),
     ...given('cloudInit', await part(() => readCloudInit(files, hasCloudInit, line))),
     ...given('selinux', await part(() => readSelinux(files, line))),
-    ...(packages === undefined ? {} : { packages: { kind: packages.kind, count: installed.length } }),
+    ...(packages === undefined ? {} : { packages: { kind: packages.kind, count: packages.count } }),
     ...unlessEmpty('services', services),
     ...unlessEmpty('space', spaceOf(files.mounts)),
     kernels: [...new Set(kernels.map(({ version }) => version))],

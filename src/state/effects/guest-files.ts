@@ -2,6 +2,7 @@
 import { copyOut } from '../../convert/copy-out.ts';
 import { type MachineFiles, openMachineFiles } from '../../convert/guest-files.ts';
 import type { FileStat, Files } from '../../guest/filesystems/files.ts';
+import { readPackages } from '../../guest/system/linux/packages.ts';
 import { AppError } from '../../model/errors.ts';
 import { MiB } from '../../model/units.ts';
 import type { Effect, EffectContext } from '../dispatcher.ts';
@@ -61,6 +62,16 @@ const entryOf = (
   ...(kind === undefined ? {} : { kind }),
   ...(target === undefined ? {} : { target }),
 });
+
+export const listPackages: Effect<'list-packages'> = (command, context) =>
+  withFiles(context, command, async (files) => {
+    const found = await readPackages(files);
+    if (found === undefined)
+      throw new AppError('not-found', 'no list of packages is there', {
+        hint: 'those of dpkg, rpm, apk and pacman are read',
+      });
+    context.emit({ type: 'guest-packages', machine: command.id, packages: found.entries });
+  });
 
 export const readFile: Effect<'read-file'> = (command, context) =>
   withFiles(context, command, async (files) => {

@@ -3,8 +3,8 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import type { PackageEntry } from '../../../src/guest/formats/package-lists/package-entry.ts';
-import { readRpmDatabase } from '../../../src/guest/formats/package-lists/rpm.ts';
-import { columns, tableRows } from '../../../src/guest/formats/package-lists/sqlite.ts';
+import { chosenFromRpm, readRpmDatabase } from '../../../src/guest/formats/package-lists/rpm.ts';
+import { columns, openTables } from '../../../src/guest/formats/package-lists/sqlite.ts';
 import { describeWith } from '../../oracles/requires.ts';
 import { tempFolder } from '../../temp.ts';
 
@@ -92,8 +92,13 @@ describeWith(['rpmbuild', 'rpm', 'sqlite3', 'db_load'], 'databases of rpm', () =
     const told = (list: PackageEntry[]) => list.map((p) => `${p.name} ${p.version} ${p.architecture}`).sort();
     expect(told(await readRpmDatabase(await readFile(file), wal))).toEqual(theirs.sort());
     expect(theirs).toHaveLength(count);
+    const wanted = new Set(['pack0', 'pack7', 'none']);
+    const chosen = await chosenFromRpm(await readFile(file), wal, (name) => wanted.has(name));
+    expect(chosen!.count).toBe(count);
+    expect(told([...chosen!.entries])).toEqual(theirs.filter((line) => wanted.has(line.split(' ')[0]!)));
     const headers: Buffer[] = [];
-    for await (const { payload } of tableRows(await readFile(file), 'Packages', wal)) {
+    const tables = await openTables(await readFile(file), wal);
+    for await (const { payload } of tables.rows('Packages')) {
       headers.push(columns(await payload.head(payload.size), 2)[1]!);
     }
     // Debian's rpm writes none of the other databases; the headers are the same in them.
@@ -118,15 +123,17 @@ describeWith(['rpmbuild', 'rpm', 'sqlite3', 'db_load'], 'databases of rpm', () =
       input: `${sql}\n.system cp ${path} ${path}.copy; cp ${path}-wal ${path}.wal\n`,
     });
     const lengths: number[] = [];
-    for await (const row of tableRows(
-      await readFile(`${path}.copy`),
-      'Packages',
-      await readFile(`${path}.wal`),
-    )) {
+    const tables = await openTables(await readFile(`${path}.copy`), await readFile(`${path}.wal`));
+    for await (const row of tables.rows('Packages')) {
       const blob = columns(await row.payload.head(row.payload.size), 2)[1]!;
       lengths.push(blob.length);
       expect(row.rowid).toBe(lengths.length);
     }
     expect(lengths).toEqual([...Array.from({ length: 2500 }, (_, i) => i + 1), 2]);
+    for (const rowid of [1, 2, 1234, 2500]) {
+      const row = await tables.row('Packages', rowid);
+      expect(columns(await row!.payload.head(9999), 2)[1]!.length).toBe(rowid);
+    }
+    expect(await tables.row('Packages', 2502)).toBeUndefined();
   });
 });

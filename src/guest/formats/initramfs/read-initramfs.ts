@@ -3,13 +3,14 @@
  * first are often not packed and hold the processor's microcode. Memory stays bounded whatever their size.
  */
 import type { ByteSource } from '../../../io/byte-source.ts';
-import { unwrap } from '../../../io/wrappers/unwrap.ts';
+import { unwrap, unwrapPieces } from '../../../io/wrappers/unwrap.ts';
+import type { Wrapper } from '../../../io/wrappers/wrapper.ts';
 import { AppError } from '../../../model/errors.ts';
 import { GiB, MiB } from '../../../model/units.ts';
 import { type Reader, readerOf } from '../reader.ts';
 import { type ArchiveEntry, cpioEntries, skipZeros, type Wanted } from './cpio.ts';
 import { gunzipMember } from './gunzip.ts';
-import { segmentEnds } from './segment-end.ts';
+import { segmentBytes, type Walked } from './segment-bytes.ts';
 import { fileStream, piecesStream, type Stream } from './stream.ts';
 import { unlzma } from './unlzma.ts';
 
@@ -154,9 +155,13 @@ function contentOf(
     }
     if (packing === 'lzma') return yield* unlzma(reader, offset);
     const legacy = packing === 'lz4' && head[0] === 2;
-    const walk = legacy ? 'lz4-legacy' : packing === 'zstd' || packing === 'xz' ? packing : undefined;
-    end = walk === undefined ? undefined : await segmentEnds[walk](reader, offset);
-    yield* unwrap(windowSource(reader, offset, end ?? reader.size), packing as 'xz', signal);
+    const walked = legacy ? 'lz4-legacy' : packing === 'zstd' || packing === 'xz' ? packing : undefined;
+    if (walked === undefined)
+      return yield* unwrap(windowSource(reader, offset, reader.size), packing as 'bzip2', signal);
+    async function* stored(walk: Walked): AsyncGenerator<Buffer> {
+      end = yield* segmentBytes(reader, offset, walk);
+    }
+    yield* unwrapPieces(stored(walked), 'initramfs', packing as Wrapper, signal);
   }
   const running = pieces();
   const stream = piecesStream(running, maxUnpackedBytes);

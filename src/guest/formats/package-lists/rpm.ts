@@ -6,7 +6,7 @@ import { bdbHashBlobs } from './bdb-hash.ts';
 import type { Blob } from './blob.ts';
 import { ndbBlobs } from './ndb.ts';
 import { maxPackages, type PackageEntry } from './package-entry.ts';
-import { columns, tableRows } from './sqlite.ts';
+import { columns, openTables, type Row, type Tables } from './sqlite.ts';
 
 /** Where each distribution keeps it, in the order to look for. */
 export const rpmDatabases = [
@@ -33,8 +33,8 @@ export async function readRpmDatabase(bytes: Buffer | Reader, wal?: Buffer): Pro
   const reader = pagedReader(readerOf(bytes, 'rpm database'), 'rpm database');
   const head = await reader.read(0, Math.min(16, reader.size));
   const found: PackageEntry[] = [];
-  const blobs = head.toString('latin1').startsWith('SQLite format 3')
-    ? sqliteBlobs(reader, wal)
+  const blobs = (await isSqlite(reader))
+    ? sqliteBlobs(await openTables(reader, wal))
     : head.toString('latin1', 0, 4) === 'RpmP'
       ? ndbBlobs(reader)
       : bdbHashBlobs(reader);
@@ -49,20 +49,61 @@ export async function readRpmDatabase(bytes: Buffer | Reader, wal?: Buffer): Pro
   return found;
 }
 
-/** Table Packages: hnum (the rowid, stored as NULL), blob. */
-async function* sqliteBlobs(reader: Reader, wal?: Buffer): AsyncGenerator<Blob> {
-  for await (const { payload } of tableRows(reader, 'Packages', wal)) {
-    yield {
-      size: payload.size,
-      async head(length) {
-        const record = await payload.head(length + 32);
-        const blob = columns(record, 2)[1];
-        if (blob === undefined) throw new AppError('corrupt', 'a row of the rpm database without a header');
-        return blob.subarray(0, length);
-      },
-    };
-  }
+export interface ChosenPackages {
+  /** Of all. */
+  readonly count: number;
+  readonly entries: readonly PackageEntry[];
 }
+
+/**
+ * The entries of `wanted` names alone: in the databases that have an index of names the headers of the others, nearly
+ * all of the file, are not read. `undefined`: this one has none.
+ */
+export async function chosenFromRpm(
+  bytes: Buffer | Reader,
+  wal: Buffer | undefined,
+  wanted: (name: string) => boolean,
+): Promise<ChosenPackages | undefined> {
+  const reader = pagedReader(readerOf(bytes, 'rpm database'), 'rpm database');
+  if (reader.size < 16 || !(await isSqlite(reader))) return undefined;
+  const tables = await openTables(reader, wal);
+  let count = 0;
+  const numbers: number[] = [];
+  // Table Name: key, hnum, idx.
+  for await (const { payload } of tables.rows('Name')) {
+    const [key, hnum] = columns(await payload.head(maxTextBytes * 2), 2);
+    const name = key?.toString('utf8') ?? '';
+    if (name === 'gpg-pubkey') continue;
+    if (++count > maxPackages) break;
+    // SQLite stores 1 without a byte.
+    if (wanted(name)) numbers.push(hnum === undefined ? 1 : hnum.readUIntBE(0, Math.min(6, hnum.length)));
+  }
+  const entries: PackageEntry[] = [];
+  for (const number of numbers) {
+    const row = await tables.row('Packages', number);
+    const entry = row && (await readHeader(headerOf(row)));
+    if (entry !== undefined) entries.push(entry);
+  }
+  return { count, entries };
+}
+
+const isSqlite = async (reader: Reader) =>
+  (await reader.read(0, Math.min(16, reader.size))).toString('latin1').startsWith('SQLite format 3');
+
+async function* sqliteBlobs({ rows }: Tables): AsyncGenerator<Blob> {
+  for await (const row of rows('Packages')) yield headerOf(row);
+}
+
+/** Table Packages: hnum (the rowid, stored as NULL), blob. */
+const headerOf = ({ payload }: Row): Blob => ({
+  size: payload.size,
+  async head(length) {
+    const record = await payload.head(length + 32);
+    const blob = columns(record, 2)[1];
+    if (blob === undefined) throw new AppError('corrupt', 'a row of the rpm database without a header');
+    return blob.subarray(0, length);
+  },
+});
 
 /**
  * rpm's header in a database: entries and bytes of data (big endian), then (tag, type, offset, count) each, then the

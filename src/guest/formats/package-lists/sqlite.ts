@@ -52,21 +52,39 @@ async function openDatabase(bytes: Buffer | Reader, wal?: Buffer): Promise<Datab
   };
 }
 
-/** The rows of a table in order. Its first column may be the rowid. @throws AppError `corrupt`, `not-found`. */
-export async function* tableRows(bytes: Buffer | Reader, table: string, wal?: Buffer): AsyncGenerator<Row> {
-  const database = await openDatabase(bytes, wal);
-  for await (const { payload } of rowsOf(database, 1)) {
-    // sqlite_schema: type, name, tbl_name, rootpage, sql
-    const [type, name, , root] = columns(await payload.head(4096), 4);
-    if (type?.toString() !== 'table' || name?.toString() !== table || root === undefined || root.length === 0)
-      continue;
-    yield* rowsOf(database, root.readUIntBE(0, Math.min(6, root.length)));
-    return;
-  }
-  throw new AppError('not-found', `no table ${table}`, { where });
+export interface Tables {
+  /** In order. Their first column may be the rowid. @throws AppError `corrupt`, `not-found`. */
+  rows(table: string): AsyncGenerator<Row>;
+  /** The one of this number, found by the tree. @throws AppError `corrupt`, `not-found` (no such table). */
+  row(table: string, rowid: number): Promise<Row | undefined>;
 }
 
-async function* rowsOf(database: Database, root: number): AsyncGenerator<Row> {
+/** @throws AppError `corrupt`. */
+export async function openTables(bytes: Buffer | Reader, wal?: Buffer): Promise<Tables> {
+  const database = await openDatabase(bytes, wal);
+  const rootOf = async (table: string): Promise<number> => {
+    for await (const { payload } of rowsOf(database, 1)) {
+      // sqlite_schema: type, name, tbl_name, rootpage, sql
+      const [type, name, , root] = columns(await payload.head(4096), 4);
+      if (type?.toString() === 'table' && name?.toString() === table && root !== undefined && root.length > 0)
+        return root.readUIntBE(0, Math.min(6, root.length));
+    }
+    throw new AppError('not-found', `no table ${table}`, { where });
+  };
+  return {
+    async *rows(table) {
+      yield* rowsOf(database, await rootOf(table));
+    },
+    async row(table, rowid) {
+      for await (const row of rowsOf(database, await rootOf(table), rowid))
+        if (row.rowid >= rowid) return row.rowid === rowid ? row : undefined;
+      return undefined;
+    },
+  };
+}
+
+/** From the page on that would hold the row `from`. */
+async function* rowsOf(database: Database, root: number, from = 0): AsyncGenerator<Row> {
   const seen = new Set<number>();
   async function* below(number: number, depth: number): AsyncGenerator<Row> {
     if (depth > maxDepth || seen.has(number)) throw damaged(`page ${number} is met twice, or too deep`);
@@ -81,6 +99,8 @@ async function* rowsOf(database: Database, root: number): AsyncGenerator<Row> {
     for (let i = 0; i < count; i++) {
       const cell = page.readUInt16BE(pointers + i * 2);
       if (cell + 4 > page.length) throw damaged(`a cell outside of page ${number}`);
+      // The key of a pointer is the last one below it.
+      if (kind === interior && varint(page, cell + 4).value < from) continue;
       if (kind === interior) yield* below(page.readUInt32BE(cell), depth + 1);
       else yield readCell(database, page, cell);
     }

@@ -58,6 +58,9 @@ const known: readonly Known[] = [
   { id: 'amazon-ssm-agent', packages: /^amazon-ssm-agent$/, files: ['/usr/bin/amazon-ssm-agent'] },
 ];
 
+/** Whether a package's name is that of tools, so that its version is told. */
+export const isTools = (name: string): boolean => known.some(({ packages }) => packages.test(name));
+
 export async function readTools(files: Files, packages: readonly PackageEntry[]): Promise<GuestTools[]> {
   const found: GuestTools[] = [];
   for (const { id, packages: names, files: paths } of known) {
