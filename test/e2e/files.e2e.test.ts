@@ -18,6 +18,11 @@ async function guest(here: Place): Promise<string> {
   await symlink('../usr/lib/os-release', `${root}/etc/os-release`);
   await writeFile(`${root}/etc/deep/large`, large);
   await symlink('/etc/shadow', `${root}/etc/deep/out`);
+  await mkdir(`${root}/var/lib/dpkg`, { recursive: true });
+  await writeFile(
+    `${root}/var/lib/dpkg/status`,
+    ['zlib', 'bash'].map((p) => `Package: ${p}\nStatus: install ok installed\nVersion: 1.2\n\n`).join(''),
+  );
   execFileSync('mke2fs', ['-q', '-t', 'ext4', '-d', root, here.path('fs.img'), '16M']);
   const image = here.path('a:b.qcow2');
   execFileSync('qemu-img', ['convert', '-O', 'qcow2', here.path('fs.img'), `file:${image}`]);
@@ -62,5 +67,6 @@ describeWith(['mke2fs', 'qemu-img'], 'files inside a guest', () => {
     const inspected = await here.run(['inspect', image]);
     expect(inspected.stdout).toMatch(/^ {2}system +Test 1/m);
     expect(inspected.stdout).toMatch(/^ {2}read +.* to find this out$/m);
+    expect((await here.run(['inspect', '--packages', image])).stdout).toBe('bash 1.2\nzlib 1.2\n');
   });
 });
