@@ -83,7 +83,7 @@ async function sameName(host: Host, { name, signal }: DeliveryRequest): Promise<
     {
       rule: 'virtualbox.name-taken',
       severity: 'blocker',
-      message: `VirtualBox on ${host.name} has a machine "${name}" already`,
+      message: `there is a machine "${name}" already in VirtualBox on ${host.name}`,
       remedy: 'choose another name, or remove that machine first: VBoxManage unregistervm',
     },
   ];

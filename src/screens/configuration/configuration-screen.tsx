@@ -161,7 +161,7 @@ export function ConfigurationScreen({ port, state, rows, columns }: ScreenProps)
         <StatusLine
           status={wide ? status : shortStatus(state)}
           width={fieldColumns}
-          hint={wide || part === 'plan' ? '' : ' (Tab: findings and plan)'}
+          hint={wide || part === 'plan' ? '' : ' (Tab: findings)'}
         />
       </Box>
       {wide && <Box width={1} />}

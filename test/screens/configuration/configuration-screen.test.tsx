@@ -7,7 +7,7 @@ const start = 'Ready to start: 1 warning, 1 note';
 describe('80 x 24', () => {
   test('fields, the status, a hint to the plan', async () => {
     const { shows, press } = drawApp(configState);
-    const frame = await shows(`${start} (Tab: findings and plan)`);
+    const frame = await shows(`${start} (Tab: findings)`);
     expect(frame).toContain('❯ Destination        A folder here');
     expect(frame).toContain('  Made for           QEMU / KVM');
     expect(frame).toContain('  Memory             2 GiB');
