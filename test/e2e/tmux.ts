@@ -35,10 +35,12 @@ export async function openTerminal(command: string, options: TerminalOptions): P
   onTestFinished(async () => {
     await tmux('kill-server').catch(() => undefined); // it has ended by itself
   });
-  const env = { LANG: 'C.UTF-8', ...options.env };
+  const env: Record<string, string> = { LANG: 'C.UTF-8', ...options.env };
   const settings = Object.entries(env).flatMap(([key, value]) => ['-e', `${key}=${value}`]);
   const size = ['-x', String(options.columns), '-y', String(options.rows)];
-  await tmux('-u', 'new-session', '-d', ...size, '-c', options.cwd, ...settings, command);
+  // tmux itself takes the PATH of who calls it.
+  const path = env.PATH === undefined ? '' : `PATH='${env.PATH}'; export PATH; `;
+  await tmux('-u', 'new-session', '-d', ...size, '-c', options.cwd, ...settings, path + command);
 
   const screen = () => tmux('capture-pane', '-p');
   const send = async (...keys: string[]) => void (await tmux('send-keys', ...keys));
