@@ -27,13 +27,15 @@ export async function runningMachines(host: Host, signal: AbortSignal): Promise<
 
 /** Where macOS has it: what SSH starts there does not look into that folder. */
 const places = ['VBoxManage', '/usr/local/bin/VBoxManage'];
+/** It takes names as the locale has them, and in that of plain C refuses what is not ASCII. */
+const locale = ['env', 'LC_ALL=C.UTF-8'];
 
 /** @throws AppError `not-found` when there is none. */
 async function run(host: Host, args: readonly string[], signal?: AbortSignal): Promise<RunResult> {
   for (const program of places) {
     try {
-      const result = await host.run([program, ...args], { signal });
-      // Some shells end so where there is no such command.
+      const result = await host.run([...locale, program, ...args], { signal });
+      // So `env` and shells end where there is no such command.
       if (result.code !== 127) return result;
     } catch (error) {
       if (toAppError(error).kind !== 'not-found') throw error;

@@ -21,8 +21,9 @@ function hostWithManage(fake: string): Host {
   const own = /^(createvm|modifyvm|storagectl|storageattach|unregistervm|showvminfo)$/;
   return {
     ...host,
-    async run([program = '', ...args], options) {
-      if (program !== 'VBoxManage' || !own.test(args[0]!)) return host.run([program, ...args], options);
+    async run(given, options) {
+      const args = given.slice(given.indexOf('VBoxManage') + 1);
+      if (!given.includes('VBoxManage') || !own.test(args[0]!)) return host.run(given, options);
       const { code, stdout, stderr } = manage(fake, args);
       return { code, stdout: Buffer.from(stdout), stderr };
     },
