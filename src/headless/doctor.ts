@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { availableParallelism, freemem, totalmem } from 'node:os';
 import { compressors } from '../codecs/compression.ts';
 import { compose } from '../compose.ts';
+import { findSmbLibrary } from '../io/smb/smb-link.ts';
 import { canSeekData } from '../io/sparse.ts';
 import { toFailure } from '../model/errors.ts';
 import { formatBytes } from '../model/units.ts';
@@ -18,7 +19,10 @@ interface Check {
 
 export async function doctor(options: CommonOptions): Promise<number> {
   const output = terminalOutput({ json: options.json === true, quiet: false });
-  const checks = [node(), terminal(), sparseFiles(), sshCrypto(), compression(), await secrets()];
+  const checks = [
+    ...[node(), terminal(), sparseFiles(), sshCrypto(), compression()],
+    ...[await smb(), await secrets()],
+  ];
   if (output.json) output.value({ version: packageVersion(), checks });
   else {
     output.line(`vmferry ${packageVersion()}`);
@@ -92,6 +96,21 @@ function compression(): Check {
     ...(zstd === 'wasm' ? ['libzstd (package libzstd1), several times as fast'] : []),
   ];
   return { name: 'compression', status: 'note', text: `${text}; taken where found: ${missing.join(', ')}` };
+}
+
+/** Of disks of Windows hosts alone: nobody else misses it. */
+async function smb(): Promise<Check> {
+  try {
+    await findSmbLibrary();
+    return { name: 'SMB', status: 'ok', text: "Samba's library is there" };
+  } catch (error) {
+    const { message, hint } = toFailure(error);
+    return {
+      name: 'SMB',
+      status: 'note',
+      text: `disks of Hyper-V hosts go by SSH only: ${[message, hint].filter(Boolean).join('; ')}`,
+    };
+  }
 }
 
 async function secrets(): Promise<Check> {

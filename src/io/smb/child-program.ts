@@ -168,6 +168,8 @@ export function smbProgram(koffi: Koffi, fs: typeof Fs, names: readonly string[]
     return failure(c('int smbc_utimes(const char *url, void *tv)', request.url, times));
   };
   const simple: Record<string, (request: Request) => object | undefined> = {
+    /** The library alone. */
+    find: () => undefined,
     login,
     stat,
     list,

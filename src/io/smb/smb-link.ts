@@ -65,6 +65,16 @@ export class SmbLink {
   }
 }
 
+/** Whether files on shares can be reached from here at all. @throws AppError `unsupported` in words why not. */
+export async function findSmbLibrary(): Promise<void> {
+  const process = new SmbProcess('SMB', 10_000);
+  try {
+    await checked(process, { op: 'find' }, 'SMB', {});
+  } finally {
+    process.end();
+  }
+}
+
 /** What comes of a cut connection is of no use any more: its handles are gone. */
 export async function checked(
   process: SmbProcess,
