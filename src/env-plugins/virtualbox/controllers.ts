@@ -1,8 +1,11 @@
 /** The storage controllers that VirtualBox has. */
 import type { DiskBus } from '../../model/machine.ts';
 
-/** Controllers of one bus share its limits: LSI Logic and BusLogic are both SCSI. */
-export type StorageBus = 'ide' | 'sata' | 'scsi' | 'sas' | 'virtio' | 'pcie';
+/**
+ * As `VBoxManage storagectl --add` calls them. Controllers of one bus share its limits: LSI Logic and BusLogic are both
+ * SCSI.
+ */
+export type StorageBus = 'ide' | 'sata' | 'scsi' | 'sas' | 'virtio' | 'pcie' | 'usb';
 
 export interface ControllerKind {
   /** As the settings name its type. */
@@ -38,6 +41,7 @@ export const controllerKinds = {
     slots: 256,
   },
   nvme: { type: 'NVMe', name: 'NVMe', storageBus: 'pcie', bus: 'nvme', slots: 255 },
+  usb: { type: 'USB', name: 'USB', storageBus: 'usb', bus: 'usb', slots: 8, ports: 8 },
 } as const satisfies Readonly<Record<string, ControllerKind>>;
 
 export type KindName = keyof typeof controllerKinds;
@@ -55,8 +59,9 @@ export function scsiKind(model: string): ControllerKind | undefined {
 }
 
 /** How many of a bus a machine can have: more than one only with the chipset ICH9. */
-export const mostControllers = (bus: StorageBus, ich9: boolean): number => (ich9 && bus !== 'ide' ? 8 : 1);
+export const mostControllers = (bus: StorageBus, ich9: boolean): number =>
+  ich9 && bus !== 'ide' && bus !== 'usb' ? 8 : 1;
 
-/** The order in which its BIOS looks for disks; of NVMe it starts nothing. */
+/** The order in which its BIOS looks for disks; of NVMe and USB it starts nothing. */
 export const biosRank = ({ storageBus }: ControllerKind): number =>
-  ({ ide: 0, sata: 1, scsi: 2, sas: 2, virtio: 2, pcie: 3 })[storageBus];
+  ({ ide: 0, sata: 1, scsi: 2, sas: 2, virtio: 2, pcie: 3, usb: 3 })[storageBus];

@@ -5,13 +5,13 @@
 import { posix } from 'node:path';
 import type { Host } from '../../io/host/host.ts';
 import { AppError, toAppError } from '../../model/errors.ts';
-import type { StorageBus } from './controllers.ts';
 import { fileNameOf } from './file-name.ts';
+import type { Controller } from './fit-disks.ts';
 import type { FittedMachine } from './fit-machine.ts';
 import type { PlacedNic } from './fit-nics.ts';
 import { writeGuestType } from './guest-type.ts';
 import { type ManageVersion, olderThan, vboxManage } from './manage.ts';
-import { clockOf, isUuid, littleEndianUuid, portOf, tpmType, videoOf } from './write-vbox.ts';
+import { clockOf, isUuid, littleEndianUuid, needsUsb, portOf, tpmType, videoOf } from './write-vbox.ts';
 
 export interface NewMachine {
   readonly name: string;
@@ -56,6 +56,7 @@ function hardwareOptions({ fitted, version }: NewMachine): string[] {
     ...((devices?.consoles ?? []).includes('serial')
       ? ['--uart1', '0x3F8', '4', '--uartmode1', 'disconnected']
       : []),
+    ...(needsUsb(fitted) ? ['--usbohci', 'on'] : []),
   ];
 }
 
@@ -84,26 +85,17 @@ function nicOptions(nics: readonly PlacedNic[]): string[] {
   });
 }
 
-/** Of `storagectl --add`. */
-const busWords: Readonly<Record<StorageBus, string>> = {
-  ...{ ide: 'ide', sata: 'sata', scsi: 'scsi', sas: 'sas', virtio: 'virtio', pcie: 'pcie' },
-};
 /** Of `storagectl --controller`, where it is not as in the settings. */
 const chips: Readonly<Record<string, string>> = { AHCI: 'IntelAhci', VirtioSCSI: 'VirtIO' };
 
 function storageCommands({ uuid, fitted: { placed }, disks }: NewMachine): string[][] {
   const controllers = placed.controllers.map(({ kind, name, ports, bootable }) => [
-    ...['storagectl', uuid, '--name', name, '--add', busWords[kind.storageBus]],
+    ...['storagectl', uuid, '--name', name, '--add', kind.storageBus],
     ...['--controller', chips[kind.type] ?? kind.type],
     ...(kind.ports === undefined ? ['--portcount', String(ports)] : []),
     ...['--bootable', onOff(bootable)],
   ]);
-  const attach = (
-    on: (typeof placed.disks)[number]['controller'],
-    slot: number,
-    type: string,
-    medium: string,
-  ) => {
+  const attach = (on: Controller, slot: number, type: string, medium: string) => {
     const { port, device } = portOf(on, slot);
     return [
       ...['storageattach', uuid, '--storagectl', on.name, '--port', String(port), '--device', String(device)],

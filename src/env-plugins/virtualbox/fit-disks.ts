@@ -102,7 +102,9 @@ const slotOf = ({ bus, controller, unit }: MachineDisk): number | undefined =>
 function wantedKind({ bus, controllerModel }: MachineDisk): ControllerKind | undefined {
   if (bus === undefined) return controllerKinds.sata;
   if (bus === 'scsi') return scsiKind(controllerModel?.toLowerCase() || 'lsilogic');
-  return bus === 'ide' || bus === 'sata' || bus === 'nvme' ? controllerKinds[bus] : undefined;
+  return bus === 'ide' || bus === 'sata' || bus === 'nvme' || bus === 'usb'
+    ? controllerKinds[bus]
+    : undefined;
 }
 
 function kindFor(disk: MachineDisk, findings: Finding[]): ControllerKind {
@@ -162,7 +164,7 @@ function finish(
 ): Map<Building, Controller> {
   const boot = (seats.find(({ disk }) => disk.bootable) ?? seats[0])?.on;
   const held = new Set(seats.map(({ on }) => on));
-  const order = ['ide', 'sata', 'scsi', 'nvme'];
+  const order = ['ide', 'sata', 'scsi', 'nvme', 'usb'];
   const sorted = [...all].sort(
     (a, b) => order.indexOf(a.kind.bus) - order.indexOf(b.kind.bus) || a.from - b.from,
   );

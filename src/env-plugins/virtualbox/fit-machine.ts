@@ -132,18 +132,18 @@ function deviceFindings({ devices }: Machine): Finding[] {
   return findings;
 }
 
-/** The BIOS starts from the lowest port of a controller, and not from NVMe. */
+/** The BIOS starts from the lowest port of a controller, and not from NVMe or USB. */
 function bootFindings({ disks }: PlacedDisks): Finding[] {
   const boot = disks.find(({ disk }) => disk.bootable);
   if (boot === undefined) return [];
   const { controller, slot, disk } = boot;
-  if (controller.kind.bus === 'nvme') {
+  if (controller.kind.bus === 'nvme' || controller.kind.bus === 'usb') {
     return [
       {
-        rule: 'virtualbox.boot-from-nvme',
+        rule: 'virtualbox.boot-from-bus',
         severity: 'warning',
-        message: `the BIOS of VirtualBox starts from no NVMe disk, and the machine from ${disk.name}`,
-        remedy: 'attach that disk to SATA, or make it a machine with UEFI',
+        message: `the BIOS of VirtualBox starts from no ${controller.kind.name} disk, and the machine from ${disk.name}`,
+        remedy: 'attach that disk to SATA',
       },
     ];
   }

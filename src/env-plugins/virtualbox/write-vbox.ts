@@ -104,11 +104,19 @@ function hardware({ fitted, nvram }: VboxText): string {
       ...(littleEndianUuid(fitted) ? [element('SmbiosUuidLittleEndian', { enabled: true })] : []),
       ...(fitted.nvram ? [element('NVRAM', { path: nvram })] : []),
     ]),
+    ...(needsUsb(fitted) ? [usbController] : []),
     element('Network', {}, fitted.nics.map(adapter)),
     ...((devices?.consoles ?? []).includes('serial') ? [element('UART', {}, [serialPort])] : []),
     element('RTC', { localOrUTC: clockOf(fitted) }),
   ]);
 }
+
+/** USB disks are devices behind one of these; OHCI is in all versions, also without the Extension Pack. */
+const usbController = element('USB', {}, [
+  element('Controllers', {}, [element('Controller', { name: 'OHCI', type: 'OHCI' })]),
+]);
+export const needsUsb = ({ placed }: FittedMachine): boolean =>
+  placed.controllers.some(({ kind }) => kind.storageBus === 'usb');
 
 /** Windows takes the firmware's UUID for little-endian; others for big-endian, as its SMBIOS is of version 2.5. */
 export const littleEndianUuid = ({ machine }: FittedMachine): boolean => machine.system?.family === 'windows';

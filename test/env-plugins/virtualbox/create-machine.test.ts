@@ -127,6 +127,7 @@ describe('with VBoxManage', () => {
         diskOf('c', { bus: 'ide', controller: 1, unit: 1 }),
         diskOf('d', { bus: 'sata', controller: 2, unit: 7 }),
         diskOf('e', { bus: 'nvme', controller: 0, unit: 0 }),
+        diskOf('f', { bus: 'usb', controller: 0, unit: 2 }),
       ],
       nics: [
         { mac: '52:54:00:aa:bb:cc', network: 'bridged eth0', model: 'virtio', connected: false },
@@ -156,6 +157,7 @@ describe('with VBoxManage', () => {
         { id: 'scsi0:0', name: 'd0.vdi', controllerModel: 'lsilogic', bootable: true },
         { id: 'scsi1:4', name: 'd1.vdi', controllerModel: 'lsilogic' },
         { id: 'nvme0:0', name: 'd4.vdi' },
+        { id: 'usb0:2', name: 'd5.vdi' },
       ],
       nics: [machine.nics[0], machine.nics[1], { ...machine.nics[2], mac: '08:00:27:fe:dc:ba' }],
       devices: { ...machine.devices, video: 'vboxsvga' },
@@ -164,7 +166,9 @@ describe('with VBoxManage', () => {
     });
     const guest = await destination.hardware!(request);
     expect(guest.disks.map((d) => `${d.bus}${d.controller}:${d.unit}`)).toEqual(
-      ['d0', 'd1', 'd2', 'd3', 'd4'].map((name) => back.disks.find((d) => d.name === `${name}.vdi`)!.id),
+      ['d0', 'd1', 'd2', 'd3', 'd4', 'd5'].map(
+        (name) => back.disks.find((d) => d.name === `${name}.vdi`)!.id,
+      ),
     );
     expect(readFileSync(join(fake, 'said'), 'utf8')).not.toContain('registervm');
   });

@@ -41,6 +41,7 @@ const shape: Readonly<Record<string, readonly [Readonly<Record<string, RegExp>>,
       'TrustedPlatformModule',
       'Display',
       'BIOS',
+      'USB',
       'Network',
       'UART',
       'RTC',
@@ -58,6 +59,9 @@ const shape: Readonly<Record<string, readonly [Readonly<Record<string, RegExp>>,
   IOAPIC: [enabled],
   SmbiosUuidLittleEndian: [enabled],
   NVRAM: [{ path: some }],
+  USB: [{}, 'Controllers'],
+  Controllers: [{}, 'Controller'],
+  Controller: [{ 'name!': some, 'type!': /^OHCI$/ }],
   // + HostOnlyNetwork
   Network: [{}, 'Adapter'],
   Adapter: [
@@ -85,7 +89,7 @@ const shape: Readonly<Record<string, readonly [Readonly<Record<string, RegExp>>,
   // + Instance
   StorageController: [
     {
-      ...{ 'name!': some, 'type!': /^(AHCI|LsiLogic|BusLogic|PIIX4|LsiLogicSas|NVMe|VirtioSCSI)$/ },
+      ...{ 'name!': some, 'type!': /^(AHCI|LsiLogic|BusLogic|PIIX4|LsiLogicSas|NVMe|VirtioSCSI|USB)$/ },
       ...{ 'PortCount!': number, Bootable: yesNo, Instance: /^[1-7]$/ },
     },
     'AttachedDevice',
@@ -141,6 +145,7 @@ const full: Machine = {
     diskOf('e', { bus: 'scsi', controllerModel: 'lsisas1068', controller: 2, unit: 0 }),
     diskOf('f', { bus: 'nvme' }),
     diskOf('g', { bus: 'ide', controller: 0, unit: 0 }),
+    diskOf('h', { bus: 'usb', controller: 0, unit: 3 }),
   ],
   nics: ['nat', 'bridged e 0', 'internal i', 'hostonly v', 'hostonlynet h', 'natnetwork n'].map(
     (network, i) => ({
@@ -177,6 +182,7 @@ it('of each bus one controller may be started from: that with the disk that the 
     'VirtIO 0 1 true',
     'SAS 0 1 true',
     'NVMe 0 1 true',
+    'USB 0 8 true',
   ]);
   // Only with the chipset ICH9 there is a second one.
   expect(found({ ...full, chipset: 'i440fx', disks: full.disks.slice(0, 3) })).toEqual([

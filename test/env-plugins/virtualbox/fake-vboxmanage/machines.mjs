@@ -73,6 +73,7 @@ const commands = {
       ...one('graphicscontroller', 'hardwareuuid', 'system-uuid-le', 'tpm-type', 'description', 'uartmode1'),
       ...one('nicN', 'nictypeN', 'cableconnectedN', 'bridgeadapterN', 'intnetN', 'hostonlyadapterN'),
       ...one('nat-networkN', 'macaddressN'),
+      '--usbohci': 1,
       '--uart1': 2,
     });
     const most = options['--chipset']?.[0] === 'ich9' ? 36 : 8;
@@ -102,15 +103,15 @@ const commands = {
     const [name, add, chip, count, bootable] = Object.keys(one).map((key) => options[key]?.[0]);
     const chips = {
       ...{ ide: ['piix3', 'piix4', 'ich6'], sata: ['intelahci'], scsi: ['lsilogic', 'buslogic'] },
-      ...{ sas: ['lsilogicsas'], virtio: ['virtio'], pcie: ['nvme'] },
+      ...{ sas: ['lsilogicsas'], virtio: ['virtio'], pcie: ['nvme'], usb: ['usb'] },
     };
     among(chip, ...(chips[add] ?? fail(`Invalid --add argument '${add}'`)));
     if (machine.controllers.some((other) => other.name === name))
       fail(`Storage controller named '${name}' already exists`);
     const same = machine.controllers.filter((other) => other.add === add);
-    if (same.length >= (machine.ich9 && add !== 'ide' ? 8 : 1))
+    if (same.length >= (machine.ich9 && add !== 'ide' && add !== 'usb' ? 8 : 1))
       fail(`Too many storage controllers of this type`);
-    const [least, most] = { ide: [2, 2], scsi: [16, 16], sata: [1, 30] }[add] ?? [
+    const [least, most] = { ide: [2, 2], scsi: [16, 16], sata: [1, 30], usb: [8, 8] }[add] ?? [
       1,
       add === 'virtio' ? 256 : 255,
     ];

@@ -16,7 +16,7 @@ const element = (name, given, ...inner) =>
 
 const types = {
   ...{ piix3: 'PIIX3', piix4: 'PIIX4', ich6: 'ICH6', intelahci: 'AHCI', lsilogic: 'LsiLogic' },
-  ...{ buslogic: 'BusLogic', lsilogicsas: 'LsiLogicSas', virtio: 'VirtioSCSI', nvme: 'NVMe' },
+  ...{ buslogic: 'BusLogic', lsilogicsas: 'LsiLogicSas', virtio: 'VirtioSCSI', nvme: 'NVMe', usb: 'USB' },
 };
 const formats = { vdi: 'VDI', vmdk: 'VMDK', vhd: 'VHD' };
 const modes = {
