@@ -77,7 +77,8 @@ async function networksOf(host: Host, signal: AbortSignal): Promise<string[]> {
       return '';
     });
     for (const [, name] of text.matchAll(/^(?:Name|NetworkName):[ \t]+(\S[^\r\n]*)$/gm)) {
-      found.push(`${word} ${name!.trim()}`);
+      // Nobody can choose a name that can't be shown.
+      if (!/\p{Cc}/u.test(name!)) found.push(`${word} ${name!.trim()}`);
     }
   }
   return [...new Set(found)].slice(0, mostNetworks);
