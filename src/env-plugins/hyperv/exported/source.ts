@@ -13,6 +13,7 @@ import {
   type ExportFolder,
   exportFolders,
   homeOf,
+  isDiskFile,
   isSettingsFile,
   mayBePassedOver,
   readFolder,
@@ -48,7 +49,8 @@ export function exportedRole(host: Host, home: string, folders: readonly string[
       const from = await placeOf(host, machine.id, home, signal);
       const now = await readExport(host, from, signal);
       const [path] = now.disks.find((disk) => disk.id === diskId)?.files ?? [];
-      if (path === undefined) {
+      // A name in settings leads to a disk, or nowhere.
+      if (path === undefined || !isDiskFile(path)) {
         throw new AppError('unsupported', `"${diskId}" is no file that was exported`, {
           where: machine.id,
           hint: 'leave it out; a disk of the host that is passed through does not go along with an export',
