@@ -180,3 +180,13 @@ it('shows how a test went', async () => {
   app.port.emit({ type: 'profile-test', profile: 'p1', status: 'failed', text });
   await app.shows('and that is all');
 });
+
+it('shows that a form has more fields than lines', async () => {
+  const app = drawApp(states.credentials!, { columns: 80, rows: 12 });
+  await app.press(keys.down, 'e');
+  const frame = await app.shows('Edit: lab vCenter');
+  expect(frame).toMatch(/│ ❯ Name/);
+  expect(frame).toMatch(/│ ▼ /);
+  await app.press(keys.tab, keys.tab, keys.tab, keys.tab);
+  await app.shows(/│ ▲ /);
+});

@@ -6,7 +6,6 @@ import { ChoiceDialog } from '../widgets/choice-dialog.tsx';
 import { Dialog } from '../widgets/dialog.tsx';
 import { truncate } from '../widgets/fit-text.ts';
 import { Panel, panelInside } from '../widgets/panel.tsx';
-import { Spinner } from '../widgets/spinner.tsx';
 import { useTerminal } from '../widgets/terminal.ts';
 import { useTextEntry } from '../widgets/text-field.tsx';
 import { lineOf, type TextLine } from '../widgets/text-line.ts';
@@ -28,6 +27,7 @@ import type { ConfigField } from './field.ts';
 import { FieldList } from './field-list.tsx';
 import { editGuest } from './guest-fields.ts';
 import { machineContext } from './machine-fields.ts';
+import { StatusLine, type StatusText, statusLines } from './status-line.tsx';
 import { useConfigurationKeys } from './use-configuration-keys.ts';
 
 interface Entry {
@@ -37,6 +37,7 @@ interface Entry {
 }
 
 export function ConfigurationScreen({ port, state, rows, columns }: ScreenProps) {
+  const { glyphs } = useTerminal();
   const [place, setPlace] = useRemembered('configuration:machine', 0);
   const [focusKey, setFocus] = useRemembered('configuration:field', 'destination');
   const [part, setPart] = useState<'fields' | 'plan'>('fields');
@@ -53,7 +54,15 @@ export function ConfigurationScreen({ port, state, rows, columns }: ScreenProps)
   const guest = listing ? context?.guestChanges : undefined;
   const wide = columns >= 100;
   const fieldColumns = wide ? Math.min(80, Math.floor(columns * 0.54)) : columns;
-  const fieldRows = Math.max(1, rows - 2);
+  const status = planStatus(state);
+  // Beside the plan pane one line is enough.
+  const below: StatusText = wide
+    ? { status, hint: '', width: fieldColumns, rows: 1 }
+    : {
+        ...{ status: shortStatus(state), hint: ' (Tab: findings)', width: fieldColumns },
+        rows: Math.max(1, Math.min(4, Math.floor(rows / 4))),
+      };
+  const fieldRows = Math.max(1, rows - 1 - statusLines(below, glyphs).length);
 
   useConfigurationKeys({
     state,
@@ -141,7 +150,6 @@ export function ConfigurationScreen({ port, state, rows, columns }: ScreenProps)
     );
   }
 
-  const status = planStatus(state);
   const plan = (width: number) => (
     <PlanPane lines={planLines(state)} active={part === 'plan'} width={width} height={rows} status={status} />
   );
@@ -158,11 +166,7 @@ export function ConfigurationScreen({ port, state, rows, columns }: ScreenProps)
           height={fieldRows}
         />
         <HelpLine error={entry?.error} reason={reasonText(field)} help={field.help} width={fieldColumns} />
-        <StatusLine
-          status={wide ? status : shortStatus(state)}
-          width={fieldColumns}
-          hint={wide || part === 'plan' ? '' : ' (Tab: findings)'}
-        />
+        <StatusLine {...below} />
       </Box>
       {wide && <Box width={1} />}
       {wide && plan(columns - fieldColumns - 1)}
@@ -192,17 +196,6 @@ function HelpLine({ error, reason, help, width }: HelpLineProps) {
   );
 }
 
-function StatusLine({ status, width, hint }: { status: PlanStatus; width: number; hint: string }) {
-  const { glyphs, styles } = useTerminal();
-  if (status.busy) return <Spinner label={status.text} />;
-  return (
-    <Text wrap="truncate">
-      <Text {...styles[status.tone]}>{truncate(status.text, width - hint.length, glyphs)}</Text>
-      <Text {...styles.dim}>{hint}</Text>
-    </Text>
-  );
-}
-
 interface PlanPaneProps {
   readonly lines: ReturnType<typeof planLines>;
   readonly status: PlanStatus;
@@ -215,7 +208,7 @@ function PlanPane({ lines, status, active, width, height }: PlanPaneProps) {
   const inside = panelInside(width, height);
   return (
     <Panel title="Findings and plan" width={width} height={height} focused={active}>
-      <StatusLine status={status} width={inside.columns} hint="" />
+      <StatusLine status={status} width={inside.columns} hint="" rows={1} />
       <TextPane
         name="plan"
         lines={lines}

@@ -139,9 +139,12 @@ function guestLines({ planned: { guests = {} } }: State): PaneLine[] {
 
 const indentOf = (text: string): number => text.length - text.trimStart().length;
 
-/** The status in one line where the findings are not beside it: what blocks is said at once. */
+/** The status where the findings are not beside it: what blocks is said at once, and what to do about a connection. */
 export function shortStatus(state: State): PlanStatus {
   const status = planStatus(state);
+  const { destination } = state;
+  if (destination.status === 'failed')
+    return { ...status, text: `NOT CONNECTED: ${describeFailure(destination.failure)}` };
   const blocker = state.planned.findings.find((f) => f.severity === 'blocker');
   if (status.busy || state.planned.status !== 'ready' || blocker === undefined) return status;
   return { ...status, text: `BLOCKED: ${blocker.message}` };

@@ -94,14 +94,16 @@ export function Form(props: FormProps) {
           {line}
         </Text>
       ))}
-      {drawn.map((field) => {
+      {drawn.map((field, i) => {
+        const more =
+          i === 0 && from > 0 ? glyphs.up : i === room - 1 && from + room < fields.length ? glyphs.down : ' ';
         const here = field.key === focused?.key;
         const error = state.errors[field.key] !== undefined;
         const label = `${field.label}${field.required === true ? ' *' : ''}`;
         return (
           <Text key={field.key} wrap="truncate">
             <Text {...(here ? styles.selected : styles.plain)}>
-              {`${here ? glyphs.cursor : error ? '!' : ' '} ${fitTo(label, labelWidth, glyphs)} `}
+              {`${here ? glyphs.cursor : error ? '!' : more} ${fitTo(label, labelWidth, glyphs)} `}
             </Text>
             <FieldValue
               field={field}

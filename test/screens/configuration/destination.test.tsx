@@ -277,7 +277,10 @@ describe.each([
   it('a failure says what to try, and r tries', async () => {
     const { shows, press, port } = drawApp(states['destination-failed']!, { columns, rows });
     await shows('NOT CONNECTED: no answer within 10 s');
-    if (columns < 100) await press(keys.tab);
+    if (columns < 100) {
+      await shows(/check the name and the/);
+      await press(keys.tab);
+    }
     await shows('What to try: check the name and the firewall');
     await press('r');
     expect(port.sent).toEqual([{ type: 'connect-destination', environment: 'vsphere', profile: 'p1' }]);
