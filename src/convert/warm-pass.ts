@@ -5,6 +5,7 @@ import { allocatedBytes, counted } from '../io/disk.ts';
 import { AppError } from '../model/errors.ts';
 import type { Machine, MachineDisk } from '../model/machine.ts';
 import type { PassReport } from '../model/pass-report.ts';
+import { openImage } from './open-image.ts';
 import { openMachineDisk } from './open-machine.ts';
 import { ProgressMeter } from './progress.ts';
 import type { ExtractedDisk, RunContext } from './run-context.ts';
@@ -70,6 +71,8 @@ export async function runPass(
 async function openOne(pass: Pass, disk: MachineDisk, context: RunContext): Promise<Opened> {
   const { plan, source, machine, copies } = pass;
   const { signal, runId, emit } = context;
+  const sent = await openDelta(pass, disk, context);
+  if (sent !== undefined) return sent;
   const image = await openMachineDisk(source, plan.source, machine, disk.id, {
     ...{ signal, runId, spoolFolder: copies.folder },
     report: (text) => emit({ type: 'step', text }),
@@ -81,6 +84,33 @@ async function openOne(pass: Pass, disk: MachineDisk, context: RunContext): Prom
     return { disk, image, info: image.info, sectorSize: image.sectorSize, how, bytesTotal };
   } catch (error) {
     await image.close();
+    throw error;
+  }
+}
+
+/** What is sent as its changes has to be compared with nothing. */
+async function openDelta(
+  { pass, since, copies }: Pass,
+  disk: MachineDisk,
+  { signal }: RunContext,
+): Promise<Opened | undefined> {
+  const copy = copies.get(disk.id);
+  if (copy === undefined || since === undefined || copies.grown.has(disk.id)) return undefined;
+  const delta = await pass.delta?.({ id: disk.id, size: copy.size }, since, signal);
+  if (delta === undefined) return undefined;
+  const sibling = async (name: string) => {
+    throw new AppError('not-found', `what changed has no files beside it: "${name}"`);
+  };
+  try {
+    const image = await openImage(
+      { source: delta.source, format: 'raw', sibling },
+      { signal, format: 'raw', follow: false },
+    );
+    const how = { mode: 'changes', ranges: delta.ranges, signal } as const;
+    const bytesTotal = delta.ranges.reduce((sum, { length }) => sum + length, 0);
+    return { disk, image, info: image.info, sectorSize: image.sectorSize, how, bytesTotal };
+  } catch (error) {
+    await delta.source.close();
     throw error;
   }
 }

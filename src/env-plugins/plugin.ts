@@ -110,6 +110,22 @@ export interface TrackedPass extends Hold {
     since: Marks | undefined,
     signal: AbortSignal,
   ): Promise<Changed>;
+  /**
+   * Asked before the disk is opened, where it can be sent as what is different from `since`. Undefined, or absent: it is
+   * opened, and `changed` is asked.
+   */
+  delta?(
+    disk: { readonly id: string; readonly size: number },
+    since: Marks,
+    signal: AbortSignal,
+  ): Promise<Delta | undefined>;
+}
+
+/** What of a disk is different, with its bytes. */
+export interface Delta {
+  readonly ranges: readonly ByteWindow[];
+  /** As large as the disk; only bytes of the ranges are read, ascending. Whoever got it closes it. */
+  readonly source: ByteSource;
 }
 
 /** A machine that is copied in passes: all of it, then what changed, and once more when it is off. */

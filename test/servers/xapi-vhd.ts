@@ -3,7 +3,8 @@ const blockBytes = 2 * 1024 * 1024;
 const bitmapBytes = 512;
 const empty = Buffer.alloc(blockBytes);
 
-export function dynamicVhd(content: Buffer): Buffer {
+/** With `base`: only blocks that differ from it, as the product sends differences. */
+export function dynamicVhd(content: Buffer, base?: Buffer): Buffer {
   const count = Math.ceil(content.length / blockBytes);
   const table = Buffer.alloc(Math.ceil((count * 4) / 512) * 512, 0xff);
   const parts: Buffer[] = [];
@@ -11,7 +12,8 @@ export function dynamicVhd(content: Buffer): Buffer {
   for (let i = 0; i < count; i++) {
     const block = Buffer.alloc(blockBytes);
     content.copy(block, 0, i * blockBytes, Math.min((i + 1) * blockBytes, content.length));
-    if (block.equals(empty)) continue;
+    const before = base?.subarray(i * blockBytes, (i + 1) * blockBytes) ?? empty;
+    if (block.subarray(0, before.length).equals(before)) continue;
     table.writeUInt32BE(at / 512, i * 4);
     parts.push(Buffer.alloc(bitmapBytes, 0xff), block);
     at += bitmapBytes + blockBytes;

@@ -178,6 +178,8 @@ async function act(database: Database, method: string, args: Value[]): Promise<V
     case 'VDI.list_changed_blocks':
       return database.changedBlocks(args[0], args[1]);
     case 'VM.clean_shutdown':
+      if (database.get('VM', args[0]).has_tools === false)
+        throw new Failure('VM_LACKS_FEATURE_SHUTDOWN', args[0]);
       database.get('VM', args[0]).power_state = 'Halted';
       return '';
     case 'VM.create':
@@ -252,7 +254,13 @@ async function exportDisk(response: ServerResponse, transfer: TransferRequest): 
   const content = database.bytes.get(url.searchParams.get('vdi') ?? '');
   const format = url.searchParams.get('format') ?? 'raw';
   if (content === undefined || !['raw', 'vhd'].includes(format)) return void response.writeHead(404).end();
-  await send(response, format === 'raw' ? content : dynamicVhd(content), transfer);
+  const from = url.searchParams.get('base');
+  const base = from === null ? undefined : database.bytes.get(from);
+  if (from !== null && (base === undefined || database.get('VDI', from).type === 'cbt_metadata')) {
+    failTask(taskOf(transfer), new Failure('HANDLE_INVALID', 'VDI', from));
+    return void response.writeHead(500, { connection: 'close' }).end();
+  }
+  await send(response, format === 'raw' ? content : dynamicVhd(content, base), transfer);
 }
 
 async function exportWhole(response: ServerResponse, transfer: TransferRequest): Promise<void> {

@@ -52,6 +52,12 @@ const known: Readonly<Record<string, readonly [ErrorKind, string, string?]>> = {
   OPERATION_NOT_ALLOWED: ['conflict', 'that is not allowed just now'],
   OPERATION_BLOCKED: ['conflict', 'that was blocked by the administrator of this machine'],
   VM_BAD_POWER_STATE: ['conflict', 'the machine is in another state'],
+  VM_LACKS_FEATURE: ['unsupported', 'the tools in the guest are missing', 'shut it down from the inside'],
+  VM_LACKS_FEATURE_SHUTDOWN: [
+    'unsupported',
+    'the tools in the guest are missing',
+    'shut it down from the inside',
+  ],
   MESSAGE_METHOD_UNKNOWN: ['unsupported', 'this server does not know that call'],
   SR_OPERATION_NOT_SUPPORTED: ['unsupported', 'the storage repository can not do that'],
   SR_NOT_ATTACHED: ['conflict', 'the storage repository is attached to no host that is up'],

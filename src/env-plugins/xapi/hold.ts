@@ -93,8 +93,7 @@ export async function holdMachine(place: HoldPlace, given: Machine, options: Hol
 async function takeSnapshot(session: XapiSession, vm: string, runId: string): Promise<string> {
   const step = 'taking a snapshot';
   const snapshot = await callAsTask(session, 'VM.snapshot', [vm, namePrefix + runId], { step });
-  const words = `made by vmferry on ${hostname()}, process ${process.pid}; it is removed when that ends`;
-  await session.call('VM.set_name_description', [snapshot, words], { step });
+  await session.call('VM.set_name_description', [snapshot, madeHere()], { step });
   return snapshot;
 }
 
@@ -117,6 +116,13 @@ async function stillThere(
     });
   }
 }
+
+export const madeHere = (): string =>
+  `made by vmferry on ${hostname()}, process ${process.pid}; it is removed when that ends`;
+
+/** Of a disk that is kept between two passes. */
+export const changesName = (runId: string): string => `${namePrefix}${runId}${changesEnd}`;
+const changesEnd = ' changes';
 
 interface OurSnapshot {
   readonly run: string;
@@ -191,13 +197,13 @@ export async function persistently(work: () => Promise<void>): Promise<void> {
 async function removeLeftovers(
   session: XapiSession,
   vm: string,
-  { signal, report }: HoldOptions,
+  { runId, signal, report }: HoldOptions,
 ): Promise<Finding[]> {
   const findings: Finding[] = [];
   const inventory = await readInventory(session, signal);
   for (const { run, ref, description } of oursIn(inventory, vm)) {
-    const made = /^made by vmferry on (\S+), process (\d{1,10});/.exec(description);
-    if (made?.[1] !== hostname()) {
+    const made = madeBy(description);
+    if (made?.host !== hostname()) {
       findings.push({
         rule: 'xapi.leftover-of-others',
         severity: 'warning',
@@ -207,7 +213,7 @@ async function removeLeftovers(
       });
       continue;
     }
-    if (isAlive(Number(made[2]), run)) {
+    if (isAlive(made.pid, run)) {
       throw new AppError('conflict', `run ${run} holds this machine`, {
         where: session.name,
         hint: `wait for its end, or cancel it; if there is none, remove the snapshot ${namePrefix}${run} there`,
@@ -222,7 +228,37 @@ async function removeLeftovers(
       evidence: `${namePrefix}${run}`,
     });
   }
+  await removeKept(session, inventory, vm, { runId, report });
   return findings;
+}
+
+/** Disks that a run has kept between its passes, and that died. What is no snapshot is not touched. */
+async function removeKept(
+  session: XapiSession,
+  inventory: Inventory,
+  vm: string,
+  { runId, report }: Pick<HoldOptions, 'runId' | 'report'>,
+): Promise<void> {
+  const machine = inventory.record('VM', vm);
+  const own = new Set(readXenMachine(machine ?? {}, inventory, '').disks.map(({ vdi }) => vdi));
+  for (const [ref, record] of inventory.all.get('VDI') ?? []) {
+    const [name, made] = [
+      textIn(record, 'name_label') ?? '',
+      madeBy(textIn(record, 'name_description') ?? ''),
+    ];
+    const run = name.endsWith(changesEnd) ? name.slice(namePrefix.length, -changesEnd.length) : '';
+    const isOurs =
+      name === changesName(run) && runPattern.test(run) && own.has(refIn(record, 'snapshot_of') ?? '');
+    if (!isOurs || !isTrueIn(record, 'is_a_snapshot') || made?.host !== hostname()) continue;
+    if (run === runId || isAlive(made.pid, run)) continue;
+    report(`removing what run ${run} left`);
+    await gone(session.call('VDI.destroy', [ref], { step: 'removing what tells changes' }));
+  }
+}
+
+function madeBy(description: string): { readonly host: string; readonly pid: number } | undefined {
+  const made = /^made by vmferry on (\S+), process (\d{1,10});/.exec(description);
+  return made === null ? undefined : { host: made[1]!, pid: Number(made[2]) };
 }
 
 /** Another user's process may not be signalled, and is there. */

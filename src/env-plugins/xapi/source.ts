@@ -105,7 +105,8 @@ export function sourceRole({ session, server, report, confirm }: SourcePlace): S
       };
     },
     hold: (machine, options) => holdMachine({ session, held, look }, machine, options),
-    track: (machine, options) => trackMachine({ session, held, look, confirm }, machine, options),
+    track: (machine, options) =>
+      trackMachine({ session, held, look, confirm, way: server.way }, machine, options),
     async nvram(machine, signal) {
       const { record } = await look(machine.id, signal);
       const text = textIn(mapIn(record, 'NVRAM'), 'EFI-variables');

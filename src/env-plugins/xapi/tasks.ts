@@ -53,6 +53,17 @@ async function untilEnded(
   }
 }
 
+/** Gives a task the time in which the server refuses what is impossible. @throws XapiFailure. */
+export async function refusedSoon(session: XapiSession, task: string, { step, signal }: CallOptions) {
+  for (const pause of [100, 400]) {
+    await wait(pause, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
+    const record = await session.record('task.get_record', [task], { step, signal });
+    if (textIn(record, 'status') !== 'failure') continue;
+    const [code = 'INTERNAL_ERROR', ...details] = textsIn(record, 'error_info');
+    throw new XapiFailure(code, details, step, session.name);
+  }
+}
+
 /** A result travels as the XML of its value. */
 const resultOf = (text: string): string => /^<value>([^<]*)<\/value>$/.exec(text)?.[1] ?? text;
 

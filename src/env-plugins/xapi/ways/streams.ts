@@ -5,6 +5,8 @@ import { throwIfAborted } from '../../../io/in-order.ts';
 import { forwardSource } from '../../../io/wrappers/forward-source.ts';
 import { AppError } from '../../../model/errors.ts';
 import { KiB, MiB } from '../../../model/units.ts';
+import type { ByteWindow } from '../../../model/window.ts';
+import type { Delta } from '../../plugin.ts';
 import type { XapiSession } from '../session.ts';
 import { ByteQueue } from './byte-queue.ts';
 import { beginExport, type Transfer } from './transfer.ts';
@@ -25,10 +27,14 @@ export interface StreamedDisk {
   /** A host that its storage is attached to. */
   readonly client: HttpsClient;
   readonly step: string;
+  /** An earlier state of it: a VHD holds what is different from that alone. */
+  readonly base?: string;
 }
 
-const imageOf = ({ vdi, client, step }: StreamedDisk, format: 'raw' | 'vhd') =>
-  ({ path: '/export_raw_vdi', query: { vdi, format }, client, step }) as const;
+const imageOf = ({ vdi, base, client, step }: StreamedDisk, format: 'raw' | 'vhd') => {
+  const query = { vdi, format, ...(base === undefined ? {} : { base }) };
+  return { path: '/export_raw_vdi', query, client, step } as const;
+};
 
 /** @throws AppError. */
 export async function rawStream(
@@ -61,6 +67,25 @@ export async function vhdStream(
   return { ...source, extents: async (from, to) => vhdExtents(map, from, to) };
 }
 
+/** Which blocks are different from those of `base`, and their bytes. @throws AppError. */
+export async function vhdDelta(
+  session: XapiSession,
+  disk: StreamedDisk & { readonly base: string },
+  signal: AbortSignal,
+): Promise<Delta> {
+  const { transfer, queue, map } = await beginVhd(session, disk, signal);
+  const { blocks, blockBytes, size } = map;
+  const ranges: ByteWindow[] = [];
+  for (const block of blocks) {
+    const offset = block * blockBytes;
+    const before = ranges.at(-1);
+    const start = before !== undefined && before.offset + before.length === offset ? before.offset : offset;
+    if (start !== offset) ranges.pop();
+    ranges.push({ offset: start, length: Math.min(offset + blockBytes, size) - start });
+  }
+  return { ranges, source: await streamOf(disk, transfer, vhdPieces(queue, map)) };
+}
+
 /** Which blocks of it hold data: the head of a VHD, the rest is not taken. @throws AppError. */
 export async function vhdMap(session: XapiSession, disk: StreamedDisk, signal: AbortSignal): Promise<VhdMap> {
   const { transfer, map } = await beginVhd(session, disk, signal);
@@ -72,7 +97,7 @@ async function beginVhd(session: XapiSession, disk: StreamedDisk, signal: AbortS
   const transfer = await beginExport(session, imageOf(disk, 'vhd'), signal);
   try {
     const queue = new ByteQueue(transfer, disk.name, signal);
-    const map = await readVhdHead(queue, disk.name);
+    const map = await readVhdHead(queue, disk.name, disk.base !== undefined);
     if (map.size !== disk.size) {
       throw new AppError('unsupported', `the server's VHD has ${map.size} bytes, the disk ${disk.size}`, {
         where: disk.name,

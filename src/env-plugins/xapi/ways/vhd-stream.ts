@@ -22,10 +22,12 @@ export interface VhdMap {
   readonly blocks: readonly number[];
   /** Of each of them, the place of its bitmap in the stream. */
   readonly places: readonly number[];
+  /** What is not there is as in an earlier state, and not zeros. */
+  readonly isDelta: boolean;
 }
 
 /** Takes the head off the queue. @throws AppError `unsupported` for a stream that can't be read in one go, `corrupt`. */
-export async function readVhdHead(queue: ByteQueue, where: string): Promise<VhdMap> {
+export async function readVhdHead(queue: ByteQueue, where: string, isDelta = false): Promise<VhdMap> {
   const broken = (message: string) => new AppError('corrupt', `the server's VHD: ${message}`, { where });
   const head = await queue.exactly(headBytes);
   if (head.toString('latin1', 0, 8) !== 'conectix' || head.toString('latin1', 512, 520) !== 'cxsparse')
@@ -33,7 +35,9 @@ export async function readVhdHead(queue: ByteQueue, where: string): Promise<VhdM
   checkSum(head.subarray(0, 512), 64, broken);
   checkSum(head.subarray(512), 36, broken);
   const type = head.readUInt32BE(60);
-  if (type !== 3) throw new AppError('unsupported', `the server sends a VHD of type ${type}`, { where });
+  // Some write one of differences as such, some as a dynamic one.
+  if (type !== 3 && !(isDelta && type === 4))
+    throw new AppError('unsupported', `the server sends a VHD of type ${type}`, { where });
   const size = Number(head.readBigUInt64BE(48));
   const tableAt = Number(head.readBigUInt64BE(512 + 16));
   const entries = head.readUInt32BE(512 + 28);
@@ -59,7 +63,7 @@ export async function readVhdHead(queue: ByteQueue, where: string): Promise<VhdM
     blocks.push(i);
     places.push(place * sector);
   }
-  return { size, blockBytes, blocks, places };
+  return { size, blockBytes, blocks, places, isDelta };
 }
 
 const bitmapBytes = (blockBytes: number): number => Math.ceil(blockBytes / sector / 8 / sector) * sector;
@@ -81,11 +85,18 @@ export async function* vhdPieces(queue: ByteQueue, map: VhdMap): AsyncGenerator<
     await queue.skip(map.places[i]! - queue.at);
     const bitmap = await queue.exactly(bitmapBytes(map.blockBytes));
     const length = Math.min(map.blockBytes, map.size - at);
+    if (map.isDelta && !isFull(bitmap, Math.ceil(length / sector)))
+      throw new AppError('unsupported', "the server's VHD of changes has blocks that are there in part");
     yield* blockPieces(queue, bitmap, length);
     await queue.skip(map.blockBytes - length);
     at += length;
   }
   yield* zeroPieces(map.size - at);
+}
+
+function isFull(bitmap: Buffer, sectors: number): boolean {
+  for (let i = 0; i < sectors; i++) if ((bitmap[i >> 3]! & (0x80 >> (i & 7))) === 0) return false;
+  return true;
 }
 
 function* zeroPieces(length: number): Generator<Uint8Array> {
