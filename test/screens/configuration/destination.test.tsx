@@ -278,7 +278,7 @@ describe.each([
     const { shows, press, port } = drawApp(states['destination-failed']!, { columns, rows });
     await shows('NOT CONNECTED: no answer within 10 s');
     if (columns < 100) {
-      await shows(/check the name and the/);
+      await shows(/check the name/);
       await press(keys.tab);
     }
     await shows('What to try: check the name and the firewall');
