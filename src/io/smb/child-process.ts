@@ -51,12 +51,12 @@ export class SmbProcess {
     this.#limitMs = limitMs;
     const { NODE_OPTIONS: _, ...env } = process.env;
     this.#child = spawn(process.execPath, ['-e', program, koffiPath(), JSON.stringify(libraries)], {
-      stdio: ['pipe', 'pipe', 'ignore'],
+      stdio: ['pipe', 'ignore', 'ignore', 'pipe'],
       env,
       windowsHide: true,
     });
     this.#child.stdin!.on('error', () => undefined); // its end is told by `exit`
-    this.#child.stdout!.on('data', (chunk: Buffer) => this.#received(chunk));
+    this.#child.stdio[3]!.on('data', (chunk: Buffer) => this.#received(chunk));
     this.#child.on('error', (error) =>
       this.end(this.#lost('the helper for SMB could not be started', error)),
     );

@@ -3,7 +3,8 @@
  * may be never, and its state is one for a whole process. It reads a request, does it, answers, and so on, until its
  * input ends. The login comes as a request: never through argv or the environment.
  *
- * A frame is two lengths of 32 bits, a header in JSON, and bytes. Run by its text (`child-process.ts`), so that it is
+ * A frame is two lengths of 32 bits, a header in JSON, and bytes. Answers go to descriptor 3: the library prints what it
+ * has to say to standard output. Run by its text (`child-process.ts`), so that it is
  * found in a bundle as well: nothing of this file's surroundings is known in it.
  */
 import type * as Fs from 'node:fs';
@@ -77,7 +78,8 @@ export function smbProgram(koffi: Koffi, fs: typeof Fs, names: readonly string[]
     c('void smbc_setTimeout(void *c, int ms)', context, request.timeoutMs);
     c('void smbc_setPort(void *c, uint16_t port)', context, request.port);
     if (pointer('void *smbc_init_context(void *c)', context) === null) return { errno: koffi.errno() };
-    // Signing and encryption are as the server wants them; SMB 1 is not spoken.
+    // SMBC_ENCRYPTLEVEL_REQUEST: encrypted where the server can do that. SMB 1 is not spoken.
+    c('void smbc_setOptionSmbEncryptionLevel(void *c, int level)', context, 1);
     c('int smbc_setOptionProtocols(void *c, const char *a, const char *b)', context, 'SMB2_02', 'SMB3_11');
     pointer('void *smbc_set_context(void *c)', context);
     return {};
@@ -203,7 +205,7 @@ export function smbProgram(koffi: Koffi, fs: typeof Fs, names: readonly string[]
     return bytes;
   };
   const send = (bytes: Buffer) => {
-    for (let done = 0; done < bytes.length; ) done += fs.writeSync(1, bytes, done);
+    for (let done = 0; done < bytes.length; ) done += fs.writeSync(3, bytes, done);
   };
   for (;;) {
     const lengths = receive(8);

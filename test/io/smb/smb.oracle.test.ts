@@ -1,7 +1,9 @@
 /** Files on a real Samba: read at random and written, with a link that is cut, and a login that is wrong. */
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { readBytes } from '../../../src/io/byte-source.ts';
@@ -80,6 +82,33 @@ describeWith(sambaTools, 'SMB', () => {
     await files.remove(`${folder}/alt.img`);
     await files.remove(folder);
     expect(await readdir(join(samba.folder('vms'), 'ä b'))).toEqual([]);
+  });
+
+  it('what crosses is encrypted where the server only offers that, and plain where it can not', async () => {
+    for (const [setting, isPlain] of [
+      ['default', false],
+      ['off', true],
+    ] as const) {
+      const other = await startSamba(['vms'], [`server smb encrypt = ${setting}`]);
+      onTestFinished(() => other.stop());
+      const marker = 'this is what a guest has written';
+      await writeFile(join(other.folder('vms'), 'disk.img'), marker.repeat(100));
+      let crossed = '';
+      const listener = createServer((socket) => {
+        const there = connect(other.port, '127.0.0.1');
+        there.on('data', (chunk) => {
+          crossed += chunk.toString('latin1');
+        });
+        for (const one of [socket, there]) one.on('error', () => undefined);
+        socket.pipe(there).pipe(socket);
+      }).listen(0, '127.0.0.1');
+      await once(listener, 'listening');
+      onTestFinished(() => void listener.close());
+      const { port } = listener.address() as AddressInfo;
+      const source = await smbFiles(link({ port })).open('//127.0.0.1/vms/disk.img');
+      expect((await readBytes(source, 0, marker.length)).toString()).toBe(marker);
+      expect(crossed.includes(marker)).toBe(isPlain);
+    }
   });
 
   it('a wrong password, a share and a port that are not there', async () => {
