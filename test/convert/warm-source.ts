@@ -1,7 +1,7 @@
 /** A machine in memory that is copied while it runs, with what it was asked for. */
 import { connector } from '../../src/convert/sessions.ts';
 import { localPlugin } from '../../src/env-plugins/local/index.ts';
-import type { Changed, EnvironmentPlugin, SourceRole } from '../../src/env-plugins/plugin.ts';
+import type { Changed, Delta, EnvironmentPlugin, SourceRole } from '../../src/env-plugins/plugin.ts';
 import { memorySource } from '../../src/io/byte-source.ts';
 import type { Machine, PowerState } from '../../src/model/machine.ts';
 import type { ByteWindow } from '../../src/model/window.ts';
@@ -15,6 +15,10 @@ export class WarmMachine {
   shutDowns = 0;
   closed = 0;
   passes = 0;
+  /** Disks that were opened as a whole. */
+  opened = 0;
+  /** What changed is sent as it is, and only that can be read. */
+  sendsChanges = false;
   /** Told instead of what changed. */
   unknown: string | undefined;
   /** Errors of the next readings, states and passes. */
@@ -55,6 +59,20 @@ export class WarmMachine {
     return { ranges };
   }
 
+  #delta(bytes: Buffer, id: string, since: string | undefined, size: number): Delta | undefined {
+    const changed = this.#changed(id, since, size);
+    if ('unknown' in changed || since === undefined) return undefined;
+    const whole = memorySource(bytes, id);
+    const read: typeof whole.read = async (target, offset) => {
+      const end = offset + target.length;
+      if (!changed.ranges.some((range) => range.offset <= offset && end <= range.offset + range.length))
+        throw new Error(`${target.length} bytes at ${offset} are not among the changes`);
+      this.bytesRead += target.length;
+      await whole.read(target, offset);
+    };
+    return { ranges: changed.ranges, source: { ...whole, access: 'forward', read } };
+  }
+
   role(): SourceRole {
     let frozen: Map<string, Buffer> | undefined;
     return {
@@ -62,6 +80,7 @@ export class WarmMachine {
       inspect: async () => this.machine(),
       open: async (_, id) => {
         const bytes = (frozen ?? this.disks).get(id)!;
+        this.opened++;
         const source = memorySource(bytes, id);
         const read: typeof source.read = async (target, offset) => {
           // A look for marks of formats takes no note of it.
@@ -93,6 +112,9 @@ export class WarmMachine {
             ...{ machine, findings: [], final },
             marks: Object.fromEntries([...this.disks.keys()].map((id) => [id, String(number)])),
             changed: async ({ id, size }, since) => this.#changed(id, since?.[id], size),
+            ...(this.sendsChanges
+              ? { delta: async ({ id, size }, since) => this.#delta(frozen!.get(id)!, id, since[id], size) }
+              : {}),
             release: async () => {
               if (!final) this.held--;
               frozen = undefined;

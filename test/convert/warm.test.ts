@@ -83,6 +83,21 @@ describe('a machine that is copied while it runs', () => {
     expect(held).toEqual([true, false]);
   });
 
+  it('is read from what is sent as its changes alone, where that is so', async () => {
+    const machine = withDisk();
+    machine.sendsChanges = true;
+    machine.onHeld = (pass) => {
+      if (pass > 1) return;
+      machine.write('d1', 4096, Buffer.alloc(200 * KiB));
+      machine.write('d1', 2 * MiB + 17, randomBytes(1000));
+    };
+    const { folder, running, passes } = await carried(machine);
+    await running;
+    expect((await readFile(join(folder, 'web.raw'))).equals(machine.disks.get('d1')!)).toBe(true);
+    expect(passes().map((p) => p.bytesRead)).toEqual([3 * MiB, 1000 + 200 * KiB, 0]);
+    expect(machine.opened).toBe(1);
+  });
+
   it('is moved where the file is the disk itself, and converted where it is not', async () => {
     const before = withDisk();
     const raw = await carried(before);
