@@ -5,10 +5,10 @@
  */
 import { promisify } from 'node:util';
 import zlib from 'node:zlib';
+import { inLane } from '../io/native-library.ts';
 import { AppError } from '../model/errors.ts';
 import { type DeflateKind, libdeflate } from './libdeflate.ts';
 import { libzstd } from './libzstd.ts';
-import { inLane } from './native-library.ts';
 
 export type { DeflateKind };
 

@@ -3,7 +3,7 @@
  * buffers only, which is what the codecs have. API: libdeflate.h of version 1.
  */
 import { endianness } from 'node:os';
-import { Contexts, callAsync, loadLibrary } from './native-library.ts';
+import { Contexts, callAsync, loadLibrary } from '../io/native-library.ts';
 
 export type DeflateKind = 'raw' | 'zlib';
 

@@ -1,5 +1,5 @@
 /** zstd of the system, on nearly every Linux. API: zstd.h, the part that is stable since version 1.0. */
-import { Contexts, callAsync, loadLibrary } from './native-library.ts';
+import { Contexts, callAsync, loadLibrary } from '../io/native-library.ts';
 
 export interface Libzstd {
   /** Bytes written to `target`; undefined when it is too small. */

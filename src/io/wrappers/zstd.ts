@@ -1,9 +1,10 @@
 /**
- * Reading zstd: frames one behind the other (RFC 8878, 3.1). The library unpacks; the frames are taken apart here,
- * for their checksums, which it passes over, and for what they claim of memory.
+ * Reading zstd: frames one behind the other (RFC 8878, 3.1). A library unpacks; the frames are taken apart here, for
+ * what they claim of memory.
  */
 import { AppError } from '../../model/errors.ts';
 import type { Take } from './lz4.ts';
+import { zstdStream } from './zstd-stream.ts';
 
 const frameMagic = 0xfd2fb528;
 const skippableMagic = 0x184d2a50;
@@ -15,9 +16,6 @@ const damaged = (message: string) => new AppError('corrupt', `zstd: ${message}`)
 
 /** @throws AppError `corrupt`, `unsupported`; and the library's own errors. */
 export async function* unzstd(take: Take): AsyncGenerator<Uint8Array> {
-  const { Decompress } = await import('fzstd');
-  const { default: xxhash } = await import('xxhash-wasm');
-  const { create64 } = await xxhash();
   const exactly = async (length: number): Promise<Buffer> => {
     const bytes = await take(length);
     if (bytes.length < length) throw damaged('it is cut short');
@@ -34,29 +32,28 @@ export async function* unzstd(take: Take): AsyncGenerator<Uint8Array> {
       continue;
     }
     if (magic !== frameMagic) throw damaged('no frame where one was expected');
-    const ready: Uint8Array[] = [];
-    const stream = new Decompress((bytes) => ready.push(bytes));
-    const hash = create64();
     let content = 0n;
     const { head, checked, size } = await frameHead(exactly);
-    stream.push(Buffer.concat([start, head]));
-    for (let last = false; !last; ) {
-      const header = await exactly(3);
-      const word = header.readUIntLE(0, 3);
-      last = (word & 1) === 1;
-      const type = (word >> 1) & 3;
-      if (type === 3 || word >> 3 > largestBlock) throw damaged(`a block of type ${type}, size ${word >> 3}`);
-      const body = await exactly(type === 1 ? 1 : word >> 3);
-      const sum = last && checked ? await exactly(4) : Buffer.alloc(0);
-      stream.push(Buffer.concat([header, body, sum]), last);
-      for (const bytes of ready.splice(0)) {
-        if (checked) hash.update(bytes);
-        content += BigInt(bytes.length);
-        if (bytes.length > 0) yield bytes;
+    const stream = await zstdStream();
+    try {
+      let first: Buffer = Buffer.concat([start, head]);
+      for (let last = false; !last; ) {
+        const header = await exactly(3);
+        const word = header.readUIntLE(0, 3);
+        last = (word & 1) === 1;
+        const type = (word >> 1) & 3;
+        if (type === 3 || word >> 3 > largestBlock)
+          throw damaged(`a block of type ${type}, size ${word >> 3}`);
+        const body = await exactly(type === 1 ? 1 : word >> 3);
+        const sum = last && checked ? await exactly(4) : Buffer.alloc(0);
+        for (const bytes of stream.push(Buffer.concat([first, header, body, sum]), last)) {
+          content += BigInt(bytes.length);
+          if (bytes.length > 0) yield bytes;
+        }
+        first = Buffer.alloc(0);
       }
-      if (sum.length > 0 && Number(BigInt.asUintN(32, hash.digest())) !== sum.readUInt32LE(0)) {
-        throw damaged('the checksum of the content is wrong');
-      }
+    } finally {
+      stream.close();
     }
     if (size !== undefined && size !== content)
       throw damaged(`${content} bytes of content, its header says ${size}`);

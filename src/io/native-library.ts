@@ -1,5 +1,5 @@
 /**
- * Compression libraries of the system, called through koffi on the thread pool. Optional: where koffi or a library
+ * Compression libraries of the system, called through koffi, large calls on the thread pool. Optional: where koffi or a library
  * is missing, or does not do what it should, callers have another way, and `doctor` tells.
  */
 import { createRequire } from 'node:module';
@@ -11,20 +11,36 @@ type Native = ((...args: unknown[]) => number | bigint) & {
 export interface Library {
   /** A function by its C prototype. @throws when the library has no such one. */
   func(prototype: string): Native;
+  /** By its parts, where one of them is a structure. */
+  func(name: string, result: string, args: readonly unknown[]): Native;
+}
+
+/** How a library's structures are described. */
+export interface Structures {
+  struct(members: Readonly<Record<string, string>>): unknown;
+  pointer(type: unknown): unknown;
+  /** Read by the library and written to. */
+  inout(pointer: unknown): unknown;
 }
 
 /** Set to `off` where a library of the system is not to be trusted. */
 const wanted = (): boolean => process.env.VMFERRY_NATIVE !== 'off';
 
+export type LibraryNames = Partial<Record<NodeJS.Platform, readonly string[]>>;
+
 /** The first of these that is there, or undefined. Loading takes some 10 ms. */
-export function loadLibrary(names: Partial<Record<NodeJS.Platform, readonly string[]>>): Library | undefined {
+export const loadLibrary = (names: LibraryNames): Library | undefined => loadWithStructures(names)?.library;
+
+export function loadWithStructures(
+  names: LibraryNames,
+): { library: Library; structures: Structures } | undefined {
   const candidates = names[process.platform] ?? [];
   if (!wanted() || candidates.length === 0) return undefined;
   try {
-    const koffi = createRequire(import.meta.url)('koffi') as { load(name: string): Library };
+    const koffi = createRequire(import.meta.url)('koffi') as Structures & { load(name: string): Library };
     for (const name of candidates) {
       try {
-        return koffi.load(name);
+        return { library: koffi.load(name), structures: koffi };
       } catch {
         // the next name
       }
