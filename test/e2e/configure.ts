@@ -20,12 +20,15 @@ async function press(terminal: Terminal, key: string): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 50));
 }
 
-/** To the field of this label: up from the end where it is seen there, else down from the top. */
+/** To the field of this label: up from the end where it is seen near it, else down from the top. */
 async function goTo(terminal: Terminal, label: string): Promise<void> {
   const there = new RegExp(`❯ +${label}\\b`);
   await terminal.send('End');
-  const end = await terminal.until(/❯ Start /);
-  const key = new RegExp(`^ +${label}\\b`, 'm').test(end) ? 'Up' : 'Down';
+  const end = (await terminal.until(/❯ Start /)).split('\n');
+  const [at, last] = [new RegExp(`^ +${label}\\b`), /❯ Start /].map((one) =>
+    end.findIndex((row) => one.test(row)),
+  );
+  const key = at! > last! / 2 ? 'Up' : 'Down';
   if (key === 'Down') {
     await terminal.send('Home');
     await terminal.until(/❯ Destination /);
