@@ -36,7 +36,8 @@ export function snapshotOf(
 ): string | undefined {
   const all = snapshots.filter((s) => s.machine !== undefined);
   if (wanted === undefined || all.length === 0) return undefined;
-  const found = all.filter((s) => s.name === wanted);
+  const named = all.filter((s) => s.name === wanted);
+  const found = named.length > 0 ? named : all.filter((s) => s.machine === wanted);
   if (found.length === 1) return found[0]!.machine;
   if (found.length === 0) {
     const names = all.slice(0, mostNamed).map((s) => s.name);

@@ -94,7 +94,7 @@ interface Drive {
 
 /** In the order in which the guest sees them. */
 function drivesOf(vm: XenRecord, world: XenWorld): Drive[] {
-  const found = textsIn(vm, 'VBDs').flatMap((ref) => {
+  const found = [...new Set(textsIn(vm, 'VBDs'))].flatMap((ref) => {
     const vbd = world.record('VBD', ref);
     if (vbd === undefined) return [];
     const vdi = refIn(vbd, 'VDI') ?? '';
@@ -179,7 +179,7 @@ export function domainType(vm: XenRecord): 'hvm' | 'pv' | 'pvh' | 'pv_in_pvh' {
 }
 
 function nicsOf(vm: XenRecord, world: XenWorld): Nic[] {
-  const found = textsIn(vm, 'VIFs')
+  const found = [...new Set(textsIn(vm, 'VIFs'))]
     .map((ref) => world.record('VIF', ref))
     .filter((vif) => vif !== undefined);
   found.sort((a, b) => (countIn(a, 'device') ?? 0) - (countIn(b, 'device') ?? 0));
@@ -223,7 +223,7 @@ function devicesOf(vm: XenRecord, drives: readonly Drive[], world: XenWorld): De
 
 function snapshotsOf(vm: XenRecord, world: XenWorld): Snapshot[] {
   const parent = refIn(vm, 'parent');
-  const found = textsIn(vm, 'snapshots').flatMap((ref) => {
+  const found = [...new Set(textsIn(vm, 'snapshots'))].flatMap((ref) => {
     const record = world.record('VM', ref);
     const uuid = textIn(record, 'uuid');
     if (record === undefined || uuid === undefined) return [];
@@ -255,7 +255,14 @@ function findingsOf(vm: XenRecord): Finding[] {
       remedy: 'let the guest be changed: it needs a kernel with drivers of the destination and a boot loader',
     });
   }
-  if (powerState(vm) === 'suspended' && !isTrueIn(vm, 'is_a_snapshot')) {
+  if (powerState(vm) === 'suspended' && isTrueIn(vm, 'is_a_snapshot')) {
+    findings.push({
+      rule: 'xen.snapshot-memory',
+      severity: 'note',
+      message:
+        'the snapshot has what was in memory, too: that is not carried, and it starts as after a power cut',
+    });
+  } else if (powerState(vm) === 'suspended') {
     findings.push({
       rule: 'xen.suspended',
       severity: 'warning',

@@ -71,6 +71,20 @@ it('that end too early tell why', async () => {
   expect(server.database.of('task').size).toBe(0);
 });
 
+it('that are given up are cancelled at the server', async () => {
+  const { server } = await twoDisks();
+  const session = await connected(server, {}, { way: 'xva' });
+  const [machine] = await listed(session);
+  const controller = new AbortController();
+  const { source } = await session.source!.open(machine!, 'device-1', controller.signal);
+  const reading = readBytes(source, 0, source.size).then(() => 'read');
+  controller.abort();
+  await expect(reading).rejects.toMatchObject({ kind: 'cancelled' });
+  await source.close();
+  expect(server.calls).toContain('task.cancel');
+  expect(server.database.of('task').size).toBe(0);
+});
+
 it('of another size than the server tells of are refused', async () => {
   const { server, made } = await twoDisks();
   const { open } = await opened(server);

@@ -61,6 +61,16 @@ describe('a pool that answers nonsense', () => {
     });
   });
 
+  it('with the same drive again and again, and lists that hold anything', async () => {
+    const { server, made } = await poolWithMachine();
+    const vm = server.database.get('VM', made.vm);
+    vm.VBDs = Array.from({ length: 100_000 }, (_, i) => vm.VBDs[i % 2]);
+    vm.VIFs = [null, 7, ...Array.from({ length: 1000 }, () => vm.VIFs[0])];
+    vm.snapshots = [made.vm, made.vm, 'x', {}];
+    const [machine] = await listed(await connected(server));
+    expect([machine!.disks.length, machine!.nics.length, machine!.snapshots!.length]).toEqual([1, 1, 1]);
+  });
+
   it.each([
     ['more', -512, 'corrupt'],
     ['less', 4096, 'unreachable'],

@@ -1,9 +1,11 @@
 import { createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
+import { machineWanted } from '../../../src/convert/find-machine.ts';
 import type { OpenDisk, Session } from '../../../src/env-plugins/plugin.ts';
 import { testSource } from '../../conformance/test-plugin.ts';
 import { tcpPipe } from '../../servers/tcp-pipe.ts';
 import { startXapi } from '../../servers/xapi.ts';
+import { Failure } from '../../servers/xapi-database.ts';
 import { addMachine, connected, listed, MiB, never, poolWithMachine } from './pool.ts';
 
 const pool = async (way = 'auto') => connected((await poolWithMachine()).server, {}, { way });
@@ -101,7 +103,13 @@ describe('machines of a pool', () => {
     server.database.bytes.set(made.vdi, Buffer.alloc(8 * MiB, 7));
     const session = await connected(server);
     const [machine] = await listed(session);
-    const then = await session.source!.inspect(machine!.snapshots![0]!.machine!, never);
+    const { id } = machine!;
+    const snapshot = machine!.snapshots![0]!.machine!;
+    const wanted = (name: string) =>
+      machineWanted(session.source!, id, { follow: false, snapshot: name }, never);
+    const then = (await wanted('before')).machine;
+    expect((await wanted(snapshot)).machine).toEqual(then);
+    await expect(wanted('no such')).rejects.toMatchObject({ kind: 'not-found' });
     expect(then).toMatchObject({ name: 'before', packaging: 'Xen snapshot', state: 'off' });
     expect((await whole(await session.source!.open(then, 'device-0', never))).equals(made.content)).toBe(
       true,
@@ -187,6 +195,20 @@ describe('a session', () => {
     expect((await listed(session)).map(({ name }) => name)).toEqual(['web']);
     expect(questions).toHaveLength(2);
     expect(member.calls).toEqual(['session.login_with_password']);
+  });
+
+  it('is found again when the master has become a member in the middle, and the session has ended', async () => {
+    const { server } = await poolWithMachine();
+    const session = await connected(server);
+    for (const code of ['HOST_IS_SLAVE', 'SESSION_INVALID']) {
+      server.answers.set('VM.get_all_records', () => {
+        server.answers.clear();
+        server.forget();
+        throw new Failure(code, '127.0.0.1');
+      });
+      expect(await listed(session)).toHaveLength(1);
+    }
+    expect(server.calls.filter((call) => call === 'session.login_with_password')).toHaveLength(3);
   });
 
   it('is not led on for ever', async () => {
