@@ -61,8 +61,10 @@ export async function startSamba(shares: readonly string[], lines: readonly stri
     input: `${password}\n${password}\n`,
     stdio: ['pipe', 'ignore', 'ignore'],
   });
-  const child = spawn('smbd', ['-F', '--no-process-group', '-s', conf, '-l', root], {
-    stdio: 'ignore',
+  // It ends itself at the end of its input, so a test that is killed leaves nothing; a socket there would be a client.
+  const script = 'cat | smbd -F --no-process-group "$@"';
+  const child = spawn('sh', ['-c', script, 'sh', '-s', conf, '-l', root], {
+    stdio: ['pipe', 'ignore', 'ignore'],
     detached: true,
   });
   const log = async () => (await readFile(join(root, 'log'), 'utf8').catch(() => '')).slice(-4000);
@@ -90,7 +92,7 @@ async function ended(child: ChildProcess): Promise<void> {
 
 async function answering(child: ChildProcess, port: number): Promise<void> {
   for (let tries = 0; tries < 300; tries++) {
-    if (child.exitCode !== null) throw new Error(`smbd ended with ${child.exitCode}`);
+    if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}`);
     const answers = await new Promise<boolean>((resolve) => {
       const socket = connect(port, '127.0.0.1', () => {
         socket.destroy();
