@@ -101,6 +101,8 @@ const homes: Readonly<Record<string, string>> = {
   workstation: 'vmware',
   libvirt: 'qemu',
   xapi: 'xen',
+  hyperv: 'hyperv',
+  virtualbox: 'virtualbox',
   uml: 'uml',
 };
 

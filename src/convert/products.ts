@@ -66,7 +66,7 @@ export const products: readonly Product[] = [
     containers: ['disks'],
     formats: ['vhdx', 'vhd'],
     options: {},
-    hardware: { ...hardware, diskBus: 'ide' },
+    hardware: { ...hardware, diskBus: 'ide', nicModel: 'netvsc' },
   },
   {
     id: 'xen',
