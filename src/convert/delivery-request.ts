@@ -60,6 +60,9 @@ function withNetworks(
 }
 
 export function destinationOf(session: Session): DestinationRole {
-  if (session.destination === undefined) throw new AppError('usage', 'this environment is no destination');
+  if (session.destination === undefined)
+    throw new AppError('usage', 'this environment is no destination with these settings', {
+      hint: 'name its host with --to-set host=NAME; "vmferry environments" says what comes from where and goes to where',
+    });
   return session.destination;
 }
