@@ -88,6 +88,8 @@ export interface GuestKernel {
   /** Paths as the running system sees them. */
   readonly image?: string;
   readonly initramfs?: string;
+  /** Kernel, initramfs and command line in one file (UKI). */
+  readonly unified?: boolean;
   /** `initramfs-tools`, `dracut`, `mkinitcpio`, `mkinitfs` … */
   readonly initramfsMaker?: string;
   /** The one that is started when nobody chooses. */

@@ -47,10 +47,11 @@ function systemInWords({ name, architecture, hostname, confidence }: InstalledSy
 }
 
 function kernelRows(kernel: GuestKernel): [string, string][] {
-  const { version, initramfsMaker, initramfs, isDefault, drivers } = kernel;
+  const { version, initramfsMaker, initramfs, unified, isDefault, drivers } = kernel;
   const facts = [
     isDefault && 'the default',
-    initramfs === undefined ? 'no initramfs' : initramfsMaker && `initramfs by ${initramfsMaker}`,
+    unified && 'with its initramfs in one file',
+    initramfs === undefined && !unified ? 'no initramfs' : initramfsMaker && `initramfs by ${initramfsMaker}`,
   ];
   const reach = isDefault && drivers !== undefined ? driversInWords(drivers) : '';
   return [

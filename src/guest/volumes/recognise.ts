@@ -56,7 +56,10 @@ export function stateFinding(looking: Looking, { kind, state }: GuestVolume, evi
     });
   }
   if (state === 'hibernated') {
-    const where = kind === 'swap' ? 'its memory lies in the swap space' : 'its memory lies in hiberfil.sys';
+    const where =
+      kind === 'swap'
+        ? 'its memory lies in the swap space'
+        : 'Windows keeps its memory in hiberfil.sys, perhaps by Fast Startup';
     addFinding(looking, 'hibernated', 'warning', `the guest is hibernated: ${where}`, {
       evidence,
       remedy: 'start it and shut it down; it can not wake up on other hardware',

@@ -51,6 +51,54 @@ describe('a Linux', () => {
     expect(red.system!.interfaces!.map(({ gateway }) => gateway)).toEqual(['192.0.2.1', undefined]);
   });
 
+  it('is told with a kernel that has its initramfs in one file', async () => {
+    const sections: [string, Buffer][] = [
+      ['.linux', Buffer.from('x')],
+      ['.uname', Buffer.from(`${version}\0`)],
+      ['.cmdline', Buffer.from('root=LABEL=a rw\0\0')],
+      ['.initrd', initramfs],
+    ];
+    const image = Buffer.alloc(1024);
+    image.write('MZ');
+    image.writeUInt32LE(64, 60);
+    image.write('PE\0\0', 64);
+    image.writeUInt16LE(sections.length, 70);
+    let offset = image.length;
+    for (const [i, [name, bytes]] of sections.entries()) {
+      const at = 88 + i * 40;
+      image.write(name, at);
+      for (const [field, value] of [
+        [8, bytes.length],
+        [16, bytes.length + 7],
+        [20, offset],
+      ] as const)
+        image.writeUInt32LE(value, at + field);
+      offset += bytes.length + 7;
+    }
+    const stored = sections.flatMap(([, bytes]) => [bytes, Buffer.alloc(7, 0xff)]);
+    const { system } = await systemOf(
+      { '/etc/os-release': release, ...kernel },
+      {
+        '/efi': {
+          '/loader/loader.conf': 'timeout 3\n',
+          '/EFI/Linux/arch-1.efi': 'broken',
+          '/EFI/Linux/arch-2.efi': Buffer.concat([image, ...stored]),
+        },
+      },
+    );
+    expect(system!.bootloader).toMatchObject({ kind: 'systemd-boot', arguments: 'root=LABEL=a rw' });
+    expect(system!.bootKernels).toEqual([
+      {
+        version,
+        image: '/efi/EFI/Linux/arch-2.efi',
+        unified: true,
+        initramfsMaker: 'initramfs-tools',
+        isDefault: true,
+        drivers: expect.objectContaining({ ahci: 'initramfs', nvme: 'builtin', virtio_blk: 'module' }),
+      },
+    ]);
+  });
+
   it('is told with its kernels, loader, network and tools', async () => {
     const { system, findings } = await systemOf(
       {

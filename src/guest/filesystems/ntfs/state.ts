@@ -43,10 +43,7 @@ async function stateOf(
   if (!(await isLogClean(volume))) notes.push('its log was not closed: the latest changes may be missing');
   const head = await firstBytes(hibernation && volume.stream(hibernation, types.data), 4);
   if (head.toString('latin1').toLowerCase() === 'hibr') {
-    return {
-      state: 'hibernated',
-      notes: [...notes, 'Windows is hibernated or was shut down by Fast Startup'],
-    };
+    return { state: 'hibernated', notes };
   }
   return { state: notes.length > 0 ? 'dirty' : 'clean', notes };
 }

@@ -1,13 +1,14 @@
 /** Which bootloader a Linux has, and what it starts when nobody chooses. Paths are those of the running system. */
 import type { GuestBootloader } from '../../../model/guest-report.ts';
 import { parseBls, parseLoaderConf } from '../../formats/bootloader/bls.ts';
-import type { BootConfig, BootEntry } from '../../formats/bootloader/boot-config.ts';
+import { type BootConfig, type BootEntry, commandLine } from '../../formats/bootloader/boot-config.ts';
 import { parseGrubConfig, parseGrubenv } from '../../formats/bootloader/grub2.ts';
 import { parseExtlinux, parseGrub1 } from '../../formats/bootloader/older.ts';
+import { readUnifiedImage } from '../../formats/kernel/unified-image.ts';
 import type { GuestMount } from '../../guest.ts';
 import type { MountedFiles } from '../../mounted-files.ts';
 import { given } from '../../text.ts';
-import { filesIn, isPlain, textAt } from './guest-text.ts';
+import { filesIn, isPlain, readerAt, textAt } from './guest-text.ts';
 
 type Tree = MountedFiles<GuestMount>;
 
@@ -94,7 +95,43 @@ async function systemdBoot(files: Tree): Promise<Booting | undefined> {
     const text = await textAt(files, path);
     if (text === undefined) continue;
     const bls = await blsEntries(files, new Map(), parseLoaderConf(text));
-    return booting(files, { kind: 'systemd-boot', config: path, bls: true }, bls, path);
+    const found = await booting(files, { kind: 'systemd-boot', config: path, bls: true }, bls, path);
+    return found.entries.length > 0 ? found : ((await unified(files, path)) ?? found);
+  }
+  return unified(files);
+}
+
+const maxUnified = 32;
+
+/** Images that are kernel, initramfs and command line in one: the newest name is the default. */
+async function unified(files: Tree, config?: string): Promise<Booting | undefined> {
+  for (const esp of espFolders) {
+    const efi = await efiFolder(files, esp);
+    const folder = efi && (await files.list(efi)).find((name) => name.toLowerCase() === 'linux');
+    if (folder === undefined) continue;
+    const entries: FoundEntry[] = [];
+    const names = (await files.list(`${efi}/${folder}`)).filter(
+      (name) => isPlain(name) && /\.efi$/i.test(name),
+    );
+    const sorted = names.sort((a, b) => b.localeCompare(a, 'en', { numeric: true }));
+    for (const name of sorted.slice(0, maxUnified)) {
+      const kernel = `${efi}/${folder}/${name}`;
+      const reader = await readerAt(files, kernel);
+      const image = reader && (await readUnifiedImage(reader));
+      if (image === undefined) continue;
+      const args = commandLine(image.arguments ?? '');
+      entries.push({ kernel, initrds: [], args, isDefault: entries.length === 0 });
+    }
+    if (entries.length === 0) continue;
+    const loader = { kind: config === undefined ? ('other' as const) : ('systemd-boot' as const) };
+    return {
+      bootloader: {
+        ...loader,
+        ...given('config', config),
+        ...given('arguments', entries[0]!.args.join(' ')),
+      },
+      entries,
+    };
   }
   return undefined;
 }

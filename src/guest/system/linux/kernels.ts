@@ -10,6 +10,8 @@ import {
   parseModulesBuiltin,
   parseModulesDep,
 } from '../../formats/kernel/modules.ts';
+import { readUnifiedImage } from '../../formats/kernel/unified-image.ts';
+import type { Reader } from '../../formats/reader.ts';
 import { addFinding, type Looking } from '../../looking.ts';
 import { given, plainText } from '../../text.ts';
 import { wantedDrivers } from '../wanted-drivers.ts';
@@ -39,15 +41,17 @@ export async function readKernels(files: Files, request: KernelsRequest): Promis
   const summaries = new Map<string, Promise<InitramfsSummary | undefined>>();
   const kernels: GuestKernel[] = [];
   for (const { version, path, initramfs, isDefault } of images) {
-    const looked = initramfs !== undefined && (isDefault || request.thorough);
-    if (looked && !summaries.has(initramfs)) summaries.set(initramfs, summaryOf(files, initramfs, request));
-    const summary = looked ? await summaries.get(initramfs) : undefined;
-    const known = initramfs === undefined || summary?.complete === true;
+    const packed = initramfs ?? (isUnified(path) ? path : undefined);
+    const looked = packed !== undefined && (isDefault || request.thorough);
+    if (looked && !summaries.has(packed)) summaries.set(packed, summaryOf(files, packed, request));
+    const summary = looked ? await summaries.get(packed) : undefined;
+    const known = packed === undefined || summary?.complete === true;
     const drivers = known ? await driversOf(files, version, summary) : undefined;
     kernels.push({
       version,
       image: path,
       ...given('initramfs', initramfs),
+      ...(isUnified(path) ? { unified: true } : {}),
       ...given('initramfsMaker', summary?.generator === 'unknown' ? undefined : summary?.generator),
       isDefault,
       ...given('drivers', drivers),
@@ -71,7 +75,9 @@ async function kernelImages(files: Files, entries: readonly FoundEntry[]): Promi
     const version = await versionOf(files, real);
     if (version === undefined) continue;
     const entry = entries.find(({ kernel }) => kernel === path && kernel !== undefined);
-    const initramfs = (await realInitrd(files, entry)) ?? (await initramfsOf(files, names, real, version));
+    const initramfs = isUnified(real)
+      ? undefined
+      : ((await realInitrd(files, entry)) ?? (await initramfsOf(files, names, real, version)));
     const isDefault = path === started || found.get(real)?.isDefault === true;
     const before = found.get(real);
     found.set(real, {
@@ -96,6 +102,8 @@ async function followed(files: Files, path: string): Promise<string> {
   return path;
 }
 
+const isUnified = (path: string) => /\.efi$/i.test(path);
+
 /** By the file's name, or the folder of the Boot Loader Specification; what its own header says where they don't. */
 async function versionOf(files: Files, path: string): Promise<string | undefined> {
   const name = path.slice(path.lastIndexOf('/') + 1);
@@ -105,6 +113,7 @@ async function versionOf(files: Files, path: string): Promise<string | undefined
   if (/^\d+\.\d+/.test(folder)) return plainText(folder);
   const reader = await readerAt(files, path);
   if (reader === undefined) return undefined;
+  if (isUnified(path)) return (await readUnifiedImage(reader))?.release;
   const image = await unlessBroken(() => readKernelImage(reader));
   if (image?.release !== undefined) return plainText(image.release);
   // Alpine and Arch: `vmlinuz-lts` has its modules in /lib/modules/6.6.14-0-lts.
@@ -148,7 +157,9 @@ async function summaryOf(
   path: string,
   { looking }: KernelsRequest,
 ): Promise<InitramfsSummary | undefined> {
-  const reader = await readerAt(files, path);
+  const file = await readerAt(files, path);
+  if (file === undefined) return undefined;
+  const reader = isUnified(path) ? await initramfsIn(file) : file;
   if (reader === undefined) return undefined;
   const summary = await unlessBroken(() => summariseInitramfs(reader, looking.signal));
   if (summary?.complete !== true)
@@ -157,6 +168,13 @@ async function summaryOf(
       remedy: 'which drivers are in it is not known; see that the destination has a bus that it has now',
     });
   return summary;
+}
+
+/** Of a unified image. */
+async function initramfsIn(file: Reader): Promise<Reader | undefined> {
+  const section = (await readUnifiedImage(file))?.initramfs;
+  if (section === undefined) return undefined;
+  return { size: section.length, read: (at, length) => file.read(section.offset + at, length) };
 }
 
 async function driversOf(
