@@ -16,7 +16,8 @@ export function destinationRole(session: VimSession, reach: ReachHost): Destinat
   return {
     product: 'vmware',
     formats: ['vmdk'],
-    options: { vmdk: { subformat: 'streamOptimized' } },
+    // What its descriptor notes besides is not looked at: the machine is told apart from its disks.
+    options: { vmdk: { subformat: 'streamOptimized', adapter: 'lsilogic', hwVersion: 4, uuids: false } },
     fields: async (signal) => fieldsOf(session, await readChoices(session, signal)),
     networks: async (signal) => [...(await readChoices(session, signal)).networks.keys()],
     async hardware(request) {

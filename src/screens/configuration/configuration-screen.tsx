@@ -4,7 +4,7 @@ import { useState } from 'react';
 import { type ScreenProps, useRemembered } from '../screen.ts';
 import { ChoiceDialog } from '../widgets/choice-dialog.tsx';
 import { Dialog } from '../widgets/dialog.tsx';
-import { truncate } from '../widgets/fit-text.ts';
+import { wrapWithin } from '../widgets/fit-text.ts';
 import { Panel, panelInside } from '../widgets/panel.tsx';
 import { useTerminal } from '../widgets/terminal.ts';
 import { useTextEntry } from '../widgets/text-field.tsx';
@@ -62,7 +62,8 @@ export function ConfigurationScreen({ port, state, rows, columns }: ScreenProps)
         ...{ status: shortStatus(state), hint: ' (Tab: findings)', width: fieldColumns },
         rows: Math.max(1, Math.min(4, Math.floor(rows / 4))),
       };
-  const fieldRows = Math.max(1, rows - 1 - statusLines(below, glyphs).length);
+  const helpRows = rows >= 30 ? 2 : 1;
+  const fieldRows = Math.max(1, rows - helpRows - statusLines(below, glyphs).length);
 
   useConfigurationKeys({
     state,
@@ -165,7 +166,13 @@ export function ConfigurationScreen({ port, state, rows, columns }: ScreenProps)
           width={fieldColumns}
           height={fieldRows}
         />
-        <HelpLine error={entry?.error} reason={reasonText(field)} help={field.help} width={fieldColumns} />
+        <HelpLines
+          error={entry?.error}
+          reason={reasonText(field)}
+          help={field.help}
+          width={fieldColumns}
+          rows={helpRows}
+        />
         <StatusLine {...below} />
       </Box>
       {wide && <Box width={1} />}
@@ -178,21 +185,26 @@ export function ConfigurationScreen({ port, state, rows, columns }: ScreenProps)
 const reasonText = ({ kind, reason, help }: ConfigField): string | undefined =>
   reason === undefined ? undefined : kind === 'start' ? `not yet: ${reason}` : `fixed: ${reason}; ${help}`;
 
-interface HelpLineProps {
+interface HelpLinesProps {
   readonly error: string | undefined;
   readonly reason: string | undefined;
   readonly help: string;
   readonly width: number;
+  readonly rows: number;
 }
 
 /** What is wrong with the text being entered, else why the field is fixed, else what it means. */
-function HelpLine({ error, reason, help, width }: HelpLineProps) {
+function HelpLines({ error, reason, help, width, rows }: HelpLinesProps) {
   const { glyphs, styles } = useTerminal();
   const text = error !== undefined ? `! ${error}` : (reason ?? help);
   return (
-    <Text {...(error === undefined ? styles.dim : styles.error)} wrap="truncate">
-      {truncate(text, width, glyphs)}
-    </Text>
+    <Box flexDirection="column" height={rows}>
+      {wrapWithin(text, width, rows, glyphs).map((line) => (
+        <Text key={line} {...(error === undefined ? styles.dim : styles.error)} wrap="truncate">
+          {line}
+        </Text>
+      ))}
+    </Box>
   );
 }
 

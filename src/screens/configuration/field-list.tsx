@@ -1,12 +1,14 @@
 import { Box, Text } from 'ink';
-import { fitTo, truncate } from '../widgets/fit-text.ts';
+import { fitTo, truncate, widthOf } from '../widgets/fit-text.ts';
 import { useTerminal } from '../widgets/terminal.ts';
 import { TextField } from '../widgets/text-field.tsx';
 import type { TextLine } from '../widgets/text-line.ts';
 import { type FormRow, firstRow } from './configuration-view.ts';
 import type { ConfigField } from './field.ts';
 
-const labelWidth = 18;
+/** As wide as the labels are, within reason. */
+const labelWidthOf = (rows: readonly FormRow[]): number =>
+  Math.min(22, Math.max(18, ...rows.map((row) => ('field' in row ? widthOf(row.field.label) : 0))));
 
 export interface FieldListProps {
   readonly rows: readonly FormRow[];
@@ -24,6 +26,7 @@ export function FieldList({ rows, focus, active, line, width, height }: FieldLis
   const { glyphs, styles } = useTerminal();
   const from = firstRow(rows, focus, height);
   const drawn = rows.slice(from, from + height);
+  const labelWidth = labelWidthOf(rows);
   const above = from > 0;
   const below = from + height < rows.length;
   return (

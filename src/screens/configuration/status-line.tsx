@@ -1,6 +1,6 @@
 /** How things stand, below the fields: what stops a start is told whole, where a few lines are enough for it. */
 import { Text } from 'ink';
-import { truncate, wrap } from '../widgets/fit-text.ts';
+import { truncate, wrapWithin } from '../widgets/fit-text.ts';
 import { Spinner } from '../widgets/spinner.tsx';
 import { type Glyphs, useTerminal } from '../widgets/terminal.ts';
 import type { PlanStatus } from './configuration-view.ts';
@@ -19,10 +19,11 @@ export function statusLines(
   { status, hint, width, rows }: StatusText,
   glyphs: Pick<Glyphs, 'ellipsis'>,
 ): string[] {
-  const lines = status.busy ? [status.text] : wrap(status.text, width);
-  const whole = lines.length <= rows ? lines : [...lines.slice(0, rows - 1), lines.slice(rows - 1).join(' ')];
-  const last = whole.at(-1) ?? '';
-  return [...whole.slice(0, -1), truncate(last, Math.max(1, width - hint.length), glyphs)];
+  if (status.busy) return [status.text];
+  const lines = wrapWithin(status.text, width, rows, glyphs);
+  return lines.map((line, i) =>
+    i < lines.length - 1 ? line : truncate(line, Math.max(1, width - hint.length), glyphs),
+  );
 }
 
 export function StatusLine({ status, hint, width, rows }: StatusText) {

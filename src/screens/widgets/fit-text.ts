@@ -72,6 +72,13 @@ export function wrap(text: string, width: number, hang?: number): string[] {
   return text.split('\n').flatMap((line) => wrapLine(clean(line), Math.max(1, width), hang));
 }
 
+/** The same in `rows` lines at most: the last one is cut off then. */
+export function wrapWithin(text: string, width: number, rows: number, options: FitOptions): string[] {
+  const lines = wrap(text, width);
+  if (lines.length <= rows) return lines;
+  return [...lines.slice(0, rows - 1), truncate(lines.slice(rows - 1).join(' '), width, options)];
+}
+
 // A number stays with its unit.
 const words = / *(?:[\d.]+ (?:B|[KMGTP]iB)(?![a-z])[^ ]*|[^ ]+)/gi;
 
