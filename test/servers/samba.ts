@@ -91,7 +91,7 @@ async function ended(child: ChildProcess): Promise<void> {
 }
 
 async function answering(child: ChildProcess, port: number): Promise<void> {
-  for (let tries = 0; tries < 300; tries++) {
+  for (let tries = 0; tries < 900; tries++) {
     if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}`);
     const answers = await new Promise<boolean>((resolve) => {
       const socket = connect(port, '127.0.0.1', () => {
