@@ -5,10 +5,13 @@ import type { LinuxChange } from './context.ts';
 
 /** Consoles of Xen: elsewhere nothing is behind them, and the kernel waits for the last one that is named. */
 const foreign = /(^|[\s"'])console=(?:hvc|xvc)\d+(?:,\S*)?(?=[\s"']|$)/gm;
-/** A kernel line that is handed arguments, or the variables that such lines are made of. */
-const kernelLine = /^(\s*(?:linux|linuxefi|linux16|kernel|options|APPEND)\s.*?)(\s*)$/gim;
-const kernelVariable =
-  /^(GRUB_CMDLINE_LINUX|EXTLINUX_PARAMETERS|default_kernel_opts)=(["']?)(.*?)\2[ \t]*$/gm;
+/** The lines with arguments: in the others of these files a kernel is named alone. */
+const lines = {
+  entry: /^(\s*options\s.*?)(\s*)$/gm,
+  syslinux: /^(\s*append\s.*?)(\s*)$/gim,
+  grub: /^(\s*(?:linux|linuxefi|linux16|kernel)\s.*?)(\s*)$/gm,
+};
+const variable = /^(GRUB_CMDLINE_LINUX|EXTLINUX_PARAMETERS|default_kernel_opts)=(["']?)(.*?)\2[ \t]*$/gm;
 const serial = 'console=tty0 console=ttyS0,115200n8';
 
 export const leaveXenConsole: LinuxChange = async (tree, { target }) => {
@@ -42,8 +45,9 @@ export const addSerialConsole: LinuxChange = async (tree, { target, wish }) => {
       need: asked ? 'asked' : 'advised',
     },
     async (editor) => {
-      for (const path of await kernelFiles(editor))
-        await editor.edit(path, path === '/etc/kernel/cmdline' ? withArguments : withSerial);
+      for (const path of await entrySources(editor))
+        await editor.edit(path, path === '/etc/kernel/cmdline' ? inWhole : inVariables);
+      for (const path of await bootEntries(editor)) await editor.edit(path, (text) => inLines(text, path));
       await editor.edit('/etc/inittab', (text) =>
         text.includes('ttyS0')
           ? text.replace(/^#(\s*\S*ttyS0)/m, '$1')
@@ -62,15 +66,21 @@ const kernelFiles = async (view: Pick<Editor, 'list'>): Promise<string[]> => [
 const add = (line: string) => (/\bconsole=ttyS0\b/.test(line) ? line : `${line} ${serial}`.trim());
 
 /** The file is one line of arguments. */
-const withArguments = (text: string): string => text.replace(/\S.*/, add);
+const inWhole = (text: string): string => text.replace(/\S.*/, add);
 
-function withSerial(text: string): string {
-  return text
-    .replace(kernelLine, (_all, line: string, rest: string) =>
-      /\bconsole=ttyS0\b/.test(line) ? line + rest : `${line} ${serial}${rest}`,
-    )
-    .replace(kernelVariable, (_all, key: string, quote: string, value: string) => {
-      const mark = quote || '"';
-      return `${key}=${mark}${add(value)}${mark}`;
-    });
+const inVariables = (text: string): string =>
+  text.replace(variable, (_all, key: string, quote: string, value: string) => {
+    const mark = quote || '"';
+    return `${key}=${mark}${add(value)}${mark}`;
+  });
+
+function inLines(text: string, path: string): string {
+  const kind = /\/loader\/entries\//.test(path)
+    ? 'entry'
+    : /linux\.c(?:onf|fg)$/.test(path)
+      ? 'syslinux'
+      : 'grub';
+  return text.replace(lines[kind], (all, line: string, rest: string) =>
+    /\bconsole=ttyS0\b/.test(line) ? all : `${line} ${serial}${rest}`,
+  );
 }

@@ -42,7 +42,7 @@ export const keepNetworkNames: LinuxChange = async (tree, context) => {
   const unknown = wanted.filter(({ will }) => will.mac === undefined);
   if (unknown.length > 1) findings.push(unpinned(unknown));
   const known = unknown.length > 1 ? wanted.filter(({ will }) => will.mac !== undefined) : wanted;
-  await (context.system.init === 'systemd' ? byLinks(tree, known) : byRules(tree, known, pins));
+  await (context.system.init === 'systemd' ? byLinks(tree, known, pins) : byRules(tree, known, pins));
   return findings;
 };
 
@@ -107,7 +107,7 @@ function namesItself({ name, will }: Pin, { system, target: { nics } }: LinuxCon
   return name === 'eth0' && counted && nics.length === 1;
 }
 
-async function byLinks(tree: PlannedTree, pins: readonly Pin[]): Promise<void> {
+async function byLinks(tree: PlannedTree, pins: readonly Pin[], all: readonly Pin[]): Promise<void> {
   await tree.change(
     {
       id: 'network.names',
@@ -118,9 +118,23 @@ async function byLinks(tree: PlannedTree, pins: readonly Pin[]): Promise<void> {
     async (editor) => {
       for (const pin of pins)
         await editor.write(`/etc/systemd/network/10-vmferry-${pin.name}.link`, link(pin));
+      await editor.edit(rules, (text) => withoutOldCards(text, all));
     },
   );
 }
+
+/** Rules of the older udev; where they are in use a new card gets the next free number beside them. */
+const withoutOldCards = (text: string, pins: readonly Pin[]): string =>
+  text
+    .split('\n')
+    .flatMap((line) => {
+      const pin = pins.find(
+        ({ was, will }) => was.mac !== undefined && was.mac !== will.mac && namesMac(line, was.mac),
+      );
+      if (pin === undefined) return [line];
+      return pin.will.mac === undefined ? [] : [replaceMac(line, pin.was.mac!, pin.will.mac)];
+    })
+    .join('\n');
 
 /** Drivers as udev calls them. */
 const driverNames: Readonly<Record<string, string>> = { xen_netfront: 'vif' };

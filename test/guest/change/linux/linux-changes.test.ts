@@ -97,6 +97,8 @@ describe('changes of a Linux guest', () => {
     const files = {
       '/etc/kernel/cmdline': 'root=UUID=1 ro\n',
       '/etc/update-extlinux.conf': 'default_kernel_opts="quiet"\n',
+      '/boot/loader/entries/a.conf': 'linux /linux\noptions ro\n',
+      '/boot/extlinux.conf': 'LABEL x\n  LINUX vmlinuz-lts\n  APPEND ro\n',
       '/boot/efi/EFI/redhat/grub.cfg': '  linuxefi /vmlinuz ro\n  initrdefi /i\n',
       '/boot/grub2/grubenv': 'kernelopts=root=UUID=1 console=hvc0 ro\n'.padEnd(1024, '#'),
     };
@@ -105,9 +107,11 @@ describe('changes of a Linux guest', () => {
     expect(ids).toEqual(['console.serial']);
     const now = await Promise.all(Object.keys(files).map((path) => tree.view.text(path)));
     const added = 'console=tty0 console=ttyS0,115200n8';
-    expect(now.slice(0, 3)).toEqual([
+    expect(now.slice(0, 5)).toEqual([
       `root=UUID=1 ro ${added}\n`,
       `default_kernel_opts="quiet ${added}"\n`,
+      `linux /linux\noptions ro ${added}\n`,
+      `LABEL x\n  LINUX vmlinuz-lts\n  APPEND ro ${added}\n`,
       `  linuxefi /vmlinuz ro ${added}\n  initrdefi /i\n`,
     ]);
     const left = await changed(leaveXenConsole, files);

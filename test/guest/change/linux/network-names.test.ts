@@ -75,6 +75,17 @@ describe('names of network interfaces', () => {
     expect(order.written['/etc/systemd/network/10-vmferry-eth9.link']).toContain(macs[0]);
   });
 
+  it('do not leave the old address in the rules of the older udev', async () => {
+    const rule = (mac: string, name: string) => `SUBSYSTEM=="net", ATTR{address}=="${mac}", NAME="${name}"\n`;
+    const files = { [rules]: `# mine\n${rule(macs[0], 'eth0')}${rule('02:00:00:00:00:99', 'eth7')}` };
+    const given = { interfaces: [named('eth0')], nics: [{ mac: macs[0] }], files };
+    const moved = await changed({ ...given, will: [{ mac: macs[1] }] });
+    expect(moved.written[rules]).toBe(`# mine\n${rule(macs[1], 'eth0')}${rule('02:00:00:00:00:99', 'eth7')}`);
+    const unknown = await changed({ ...given, will: [{ model: 'virtio' }] });
+    expect(unknown.written[rules]).toBe(`# mine\n${rule('02:00:00:00:00:99', 'eth7')}`);
+    expect((await changed(given)).written[rules]).toBeUndefined();
+  });
+
   it('are told where it is not known which is which', async () => {
     const { written, findings } = await changed({
       interfaces: [named('a0'), named('a1')],
