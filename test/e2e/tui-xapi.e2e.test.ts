@@ -119,6 +119,12 @@ describeWith(['tmux', 'script', 'qemu-img'], 'a pool of XenServer in the termina
     await terminal.send('Enter');
     await giveLine(terminal, question, server.password);
     await terminal.until(/web +running/);
+    // What changes there shows by itself.
+    const second = addMachine(server, 'second');
+    await terminal.until(/ {2}\[ \] second +Debian/);
+    server.database.get('VM', second.vm).power_state = 'Suspended';
+    await terminal.until(/second +suspended/);
+    await terminal.until(/❯ \[ \] web/);
     await pickMachine(terminal, 'web');
     await terminal.until('Ready to start');
     server.faults.stallAfter = 400_000;

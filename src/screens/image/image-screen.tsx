@@ -1,6 +1,6 @@
 /** Step 3: the machines of the environment, with what is in them; one or more are chosen. */
 import { Box, Text } from 'ink';
-import { useMemo, useState } from 'react';
+import { useEffect, useMemo, useState } from 'react';
 import { describeFailure } from '../../model/errors.ts';
 import { type ScreenProps, useRemembered } from '../screen.ts';
 import { truncate } from '../widgets/fit-text.ts';
@@ -46,6 +46,12 @@ export function ImageScreen({ port, state, rows, columns }: ScreenProps) {
     active: mode === 'list',
   });
   const row = list.current;
+  // While it is searched for, the first one is under the cursor; what comes later by itself moves nothing.
+  const settled = machines.status === 'done';
+  // biome-ignore lint/correctness/useExhaustiveDependencies: once, when the search has ended
+  useEffect(() => {
+    if (settled && row !== undefined) list.select(row.id);
+  }, [settled]);
   useImageKeys({ port, state, row, sort, mode, setMode, turnSort: () => setSort(nextSort) });
 
   const item = machines.items.find((i) => i.machine.id === row?.id);
