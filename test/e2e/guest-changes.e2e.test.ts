@@ -47,11 +47,12 @@ describeWith(['mke2fs', 'e2fsck', 'debugfs'], 'changes inside a guest', () => {
       { changes: [of('hostname')], leftOut: [of('names.fstab')] },
     ]);
 
-    const made = await here.run(['convert', 'web.raw', ...wish]);
+    const made = await here.run(['convert', 'web.raw', ...wish, '--copy-in', 'key.pub:/opt/own/key.pub']);
     expect(made).toMatchObject({ code: 0, stdout: expect.stringMatching(/out\.raw\n$/) });
     expect(text('out.raw', '/etc/fstab')).toBe(`UUID=${uuid}\t/\text4\tdefaults\t0 1\n`);
     expect(text('out.raw', '/etc/hostname')).toBe('neu\n');
     expect(text('web.raw', '/etc/hostname')).toBe('web\n');
+    expect(text('out.raw', '/opt/own/key.pub')).toBe(`${key}\n`);
 
     const [{ id }] = values((await here.run(['history', '--json'])).stdout) as [{ id: string }];
     const shown = await here.run(['history', id]);
@@ -63,6 +64,8 @@ describeWith(['mke2fs', 'e2fsck', 'debugfs'], 'changes inside a guest', () => {
     expect(back).toMatchObject({ code: 0 });
     expect(text('back.raw', '/etc/fstab')).toBe('/dev/sda\t/\text4\tdefaults\t0 1\n');
     expect(text('back.raw', '/etc/hostname')).toBe('web\n');
+    const names = execFileSync('debugfs', ['-R', 'ls -p /', here.path('back.raw')], { encoding: 'utf8' });
+    expect(names).not.toContain('/opt/');
     execFileSync('e2fsck', ['-fn', here.path('back.raw')], { stdio: 'pipe' });
     const none = await here.run(['undo-changes', '20260101-000000-0000', 'out.raw', '--to', 'x.raw']);
     expect(none.code).not.toBe(0);

@@ -70,6 +70,8 @@ describeWith(
         { kind: 'link', path: '/short', target: '../x y' },
         { kind: 'link', path: '/long', target: 'y'.repeat(200) },
         { kind: 'link', path: '/long', target: 'replaced', before: 'y'.repeat(200) },
+        { kind: 'folder', path: '/gone' },
+        { kind: 'remove-folder', path: '/gone' },
       ];
       await change(await fileDisk(image), edits);
       expect(checked('e2fsck', ['-fn', image])).toBe('0');
@@ -84,6 +86,7 @@ describeWith(
       );
       expect(debugfs(image, 'stat "/new folder"')).toMatch(/Type: directory +Mode: +02750/);
       expect(debugfs(image, 'stat /copied')).toMatch(/Mode: +0600[\s\S]*User: +5 +Group: +6/);
+      expect(debugfs(image, 'ls -p /')).not.toContain('/gone/');
       expect(debugfs(image, 'stat /long')).toMatch(/Fast link dest: "replaced"/);
     });
 
