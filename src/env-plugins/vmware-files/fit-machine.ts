@@ -6,6 +6,7 @@ import { fitDisks } from '../vmware-hardware/fit-disks.ts';
 import { needs } from '../vmware-hardware/needs.ts';
 import { fitNics } from './fit-nics.ts';
 import { defaultHardware, limitsOf } from './hardware.ts';
+import { lostFindings } from './lost.ts';
 import type { VmxPlan } from './write-vmx.ts';
 
 /** The first bytes of VMware's own NVRAM files. */
@@ -29,11 +30,12 @@ export function fitMachine(request: DeliveryRequest): FittedMachine {
   const memory = memoryOf(machine.memoryBytes ?? 1024 * MiB);
   const tpm = machine.devices?.tpm !== undefined && uefi && hardware >= 20;
   const secureBoot = machine.firmware?.secureBoot === true && hardware >= needs.secureBoot;
+  const plan = {
+    ...{ machine, hardware, placed, nics: nics.nics, uefi, secureBoot, tpm, cdrom },
+    memoryMiB: memory.mib,
+  };
   return {
-    plan: {
-      ...{ machine, hardware, placed, nics: nics.nics, uefi, secureBoot, tpm, cdrom },
-      memoryMiB: memory.mib,
-    },
+    plan,
     findings: [
       ...memory.findings,
       ...limitFindings(request, hardware),
@@ -41,6 +43,7 @@ export function fitMachine(request: DeliveryRequest): FittedMachine {
       ...deviceFindings(request, tpm),
       ...placed.findings,
       ...nics.findings,
+      ...lostFindings(plan),
     ],
   };
 }

@@ -131,6 +131,7 @@ describe('a machine for VMware', () => {
     };
     const { dictionary, rules } = await delivered(machine, { nvram: Buffer.from('_FVH') });
     expect(rules.sort()).toEqual([
+      'machine.parts-not-carried',
       'nic.mac-impossible',
       'nic.model-changed',
       'vmware.device-not-carried',
