@@ -18,11 +18,24 @@ if (positionals.length === 0) throw new Error('give it images: npm run bench:ins
 const runs = Number(values.runs);
 const home = mkdtempSync(join(tmpdir(), 'vmferry-bench-'));
 
-function run(program: string, args: readonly string[]): { seconds: number; text: string } {
+function run(
+  program: string,
+  args: readonly string[],
+  more: NodeJS.ProcessEnv = {},
+): { seconds: number; text: string } {
   const begun = performance.now();
-  const env = { ...process.env, VMFERRY_HOME: home, LIBGUESTFS_BACKEND: 'direct' };
+  const env = { ...process.env, VMFERRY_HOME: home, LIBGUESTFS_BACKEND: 'direct', ...more };
   const text = execFileSync(program, args, { env, encoding: 'utf8', maxBuffer: 2 ** 28 });
   return { seconds: (performance.now() - begun) / 1000, text };
+}
+
+/** A /dev/kvm that is there and does not work ends the appliance: then it is emulated. */
+function virtInspector(image: string): number {
+  try {
+    return run('virt-inspector', ['-a', image]).seconds;
+  } catch {
+    return run('virt-inspector', ['-a', image], { LIBGUESTFS_BACKEND_SETTINGS: 'force_tcg' }).seconds;
+  }
 }
 
 const median = (numbers: readonly number[]): number =>
@@ -42,7 +55,7 @@ try {
     const read = Object.values(reports).reduce((sum, { bytesRead }) => sum + bytesRead, 0);
     const data = machine.disks.reduce((sum, { allocatedSizeBytes = 0 }) => sum + allocatedSizeBytes, 0);
     // Once: it takes a good part of a minute without KVM.
-    const theirs = run('virt-inspector', ['-a', image]).seconds;
+    const theirs = virtInspector(image);
     const own = median(ours.map(({ seconds }) => seconds));
     const share = ((read / data) * 100).toFixed(2);
     console.log(
