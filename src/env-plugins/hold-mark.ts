@@ -52,7 +52,9 @@ export async function isAlive(
   runId: string,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const command = 'cat /proc/[0-9]*/cmdline 2>/dev/null | tr "\\0" "\\n"';
+  // Linux has the words apart; macOS has no /proc.
+  const command =
+    'if [ -r /proc/self/cmdline ]; then cat /proc/[0-9]*/cmdline 2>/dev/null | tr "\\0" "\\n"; else ps -A -ww -o args=; fi';
   const { stdout } = await host.run(['sh', '-c', command], { signal, maximumBytes: 64 * MiB });
-  return stdout.toString().split('\n').includes(markOf(kind, runId));
+  return stdout.toString().split(/\s+/).includes(markOf(kind, runId));
 }
