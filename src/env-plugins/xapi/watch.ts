@@ -24,6 +24,8 @@ export type KnownMachines = Map<string, Told>;
 const waitSeconds = 30.1;
 /** Between two questions, milliseconds: a busy pool is asked for several changes at once. */
 const pauseMs = 500;
+/** A pool of thousands is looked at for a small part of the time. */
+const restPerWork = 9;
 /** After a link that broke. */
 const patienceMs = 10_000;
 
@@ -49,7 +51,9 @@ export async function watchMachines(
   while (!signal.aborted) {
     let pause = pauseMs;
     try {
-      token = await once(session, known, token, options);
+      const answer = await once(session, known, token, options);
+      token = answer.token;
+      pause = Math.max(pauseMs, answer.lookedMs * restPerWork);
     } catch (error) {
       if (signal.aborted) return;
       // What was lost in between is found by looking at all again.
@@ -62,13 +66,13 @@ export async function watchMachines(
   }
 }
 
-/** One question. Resolves to the token for the next. */
+/** One question. Resolves to the token for the next, and how long it took to look at what has changed. */
 async function once(
   session: XapiSession,
   known: KnownMachines,
   token: string,
   options: WatchOptions,
-): Promise<string> {
+): Promise<{ readonly token: string; readonly lookedMs: number }> {
   const { signal } = options;
   const step = 'waiting for what changes';
   const answer = await session.record('event.from', [['VM'], token, waitSeconds], { step, signal });
@@ -85,8 +89,9 @@ async function once(
   }
   // The first answer has all that there is.
   if (token === '') for (const ref of known.keys()) if (!there.has(ref)) there.set(ref, undefined);
+  const begun = performance.now();
   await tell(session, known, there, options);
-  return next;
+  return { token: next, lookedMs: performance.now() - begun };
 }
 
 async function tell(
