@@ -119,7 +119,8 @@ describeWith(['tmux', 'script', 'qemu-img'], 'a pool of XenServer in the termina
     await terminal.send('Enter');
     await giveLine(terminal, question, server.password);
     await terminal.until(/web +running/);
-    // What changes there shows by itself.
+    // What changes there shows by itself, once the list is whole.
+    await terminal.until('none marked: Enter takes this row');
     const second = addMachine(server, 'second');
     await terminal.until(/ {2}\[ \] second +Debian/);
     server.database.get('VM', second.vm).power_state = 'Suspended';
