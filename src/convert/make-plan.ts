@@ -227,6 +227,11 @@ export function diskFileNames(plan: Plan): string[] {
 export function packageFileName(plan: Plan): string | undefined {
   const { container, settings } = plan.destination;
   if (container === 'disks') return undefined;
-  const base = settings.file?.replace(/\.(ova|ovf|xva)$/i, '') ?? fileNameFor(plan.machine.name);
+  const { file } = settings;
+  if (container === 'xva' && file !== undefined && packedXva.test(file)) return file;
+  const base = file?.replace(/\.(ova|ovf|xva)$/i, '') ?? fileNameFor(plan.machine.name);
   return `${base}.${container}`;
 }
+
+/** Importers unpack these two by themselves. */
+const packedXva = /\.xva\.(gz|zst)$/i;

@@ -1,11 +1,15 @@
 /** Puts a package around a delivery where the plan wants one. */
 import type { Delivery } from '../env-plugins/plugin.ts';
+import { packedSink } from '../io/wrappers/packed-sink.ts';
+import { canPack } from '../io/wrappers/packers.ts';
+import { splitWrapperName } from '../io/wrappers/wrapper.ts';
 import type { Plan } from '../model/plan.ts';
 import { packAsOva } from '../packages/ovf/ova-writer.ts';
 import { packAsOvf } from '../packages/ovf/ovf-writer.ts';
 import { packAsXva } from '../packages/xva/write-xva.ts';
 import { diskFileNames, packageFileName } from './make-plan.ts';
 import type { ExtractedDisk } from './run-context.ts';
+import { compressor } from './wrapped-output.ts';
 
 export function packaged(
   plan: Plan,
@@ -17,7 +21,7 @@ export function packaged(
   if (file === undefined) return inner;
   const names = diskFileNames(plan);
   const request = {
-    name: file.replace(/\.(ova|ovf|xva)$/, ''),
+    name: file.replace(/\.(ova|ovf|xva(\.\w+)?)$/i, ''),
     machine: plan.machine,
     nvram,
     disks: disks.map(({ disk, image }, i) => ({
@@ -26,6 +30,16 @@ export function packaged(
       machineDisk: disk.id,
     })),
   };
-  if (plan.destination.container === 'xva') return packAsXva(inner, request);
+  if (plan.destination.container === 'xva') return packAsXva(compressedAs(file, inner), request);
   return plan.destination.container === 'ova' ? packAsOva(inner, request) : packAsOvf(inner, request);
+}
+
+/** The only file of the delivery has this name, and is compressed where that says so. */
+function compressedAs(file: string, inner: Delivery): Delivery {
+  const { wrapper } = splitWrapperName(file);
+  if (wrapper === undefined || !canPack(wrapper)) return inner;
+  return {
+    ...inner,
+    sink: async () => packedSink(await inner.sink({ name: file }), await compressor(wrapper)),
+  };
 }

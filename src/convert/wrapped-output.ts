@@ -159,5 +159,5 @@ async function pourThroughFile(file: EncodedFile, outer: ByteSink, path: string,
   }
 }
 
-const compressor = (wrapper: PackedWrapper) =>
+export const compressor = (wrapper: PackedWrapper) =>
   packerFor(wrapper, (block) => zstdCompress(block, Buffer.allocUnsafe(compressedRoom(block.length)), 0));

@@ -1,6 +1,6 @@
 /** XVA through the command line: there and back, plain and compressed. */
 import { readFile, writeFile } from 'node:fs/promises';
-import { gzipSync } from 'node:zlib';
+import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { oddDisk, place } from './program.ts';
 
@@ -18,10 +18,13 @@ describe('an XVA', () => {
     await convert('disk.raw', 'one.xva');
     await convert('one.xva', 'two.qcow2');
     await convert('two.qcow2', 'three.xva', '--for', 'xen');
-    await writeFile(path('four.xva'), gzipSync(await readFile(path('three.xva')), { level: 1 }));
+    await convert('two.qcow2', 'four.xva.gz');
+    await convert('two.qcow2', 'five.xva.zst');
+    expect(gunzipSync(await readFile(path('four.xva.gz'))).toString('latin1', 0, 7)).toBe('ova.xml');
     await convert('three.xva', 'back.raw');
-    await convert('four.xva', 'packed.raw');
-    for (const name of ['back.raw', 'packed.raw'])
+    await convert('four.xva.gz', 'gzip.raw');
+    await convert('five.xva.zst', 'zstd.raw');
+    for (const name of ['back.raw', 'gzip.raw', 'zstd.raw'])
       expect((await readFile(path(name))).equals(disk)).toBe(true);
 
     const listed = await vmferry(['inspect', 'one.xva', '--json']);
