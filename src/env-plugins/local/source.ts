@@ -1,17 +1,34 @@
 /** Folders of this computer as source. A machine's id is the absolute path of its image or package. */
-import { resolve } from 'node:path';
-import { AppError } from '../../model/errors.ts';
+import { readdir } from 'node:fs/promises';
+import paths, { resolve } from 'node:path';
+import { fileSource } from '../../io/file-source.ts';
+import { toAppError } from '../../model/errors.ts';
 import type { Machine } from '../../model/machine.ts';
-import { packageMachine, packageMachines, splitPackageId, unreadablePackage } from '../package-machines.ts';
+import {
+  isPackage,
+  machinesOfPackage,
+  openPackageDisk,
+  type PackagePlace,
+  packageExtensions,
+  withPackage,
+} from '../package-file.ts';
+import { packageMachine, splitPackageId } from '../package-machines.ts';
 import type { SourceRole } from '../plugin.ts';
 import { isXvaName } from '../xva-archive.ts';
 import { fileOrBundleMachine, imagePath } from './bundle.ts';
 import { expandHome } from './expand-home.ts';
-import { imageMachine, openImageFile } from './image-file.ts';
-import { type OpenPackage, openPackage } from './package-file.ts';
-import { extensionOf, findFiles } from './scan.ts';
+import { imageMachine, leadsOut, openImageFile } from './image-file.ts';
+import { findFiles } from './scan.ts';
 
-const packageExtensions = ['ova', 'ovf', 'xva'];
+const here: PackagePlace = {
+  paths,
+  open: (file) => fileSource(file),
+  names: (folder) =>
+    readdir(folder).catch((error) => {
+      throw toAppError(error);
+    }),
+  leadsOut,
+};
 
 export function sourceRole(folders: readonly string[], imageExtensions: readonly string[]): SourceRole {
   const wanted = new Set([...imageExtensions, ...packageExtensions]);
@@ -24,63 +41,37 @@ export function sourceRole(folders: readonly string[], imageExtensions: readonly
     async inspect(id, signal) {
       const { path, inner } = splitId(id);
       if (!isPackage(path)) return fileOrBundleMachine(path);
-      return withPackage(path, signal, async (pack) => packageMachine(pack, path, inner));
+      return withPackage(path, here, signal, async (pack) => packageMachine(pack, path, inner));
     },
     async open(machine, diskId, signal) {
       const { path } = splitId(machine.id);
       if (!isPackage(path)) return openImageFile(await imagePath(path));
-      const pack = await openPackage(path, signal);
-      try {
-        return await pack.openDisk(diskId);
-      } catch (error) {
-        await pack.close();
-        throw error;
-      }
+      return openPackageDisk(path, diskId, here, signal);
     },
     async verify(machine, signal) {
       const { path } = splitId(machine.id);
-      if (isPackage(path)) await withPackage(path, signal, async (pack) => pack.verify?.(signal));
+      if (isPackage(path)) await withPackage(path, here, signal, async (pack) => pack.verify?.(signal));
     },
     async nvram(machine, signal) {
       const { path, inner } = splitId(machine.id);
       if (!isXvaName(path)) return undefined;
-      return withPackage(path, signal, async (pack) => pack.nvram?.(inner ?? pack.machines[0]?.id ?? ''));
+      return withPackage(path, here, signal, async (pack) =>
+        pack.nvram?.(inner ?? pack.machines[0]?.id ?? ''),
+      );
     },
   };
 }
-
-const isPackage = (path: string): boolean => packageExtensions.includes(extensionOf(path)) || isXvaName(path);
 
 function splitId(id: string): { path: string; inner?: string } {
   const { path, ...rest } = splitPackageId(id, isPackage);
   return { path: resolve(expandHome(path)), ...rest };
 }
 
-/** What one file holds; a file that can't be understood is listed all the same, with the reason. */
-async function machinesOf(path: string, signal: AbortSignal): Promise<Machine[]> {
-  if (!isPackage(path))
-    return fileOrBundleMachine(path)
-      .then((machine) => [machine])
-      .catch(() => []);
-  try {
-    return await withPackage(path, signal, async (pack) => packageMachines(pack, path));
-  } catch (error) {
-    if (!(error instanceof AppError) || error.kind === 'cancelled') throw error;
-    const bare = await imageMachine(path).catch(() => undefined);
-    if (bare === undefined) return [];
-    return [unreadablePackage(bare, isXvaName(path) ? 'XVA' : extensionOf(path).toUpperCase(), error)];
-  }
-}
-
-async function withPackage<T>(
-  path: string,
-  signal: AbortSignal,
-  use: (pack: OpenPackage) => Promise<T>,
-): Promise<T> {
-  const pack = await openPackage(path, signal);
-  try {
-    return await use(pack);
-  } finally {
-    await pack.close();
-  }
+/** What one file holds. */
+async function machinesOf(path: string, signal: AbortSignal): Promise<readonly Machine[]> {
+  if (isPackage(path))
+    return machinesOfPackage(path, here, signal, () => imageMachine(path).catch(() => undefined));
+  return fileOrBundleMachine(path)
+    .then((machine) => [machine])
+    .catch(() => []);
 }

@@ -5,7 +5,6 @@ import { sshHost } from '../../io/host/ssh-host.ts';
 import type { SshConnection } from '../../io/ssh/connection.ts';
 import { AppError } from '../../model/errors.ts';
 import type { Machine } from '../../model/machine.ts';
-import { extensionOf } from '../image-names.ts';
 import {
   type ImagePlace,
   imageFileMachine,
@@ -13,9 +12,17 @@ import {
   relativesFolders,
   siblingPath,
 } from '../image-paths.ts';
-import { packageMachine, packageMachines, splitPackageId, unreadablePackage } from '../package-machines.ts';
+import {
+  isPackage,
+  machinesOfPackage,
+  openPackageDisk,
+  packageExtensions,
+  withPackage,
+} from '../package-file.ts';
+import { packageMachine, splitPackageId } from '../package-machines.ts';
 import type { OpenDisk, SourceRole } from '../plugin.ts';
-import { isXvaName, openXvaArchive, type XvaArchive } from '../xva-archive.ts';
+import { isXvaName } from '../xva-archive.ts';
+import { packagePlace } from './package-place.ts';
 import { findRemoteFiles } from './scan.ts';
 import { remotePath } from './settings.ts';
 
@@ -33,21 +40,21 @@ export function sourceRole(
   host: Host = sshHost(connection),
 ): SourceRole {
   const place: ImagePlace = { paths: posix, label: connection.target.host };
-  const wanted = new Set([...where.imageExtensions, 'xva']);
+  const packages = packagePlace(host);
+  const wanted = new Set([...where.imageExtensions, ...packageExtensions]);
   return {
     async list({ signal, found }) {
       const sftp = await connection.sftp(signal);
       for await (const { path, size } of findRemoteFiles(sftp, where.folders, wanted, signal)) {
         const bare = named(imageFileMachine(path, size, place));
-        const isArchive = isXvaName(path) && bare.findings.length === 0;
-        for (const machine of isArchive ? await xvaMachines(host, path, bare, signal) : [bare])
-          found(machine);
+        const isWhole = isPackage(path) && bare.findings.length === 0;
+        const machines = isWhole ? await machinesOfPackage(path, packages, signal, async () => bare) : [bare];
+        for (const machine of machines) found(machine);
       }
     },
     async inspect(id, signal) {
-      const { path: given, inner } = splitPackageId(id, isXvaName);
+      const { path: given, inner } = splitPackageId(id, isPackage);
       const path = remotePath(given, where.home);
-      refusePackage(path);
       const found = await host.files.stat(path, signal);
       const there = `${connection.name}:${path}`;
       if (found === undefined) throw new AppError('not-found', 'no such file or folder', { where: there });
@@ -57,27 +64,24 @@ export function sourceRole(
           hint: 'name a file in it, or add the folder to those that are searched',
         });
       }
-      if (isXvaName(path))
-        return withXva(host, path, signal, async (archive) => packageMachine(archive, path, inner));
+      if (isPackage(path))
+        return withPackage(path, packages, signal, async (pack) => packageMachine(pack, path, inner));
       return imageFileMachine(path, found.allocatedBytes ?? found.size, place);
     },
     async open(machine, diskId, signal) {
-      const path = remotePath(splitPackageId(machine.id, isXvaName).path, where.home);
-      refusePackage(path);
-      if (!isXvaName(path)) return openRemoteImage(host, path, place, posix.dirname(path), signal);
-      const archive = await openXva(host, path, signal);
-      try {
-        return await archive.openDisk(diskId);
-      } catch (error) {
-        await archive.close();
-        throw error;
-      }
+      const path = remotePath(splitPackageId(machine.id, isPackage).path, where.home);
+      if (isPackage(path)) return openPackageDisk(path, diskId, packages, signal);
+      return openRemoteImage(host, path, place, posix.dirname(path), signal);
+    },
+    async verify(machine, signal) {
+      const path = remotePath(splitPackageId(machine.id, isPackage).path, where.home);
+      if (isPackage(path)) await withPackage(path, packages, signal, async (pack) => pack.verify?.(signal));
     },
     async nvram(machine, signal) {
-      const { path: given, inner } = splitPackageId(machine.id, isXvaName);
+      const { path: given, inner } = splitPackageId(machine.id, isPackage);
       if (!isXvaName(given)) return undefined;
-      return withXva(host, remotePath(given, where.home), signal, async ({ machines, nvram }) =>
-        nvram(inner ?? machines[0]?.id ?? ''),
+      return withPackage(remotePath(given, where.home), packages, signal, async ({ machines, nvram }) =>
+        nvram?.(inner ?? machines[0]?.id ?? ''),
       );
     },
   };
@@ -119,46 +123,6 @@ async function filesBeside(
     names.push(...found.sort().map((name) => folder.prefix + name));
   }
   return names;
-}
-
-const openXva = async (host: Host, path: string, signal: AbortSignal): Promise<XvaArchive> =>
-  openXvaArchive(await host.files.open(path, signal), path, signal);
-
-async function withXva<T>(
-  host: Host,
-  path: string,
-  signal: AbortSignal,
-  use: (archive: XvaArchive) => Promise<T>,
-): Promise<T> {
-  const archive = await openXva(host, path, signal);
-  try {
-    return await use(archive);
-  } finally {
-    await archive.close();
-  }
-}
-
-/** One that can't be understood is listed all the same, with the reason. */
-async function xvaMachines(
-  host: Host,
-  path: string,
-  bare: Machine,
-  signal: AbortSignal,
-): Promise<readonly Machine[]> {
-  try {
-    return await withXva(host, path, signal, async (archive) => packageMachines(archive, path));
-  } catch (error) {
-    if (!(error instanceof AppError) || ['cancelled', 'unreachable'].includes(error.kind)) throw error;
-    return [unreadablePackage(bare, 'XVA', error)];
-  }
-}
-
-function refusePackage(path: string): void {
-  if (!['ova', 'ovf'].includes(extensionOf(path))) return;
-  throw new AppError('unsupported', 'packages (OVA, OVF) are not read over SSH yet', {
-    where: path,
-    hint: 'copy it to this computer (scp), and open it here',
-  });
 }
 
 /** SFTP carries names as UTF-8: others can be seen and not be opened. */

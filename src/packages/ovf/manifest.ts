@@ -56,15 +56,23 @@ export function formatManifest(entries: readonly ManifestEntry[]): string {
   return entries.map((e) => `${e.hash.toUpperCase()}(${e.name})= ${e.hex}\n`).join('');
 }
 
+/** A member's checksum (hex), worked out where it lies; undefined where it has to be read for that. */
+export type DigestThere = (
+  name: string,
+  hash: ManifestHash,
+  signal: AbortSignal | undefined,
+) => Promise<string | undefined>;
+
 /**
- * Reads every member once and compares. `openMember` gives a file of the package by its name, or undefined when
- * there is none; each is closed here.
+ * Has every member summed, where it lies or by reading it once, and compares. `openMember` gives a file of the package
+ * by its name, or undefined when there is none; each is closed here.
  * @throws AppError `corrupt` for a wrong sum or a missing file.
  */
 export async function verifyManifest(
   entries: readonly ManifestEntry[],
   openMember: (name: string) => Promise<ByteSource | undefined>,
   signal?: AbortSignal,
+  digestThere?: DigestThere,
 ): Promise<void> {
   for (const name of new Set(entries.map((e) => e.name))) {
     const wanted = entries.filter((e) => e.name === name);
@@ -76,11 +84,9 @@ export async function verifyManifest(
       });
     }
     try {
-      const found = await digestsOf(
-        source,
-        wanted.map((e) => e.hash),
-        signal,
-      );
+      const hashes = wanted.map((e) => e.hash);
+      const found =
+        (await sumsThere(name, hashes, digestThere, signal)) ?? (await digestsOf(source, hashes, signal));
       for (const { hash, hex } of wanted) {
         if (found.get(hash) === hex) continue;
         throw new AppError('corrupt', `${hash} is ${found.get(hash)}, the manifest says ${hex}`, {
@@ -105,6 +111,22 @@ export function uncoveredMembers(entries: readonly ManifestEntry[], names: reado
       message: "the manifest has no checksum of this file; it can't be verified",
       evidence: name,
     }));
+}
+
+/** Undefined unless all can be had. */
+async function sumsThere(
+  name: string,
+  hashes: readonly ManifestHash[],
+  digestThere: DigestThere | undefined,
+  signal: AbortSignal | undefined,
+): Promise<ReadonlyMap<ManifestHash, string> | undefined> {
+  const sums = new Map<ManifestHash, string>();
+  for (const hash of new Set(hashes)) {
+    const sum = await digestThere?.(name, hash, signal);
+    if (sum === undefined) return undefined;
+    sums.set(hash, sum);
+  }
+  return sums;
 }
 
 async function digestsOf(source: ByteSource, hashes: readonly ManifestHash[], signal?: AbortSignal) {

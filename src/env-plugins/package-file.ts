@@ -1,26 +1,48 @@
-/** An OVA, an XVA (one archive) or an OVF (a descriptor with its files beside it), opened. */
-import { readdir } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
-import { type ByteSource, readBytes, windowOf } from '../../io/byte-source.ts';
-import { fileSource } from '../../io/file-source.ts';
-import { largestXmlBytes } from '../../io/xml.ts';
-import { AppError, toAppError } from '../../model/errors.ts';
-import type { Finding } from '../../model/finding.ts';
-import type { Machine } from '../../model/machine.ts';
-import { parseDescriptor } from '../../packages/ovf/descriptor.ts';
+/** An OVA, an XVA (one archive) or an OVF (a descriptor with its files beside it), opened wherever it lies. */
+import type { PlatformPath } from 'node:path';
+import { type ByteSource, readBytes, windowOf } from '../io/byte-source.ts';
+import { largestXmlBytes } from '../io/xml.ts';
+import { AppError, toAppError } from '../model/errors.ts';
+import type { Finding } from '../model/finding.ts';
+import type { Machine } from '../model/machine.ts';
+import type { ByteWindow } from '../model/window.ts';
+import { parseDescriptor } from '../packages/ovf/descriptor.ts';
 import {
+  type DigestThere,
   type ManifestEntry,
+  type ManifestHash,
   parseManifest,
   uncoveredMembers,
   verifyManifest,
-} from '../../packages/ovf/manifest.ts';
-import { isGzip, openStored } from '../../packages/ovf/members.ts';
-import type { OvfPackage } from '../../packages/ovf/package.ts';
-import { readTarIndex, safeName } from '../../packages/ovf/tar.ts';
-import type { OpenDisk } from '../plugin.ts';
-import { isXvaName, openXvaArchive } from '../xva-archive.ts';
-import { leadsOut } from './image-file.ts';
-import { extensionOf } from './scan.ts';
+} from '../packages/ovf/manifest.ts';
+import { isGzip, openStored } from '../packages/ovf/members.ts';
+import type { OvfPackage } from '../packages/ovf/package.ts';
+import { readTarIndex, safeName } from '../packages/ovf/tar.ts';
+import { extensionOf } from './image-names.ts';
+import { packageMachines, unreadablePackage } from './package-machines.ts';
+import type { OpenDisk } from './plugin.ts';
+import { isXvaName, openXvaArchive } from './xva-archive.ts';
+
+/** Where packages lie. Paths are absolute. */
+export interface PackagePlace {
+  readonly paths: PlatformPath;
+  /** @throws AppError `not-found` … */
+  open(path: string, signal: AbortSignal): Promise<ByteSource>;
+  /** Of the files in a folder. */
+  names(folder: string, signal: AbortSignal): Promise<string[]>;
+  /** Whether the file lies outside of the folder, by its name or through a link. */
+  leadsOut(folder: string, path: string, signal: AbortSignal): Promise<boolean>;
+  /**
+   * The checksum (hex) of these bytes of a file, worked out where it lies; undefined where that can't be done. Absent
+   * where reading is as good.
+   */
+  digest?(
+    path: string,
+    part: ByteWindow | undefined,
+    hash: ManifestHash,
+    signal: AbortSignal | undefined,
+  ): Promise<string | undefined>;
+}
 
 export interface OpenPackage {
   readonly machines: readonly Machine[];
@@ -38,25 +60,84 @@ interface Files {
   readonly names: readonly string[];
   readonly findings: readonly Finding[];
   open(name: string): Promise<ByteSource | undefined>;
+  /** As `PackagePlace.digest`. */
+  readonly digest: DigestThere;
   /** Whether a file that was opened is a link that leads out of the package's folder. */
   readonly outside: boolean;
   close(): Promise<void>;
 }
 
-/** @throws AppError `corrupt`, `unsupported`, `not-found`. */
-export async function openPackage(path: string, signal: AbortSignal): Promise<OpenPackage> {
-  if (isXvaName(path)) return openXvaArchive(await fileSource(path), path, signal);
-  const files = extensionOf(path) === 'ova' ? await archiveFiles(path, signal) : await folderFiles(path);
+export const packageExtensions: readonly string[] = ['ova', 'ovf', 'xva'];
+
+export const isPackage = (path: string): boolean =>
+  packageExtensions.includes(extensionOf(path)) || isXvaName(path);
+
+export async function withPackage<T>(
+  path: string,
+  place: PackagePlace,
+  signal: AbortSignal,
+  use: (pack: OpenPackage) => Promise<T>,
+): Promise<T> {
+  const pack = await openPackage(path, place, signal);
   try {
-    return await readPackage(path, files, signal);
+    return await use(pack);
+  } finally {
+    await pack.close();
+  }
+}
+
+/** What it holds. One that can't be understood is told all the same, with the reason: as `bare`, without disks. */
+export async function machinesOfPackage(
+  path: string,
+  place: PackagePlace,
+  signal: AbortSignal,
+  bare: () => Promise<Machine | undefined>,
+): Promise<readonly Machine[]> {
+  try {
+    return await withPackage(path, place, signal, async (pack) => packageMachines(pack, path));
+  } catch (error) {
+    if (!(error instanceof AppError) || ['cancelled', 'unreachable'].includes(error.kind)) throw error;
+    const machine = await bare();
+    const kind = isXvaName(path) ? 'XVA' : extensionOf(path).toUpperCase();
+    return machine === undefined ? [] : [unreadablePackage(machine, kind, error)];
+  }
+}
+
+/** A disk of it; what is opened closes the package. @throws AppError as `openPackage`. */
+export async function openPackageDisk(
+  path: string,
+  diskId: string,
+  place: PackagePlace,
+  signal: AbortSignal,
+): Promise<OpenDisk> {
+  const pack = await openPackage(path, place, signal);
+  try {
+    return await pack.openDisk(diskId);
+  } catch (error) {
+    await pack.close();
+    throw error;
+  }
+}
+
+/** @throws AppError `corrupt`, `unsupported`, `not-found`. */
+export async function openPackage(
+  path: string,
+  place: PackagePlace,
+  signal: AbortSignal,
+): Promise<OpenPackage> {
+  if (isXvaName(path)) return openXvaArchive(await place.open(path, signal), path, signal);
+  const open = extensionOf(path) === 'ova' ? archiveFiles : folderFiles;
+  const files = await open(path, place, signal);
+  try {
+    return await readPackage(path, place, files, signal);
   } catch (error) {
     await files.close();
     throw error;
   }
 }
 
-async function archiveFiles(path: string, signal: AbortSignal): Promise<Files> {
-  const archive = await fileSource(path);
+async function archiveFiles(path: string, place: PackagePlace, signal: AbortSignal): Promise<Files> {
+  const archive = await place.open(path, signal);
   try {
     const { members, findings } = await readTarIndex(archive, signal);
     const byName = new Map(members.map((m) => [m.name, m]));
@@ -67,6 +148,11 @@ async function archiveFiles(path: string, signal: AbortSignal): Promise<Files> {
         const member = byName.get(name);
         return member && windowOf(archive, member.offset, member.size, `${path}:${name}`);
       },
+      async digest(name, hash, abort) {
+        const member = byName.get(name);
+        if (member === undefined) return undefined;
+        return place.digest?.(path, { offset: member.offset, length: member.size }, hash, abort);
+      },
       outside: false,
       close: () => archive.close(),
     };
@@ -76,13 +162,12 @@ async function archiveFiles(path: string, signal: AbortSignal): Promise<Files> {
   }
 }
 
-async function folderFiles(descriptor: string): Promise<Files> {
-  const folder = dirname(descriptor);
-  const names = await readdir(folder).catch((error) => {
-    throw toAppError(error);
-  });
-  const own = basename(descriptor);
-  const manifest = `${basename(descriptor, '.ovf')}.mf`;
+async function folderFiles(descriptor: string, place: PackagePlace, signal: AbortSignal): Promise<Files> {
+  const { paths } = place;
+  const folder = paths.dirname(descriptor);
+  const names = await place.names(folder, signal);
+  const own = paths.basename(descriptor);
+  const manifest = `${paths.basename(descriptor, '.ovf')}.mf`;
   const opened: ByteSource[] = [];
   let outside = false;
   return {
@@ -93,16 +178,18 @@ async function folderFiles(descriptor: string): Promise<Files> {
     ],
     findings: [],
     async open(name) {
-      const path = join(folder, safeName(name, descriptor));
-      const source = await fileSource(path).catch((error) => {
+      const path = paths.join(folder, safeName(name, descriptor));
+      const source = await place.open(path, signal).catch((error) => {
         if (toAppError(error).kind === 'not-found') return undefined;
         throw error;
       });
       if (source === undefined) return undefined;
       opened.push(source);
-      outside ||= await leadsOut(folder, path);
+      outside ||= await place.leadsOut(folder, path, signal);
       return source;
     },
+    digest: async (name, hash, abort) =>
+      place.digest?.(paths.join(folder, safeName(name, descriptor)), undefined, hash, abort),
     get outside() {
       return outside;
     },
@@ -112,7 +199,12 @@ async function folderFiles(descriptor: string): Promise<Files> {
   };
 }
 
-async function readPackage(path: string, files: Files, signal: AbortSignal): Promise<OpenPackage> {
+async function readPackage(
+  path: string,
+  place: PackagePlace,
+  files: Files,
+  signal: AbortSignal,
+): Promise<OpenPackage> {
   const descriptorName = files.names.find((name) => extensionOf(name) === 'ovf');
   if (descriptorName === undefined) {
     throw new AppError('corrupt', 'there is no descriptor (.ovf) in it', {
@@ -131,22 +223,31 @@ async function readPackage(path: string, files: Files, signal: AbortSignal): Pro
       ...machine,
       state: 'off',
       packaging: extensionOf(path).toUpperCase(),
-      disks: machine.disks.map((disk) => placed(disk, path, content)),
+      disks: machine.disks.map((disk) => placed(disk, path, place, content)),
       findings: [...machine.findings, ...findings],
     })),
     openDisk: (diskId) => openDisk(path, files, content, diskId, signal),
     async verify(abort) {
-      if (manifest !== undefined) await verifyManifest(manifest, files.open, abort);
+      if (manifest !== undefined) await verifyManifest(manifest, files.open, abort, files.digest);
     },
     close: files.close,
   };
 }
 
 /** The disk with the place of its file: the archive itself, or the file beside the descriptor. */
-function placed(disk: Machine['disks'][number], path: string, content: OvfPackage): Machine['disks'][number] {
+function placed(
+  disk: Machine['disks'][number],
+  path: string,
+  { paths }: PackagePlace,
+  content: OvfPackage,
+): Machine['disks'][number] {
   const file = content.disks.find((d) => d.diskId === disk.id)?.file;
   const at =
-    extensionOf(path) === 'ova' ? path : file === undefined ? undefined : join(dirname(path), file.href);
+    extensionOf(path) === 'ova'
+      ? path
+      : file === undefined
+        ? undefined
+        : paths.join(paths.dirname(path), file.href);
   return {
     ...disk,
     files: at === undefined ? [] : [at],
