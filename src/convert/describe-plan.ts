@@ -64,7 +64,7 @@ function guestInWords({ changes, undo, engine, add = {} }: GuestPlan): string {
   const by =
     engine === undefined ? '' : `, written by ${engine === 'builtin' ? 'the built-in engine' : engine}`;
   return changes === 'needed'
-    ? `the guest changed for it${added}${by}`
+    ? `inside the guest is changed what it needs there${added}${by}`
     : `the guest as it is${added}${added === '' ? '' : by}`;
 }
 

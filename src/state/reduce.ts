@@ -35,7 +35,8 @@ export function reduce(state: State, event: Event): State {
     case 'secret-store':
       return { ...state, secretStore: event.store };
     case 'profiles':
-      return { ...state, profiles: event.profiles };
+      // What a test said was said of the profile as it was.
+      return withOptional({ ...state, profiles: event.profiles }, 'profileTest', undefined);
     case 'profile-chosen':
       return withOptional(state, 'profile', event.id);
     case 'profile-test':

@@ -29,6 +29,12 @@ const item: RunItem = {
 };
 const started: Event = { type: 'run-started', id: 'r', at: 1, items: [item, item] };
 
+it('what a test said is gone when the profile is another', () => {
+  const failed: Event = { type: 'profile-test', profile: 'p', status: 'failed', text: 'no' };
+  expect(stateAfter(failed).profileTest).toEqual({ profile: 'p', status: 'failed', text: 'no' });
+  expect(stateAfter(failed, { type: 'profiles', profiles: [] })).not.toHaveProperty('profileTest');
+});
+
 describe('the connection', () => {
   const of = { environment: 'local' };
   it.each<[string, Event[], State['connection']]>([
