@@ -4,6 +4,7 @@ import { readBytes } from '../../io/byte-source.ts';
 import type { Host, HostFile } from '../../io/host/host.ts';
 import { throwIfAborted } from '../../io/in-order.ts';
 import { AppError, toAppError } from '../../model/errors.ts';
+import { foldersBelow, mayBePassedOver } from '../host-folders.ts';
 import { parseUmlCommand, type UmlCommand } from './command-line.ts';
 import { commandLines } from './start-file.ts';
 
@@ -26,41 +27,28 @@ export async function* umlFiles(
   folders: readonly string[],
   signal: AbortSignal,
 ): AsyncGenerator<UmlFile> {
-  const queue = folders.map((path) => ({ path, depth: 0 }));
-  const seen = new Set<string>();
-  let left = maximumEntries;
-  let readable = false;
-  let failure: unknown;
-  for (let next = queue.shift(); next !== undefined && left > 0; next = queue.shift()) {
-    const { path, depth } = next;
-    if (seen.has(path)) continue;
-    seen.add(path);
-    const entries = await host.files.list(path, signal).catch((error) => {
-      if (!(error instanceof AppError) || ['cancelled', 'unreachable'].includes(error.kind)) throw error;
-      failure ??= error;
-      return undefined;
-    });
-    if (entries === undefined) continue;
-    readable = true;
-    for (const entry of entries.slice(0, left)) {
-      left--;
+  for await (const { entries } of readableFolders(host, folders, signal)) {
+    for (const entry of entries) {
       throwIfAborted(signal);
-      if (entry.kind === 'folder') {
-        if (depth < maximumDepth && !skipped.has(posix.basename(entry.path)))
-          queue.push({ path: entry.path, depth: depth + 1 });
-        continue;
-      }
       const found = entry.kind === 'file' ? await lookAt(host, entry, signal) : undefined;
       if (found !== undefined) yield found;
     }
   }
-  if (readable || failure === undefined) return;
-  const { kind, message, where } = toAppError(failure);
-  throw new AppError(kind, message, {
-    ...(where === undefined ? {} : { where }),
-    hint: 'name the folders with the start files and images in the setting "Folders"',
-    cause: failure,
-  });
+}
+
+async function* readableFolders(host: Host, folders: readonly string[], signal: AbortSignal) {
+  const skips = (name: string) => skipped.has(name);
+  try {
+    yield* foldersBelow(host, folders, { maximumDepth, maximumEntries, skips, signal });
+  } catch (error) {
+    if (!mayBePassedOver(error)) throw error;
+    const { kind, message, where } = toAppError(error);
+    throw new AppError(kind, message, {
+      ...(where === undefined ? {} : { where }),
+      hint: 'name the folders with the start files and images in the setting "Folders"',
+      cause: error,
+    });
+  }
 }
 
 /** Undefined for what is none of ours, or can't be read. */
@@ -71,7 +59,7 @@ export async function lookAt(host: Host, file: HostFile, signal: AbortSignal): P
     const kind = await kindOf(host, file, signal);
     return kind === undefined ? undefined : { kind, file };
   } catch (error) {
-    if (!(error instanceof AppError) || ['cancelled', 'unreachable'].includes(error.kind)) throw error;
+    if (!mayBePassedOver(error)) throw error;
     return undefined;
   }
 }

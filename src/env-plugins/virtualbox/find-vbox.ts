@@ -1,10 +1,9 @@
 /** Where machines are: below folders, and in VirtualBox's own list. Bounded. */
 import { posix } from 'node:path';
-import { readBytes } from '../../io/byte-source.ts';
 import type { Host } from '../../io/host/host.ts';
 import { throwIfAborted } from '../../io/in-order.ts';
 import { attribute, largestXmlBytes, type XmlElement } from '../../io/xml.ts';
-import { AppError } from '../../model/errors.ts';
+import { foldersBelow, mayBePassedOver, wholeFile } from '../host-folders.ts';
 import { type Media, readMedia } from './media.ts';
 import { allAt, at, parseSettings } from './settings-file.ts';
 
@@ -15,66 +14,17 @@ const skipped = /^\.|^(proc|sys|dev|caches|node_modules|Snapshots|Logs)$/;
 
 export const isMachineFile = (name: string): boolean => /\.vbox$/i.test(name);
 
-export const mayBePassedOver = (error: unknown): boolean =>
-  error instanceof AppError && !['cancelled', 'unreachable'].includes(error.kind);
-
-/** @throws AppError `not-found`, `auth`, `unsupported` (too long). */
-export async function wholeFile(
-  host: Host,
-  path: string,
-  signal: AbortSignal,
-  most = largestXmlBytes,
-): Promise<Buffer> {
-  const source = await host.files.open(path, signal);
-  try {
-    if (source.size > most) {
-      throw new AppError('unsupported', `${source.size} bytes are too many for such a file`, {
-        where: `${host.name}:${path}`,
-      });
-    }
-    return await readBytes(source, 0, source.size, signal);
-  } finally {
-    await source.close();
-  }
-}
-
-/**
- * Paths of machine files below `folders`, in name order.
- * @throws AppError when folders were `asked` for by name and none can be read.
- */
+/** Paths of machine files below `folders`. @throws AppError as `foldersBelow`. */
 export async function* machineFiles(
   host: Host,
   folders: readonly string[],
   asked: boolean,
   signal: AbortSignal,
 ): AsyncGenerator<string> {
-  const queue = folders.map((path) => ({ path, depth: 0 }));
-  const seen = new Set<string>();
-  let left = maximumEntries;
-  let readable = !asked;
-  let failure: unknown;
-  for (let next = queue.shift(); next !== undefined && left > 0; next = queue.shift()) {
-    const { path, depth } = next;
-    if (seen.has(path)) continue;
-    seen.add(path);
-    throwIfAborted(signal);
-    const entries = await host.files.list(path, signal).catch((error) => {
-      if (!mayBePassedOver(error)) throw error;
-      failure ??= error;
-      return undefined;
-    });
-    if (entries === undefined) continue;
-    readable = true;
-    for (const entry of entries.slice(0, left)) {
-      left--;
-      throwIfAborted(signal);
-      const name = posix.basename(entry.path);
-      if (entry.kind === 'folder') {
-        if (depth < maximumDepth && !skipped.test(name)) queue.push({ path: entry.path, depth: depth + 1 });
-      } else if (entry.kind === 'file' && isMachineFile(name)) yield entry.path;
-    }
-  }
-  if (!readable && failure !== undefined) throw failure;
+  const skips = (name: string) => skipped.test(name);
+  const walk = { maximumDepth, maximumEntries, skips, usual: !asked, signal };
+  for await (const { entries } of foldersBelow(host, folders, walk))
+    for (const { path, kind } of entries) if (kind === 'file' && isMachineFile(path)) yield path;
 }
 
 /** VirtualBox.xml: the machines that it lists, and the media of versions before 4.0. */
@@ -108,7 +58,10 @@ export async function readRegistries(
     throwIfAborted(signal);
     try {
       if ((await host.files.stat(path, signal))?.kind !== 'file') continue;
-      const { root } = parseSettings(await wholeFile(host, path, signal), `${host.name}:${path}`);
+      const { root } = parseSettings(
+        await wholeFile(host, path, signal, largestXmlBytes),
+        `${host.name}:${path}`,
+      );
       found.push(registryOf(root, posix.dirname(path)));
     } catch (error) {
       if (!mayBePassedOver(error)) throw error;

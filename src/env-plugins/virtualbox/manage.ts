@@ -3,7 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Host, RunResult } from '../../io/host/host.ts';
 import { AppError, toAppError } from '../../model/errors.ts';
 import type { PowerState } from '../../model/machine.ts';
-import { mayBePassedOver } from './find-vbox.ts';
+import { mayBePassedOver } from '../host-folders.ts';
 import { uuidOf } from './settings-file.ts';
 
 /** By UUID. */

@@ -2,7 +2,7 @@
 import { posix } from 'node:path';
 import type { Host, HostFile } from '../../io/host/host.ts';
 import type { Finding } from '../../model/finding.ts';
-import { mayBePassedOver } from './find-vbox.ts';
+import { mayBePassedOver } from '../host-folders.ts';
 
 export interface Located {
   readonly path: string;

@@ -1,12 +1,13 @@
 /** A machine's settings, read, and which of the files that they name are there. */
+
 import { posix } from 'node:path';
 import type { Host } from '../../io/host/host.ts';
-import { attribute, child, type XmlElement } from '../../io/xml.ts';
+import { attribute, child, largestXmlBytes, type XmlElement } from '../../io/xml.ts';
 import { AppError, toAppError } from '../../model/errors.ts';
 import type { Finding } from '../../model/finding.ts';
 import type { Machine, PowerState } from '../../model/machine.ts';
+import { mayBePassedOver, wholeFile } from '../host-folders.ts';
 import { type Drive, readDrives } from './drives.ts';
-import { mayBePassedOver, wholeFile } from './find-vbox.ts';
 import { nvramPathOf } from './hardware.ts';
 import { fallbackName, machineOfVbox } from './machine.ts';
 import type { RunningMachines } from './manage.ts';
@@ -48,7 +49,7 @@ export async function readMachine(
   let file: SettingsFile;
   let element: XmlElement;
   try {
-    file = parseSettings(await wholeFile(host, path, signal), `${host.name}:${path}`);
+    file = parseSettings(await wholeFile(host, path, signal, largestXmlBytes), `${host.name}:${path}`);
     element = machineIn(file, `${host.name}:${path}`);
   } catch (error) {
     if (!mayBePassedOver(error) || toAppError(error).kind === 'not-found') throw error;

@@ -6,8 +6,9 @@
 import { posix } from 'node:path';
 import type { Host } from '../../io/host/host.ts';
 import { parseXml, type XmlElement } from '../../io/xml.ts';
+import { mayBePassedOver, wholeFile } from '../host-folders.ts';
 import { parseDictionary } from './dictionary.ts';
-import { isMachineFile, mayBePassedOver, wholeFile } from './find-vmx.ts';
+import { isMachineFile, largestText } from './find-vmx.ts';
 
 type ReadList = (bytes: Buffer, where: string) => string[];
 
@@ -115,7 +116,7 @@ async function collected(host: Host, systems: readonly System[], signal: AbortSi
 async function namesOf(host: Host, path: string, read: ReadList, signal: AbortSignal): Promise<string[]> {
   try {
     if ((await host.files.stat(path, signal))?.kind !== 'file') return [];
-    return read(await wholeFile(host, path, signal), path).slice(0, mostListed);
+    return read(await wholeFile(host, path, signal, largestText), path).slice(0, mostListed);
   } catch (error) {
     if (!mayBePassedOver(error)) throw error; // a list that can't be read has nothing to tell
     return [];

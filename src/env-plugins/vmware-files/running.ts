@@ -1,6 +1,6 @@
 /** Which machines run on a host: by `vmrun` and `vmrest` where they are, and by the processes of any VMware product. */
 import type { Host } from '../../io/host/host.ts';
-import { mayBePassedOver } from './find-vmx.ts';
+import { mayBePassedOver } from '../host-folders.ts';
 import type { Vmrest } from './vmrest.ts';
 
 export interface RunningMachines {

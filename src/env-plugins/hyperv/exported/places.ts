@@ -3,10 +3,9 @@
  * `Snapshots`. Those of a machine that was just copied look alike, but for disks that may be anywhere.
  */
 import { posix, win32 } from 'node:path';
-import { readBytes } from '../../../io/byte-source.ts';
 import type { Host, HostFile } from '../../../io/host/host.ts';
 import { throwIfAborted } from '../../../io/in-order.ts';
-import { AppError } from '../../../model/errors.ts';
+import { foldersBelow, mayBePassedOver } from '../../host-folders.ts';
 
 const maximumDepth = 5;
 const maximumEntries = 50_000;
@@ -19,9 +18,6 @@ const diskFile = /\.(a?vhdx?|vhds)$/i;
 
 export const isSettingsFile = (path: string): boolean => settingsFile.test(posix.basename(path));
 export const isDiskFile = (path: string): boolean => diskFile.test(path);
-
-export const mayBePassedOver = (error: unknown): boolean =>
-  error instanceof AppError && !['cancelled', 'unreachable'].includes(error.kind);
 
 /** One machine's, or several's where they share a folder. */
 export interface ExportFolder {
@@ -107,33 +103,10 @@ export async function* exportFolders(
   folders: readonly string[],
   signal: AbortSignal,
 ): AsyncGenerator<ExportFolder> {
-  const queue = folders.map((path) => ({ path, depth: 0 }));
-  const seen = new Set<string>();
-  let left = maximumEntries;
-  let readable = false;
-  let failure: unknown;
-  for (let next = queue.shift(); next !== undefined && left > 0; next = queue.shift()) {
-    const { path, depth } = next;
-    if (seen.has(path)) continue;
-    seen.add(path);
-    throwIfAborted(signal);
-    const entries = await host.files.list(path, signal).catch((error) => {
-      if (!mayBePassedOver(error)) throw error;
-      failure ??= error;
-      return undefined;
-    });
-    if (entries === undefined) continue;
-    readable = true;
-    left -= entries.length;
-    const inside = entries.filter(({ kind }) => kind === 'folder');
+  const skips = (name: string) => skipped.test(name) || settingsFolder.test(name);
+  const walk = { maximumDepth, maximumEntries, skips, signal };
+  for await (const { path, entries } of foldersBelow(host, folders, walk))
     if (holdsMachine(entries)) yield await readFolder(host, path, signal);
-    for (const { path: inner } of inside) {
-      const name = posix.basename(inner);
-      if (depth < maximumDepth && !skipped.test(name) && !settingsFolder.test(name))
-        queue.push({ path: inner, depth: depth + 1 });
-    }
-  }
-  if (!readable && failure !== undefined) throw failure;
 }
 
 const holdsMachine = (entries: readonly HostFile[]): boolean =>
@@ -141,23 +114,3 @@ const holdsMachine = (entries: readonly HostFile[]): boolean =>
     if (kind === 'file') return isSettingsFile(path);
     return kind === 'folder' && /^(virtual machines|virtual hard disks)$/i.test(posix.basename(path));
   });
-
-/** @throws AppError `unsupported` when it is longer than `most`. */
-export async function wholeFile(
-  host: Host,
-  path: string,
-  signal: AbortSignal,
-  most: number,
-): Promise<Buffer> {
-  const source = await host.files.open(path, signal);
-  try {
-    if (source.size > most) {
-      throw new AppError('unsupported', `${source.size} bytes are too many for such a file`, {
-        where: `${host.name}:${path}`,
-      });
-    }
-    return await readBytes(source, 0, source.size, signal);
-  } finally {
-    await source.close();
-  }
-}

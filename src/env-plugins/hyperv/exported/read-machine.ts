@@ -5,10 +5,11 @@ import { AppError, toAppError } from '../../../model/errors.ts';
 import type { Finding } from '../../../model/finding.ts';
 import type { Machine, MachineDisk, Snapshot } from '../../../model/machine.ts';
 import { formatBytes, MiB } from '../../../model/units.ts';
+import { mayBePassedOver, wholeFile } from '../../host-folders.ts';
 import { readMachine } from '../machine.ts';
 import { guessedMachine } from './guess.ts';
 import { type Hardware, hardwareOf, plainGuid, type ToldDrive } from './hardware.ts';
-import { diskNamed, type ExportFolder, mayBePassedOver, wholeFile } from './places.ts';
+import { diskNamed, type ExportFolder } from './places.ts';
 import { at, settingsOfXml } from './settings.ts';
 import { largestStorage, readStorage } from './storage.ts';
 

@@ -6,6 +6,7 @@ import { posix, win32 } from 'node:path';
 import type { Host } from '../../../io/host/host.ts';
 import { throwIfAborted } from '../../../io/in-order.ts';
 import { AppError } from '../../../model/errors.ts';
+import { mayBePassedOver } from '../../host-folders.ts';
 import { openHostImage } from '../../host-image.ts';
 import type { OpenDisk, SourceRole } from '../../plugin.ts';
 import {
@@ -15,7 +16,6 @@ import {
   homeOf,
   isDiskFile,
   isSettingsFile,
-  mayBePassedOver,
   readFolder,
   settingsFolder,
 } from './places.ts';
