@@ -2,7 +2,7 @@
 import type { Readable, Writable } from 'node:stream';
 import type { ClientChannel } from 'ssh2';
 import { AppError } from '../../model/errors.ts';
-import type { SshConnection } from '../ssh/connection.ts';
+import { exitOf, type SshConnection } from '../ssh/connection.ts';
 import { printable } from '../ssh/failures.ts';
 import { widenWindow } from '../ssh/wide-window.ts';
 import { lastBytes } from './command-output.ts';
@@ -29,27 +29,16 @@ export async function startOverSsh(
   if (wide) widenWindow(channel);
   const stderr = lastBytes(channel.stderr as Readable);
   channel.on('error', () => undefined); // its end tells
-  let code: number | undefined;
-  let killedBy: string | undefined;
-  let told = false;
-  channel.on('exit', (status: number | null, by?: string) => {
-    code = status ?? undefined;
-    killedBy = by;
-    told = true;
-  });
   let killed: AppError | undefined;
   let refuse: (error: AppError) => void = () => undefined;
   const ended = connection.request<{ code: number; stderr: string }>((resolve, reject) => {
     refuse = reject;
-    whenEnded(
-      channel,
-      () => told,
-      () => {
-        if (killed !== undefined) reject(killed);
-        else if (code !== undefined && code !== 127) resolve({ code, stderr: stderr() });
-        else reject(failure(name, connection.name, code, killedBy));
-      },
-    );
+    whenEnded(channel, () => {
+      if (killed !== undefined) return reject(killed);
+      const { status: code, by } = exitOf(channel) ?? { status: null, by: undefined };
+      if (code !== null && code !== 127) resolve({ code, stderr: stderr() });
+      else reject(failure(name, connection.name, code, by));
+    });
   }, signal);
   const kill = () => {
     killed ??= new AppError('io', `"${name}" was ended`, { where: connection.name });
@@ -66,10 +55,10 @@ export async function startOverSsh(
  * The channel's own `close` waits for a reader of its output, who may come late or never: the error output, which is
  * always read, ends with the other one.
  */
-function whenEnded(channel: ClientChannel, told: () => boolean, act: () => void): void {
+function whenEnded(channel: ClientChannel, act: () => void): void {
   let quiet = false;
   const look = () => {
-    if (quiet && told()) act();
+    if (quiet && exitOf(channel) !== undefined) act();
   };
   channel.stderr.once('end', () => {
     quiet = true;
@@ -90,12 +79,7 @@ function endChannel(channel: ClientChannel): void {
   channel.resume();
 }
 
-function failure(
-  name: string,
-  where: string,
-  code: number | undefined,
-  killedBy: string | undefined,
-): AppError {
+function failure(name: string, where: string, code: number | null, killedBy: string | undefined): AppError {
   // What env(1) and the shell say of a command that isn't there.
   if (code === 127) return noSuchCommand(name, where);
   const how = killedBy === undefined ? 'ended without telling how' : `was ended by ${printable(killedBy)}`;

@@ -214,6 +214,7 @@ export class SshConnection {
       return await this.request<ClientChannel>((resolve, reject) => {
         this.#client.exec(command, (error, opened) => {
           if (error) return reject(this.#channelFailure('the command', error));
+          opened.once('exit', (status: number | null, by?: string) => exits.set(opened, { status, by }));
           if (late) opened.close();
           else resolve(opened);
         });
@@ -304,6 +305,17 @@ function forwardFailure(error: Error & { reason?: number | string }, place: stri
     cause: error,
   });
 }
+
+interface Exit {
+  readonly status: number | null;
+  /** The signal that ended it. */
+  readonly by: string | undefined;
+}
+
+const exits = new WeakMap<ClientChannel, Exit>();
+
+/** How the command of a channel ended, if it has: that may be told before whoever asked for the channel gets it. */
+export const exitOf = (channel: ClientChannel): Exit | undefined => exits.get(channel);
 
 function collect(
   channel: ClientChannel,
