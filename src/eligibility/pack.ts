@@ -1,12 +1,12 @@
 /** A pack of rules for one destination: its shape, checked when it is loaded, since a user can bring one. */
-import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { AppError } from '../model/errors.ts';
 import { condition } from './condition.ts';
 
 /** A pack's text may not be larger: bytes. */
 export const largestPack = 128 * 1024;
-const deepest = 30;
+/** Levels of nesting. */
+export const deepest = 30;
 
 // Control and direction characters would steer the terminal that a message is shown on.
 const steering = /[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
@@ -100,32 +100,6 @@ function sourceOf({ id: rule, source }: GivenRule, sources: Record<string, Rule[
   return found;
 }
 
-/** JSON, or YAML without anchors. @throws AppError `corrupt`. */
-export function parsePack(content: string, where: string): PackFile {
-  if (Buffer.byteLength(content) > largestPack)
-    throw broken(`it is larger than ${largestPack} bytes, which no pack is`, where);
-  if (isDeep(content)) throw broken(`it is nested deeper than ${deepest} levels`, where);
-  let data: unknown;
-  try {
-    // To look for keys that come twice takes the square of their number.
-    data = parseYaml(content, { maxAliasCount: 0, logLevel: 'silent', uniqueKeys: false });
-  } catch (error) {
-    throw broken(`neither JSON nor YAML: ${(error as Error).message.split('\n')[0]}`, where, error);
-  }
-  return checkedPack(data, where);
-}
-
-/** Before it is parsed, which takes long for much nesting: brackets, also those in texts, and lists in lists on a line. */
-function isDeep(content: string): boolean {
-  let depth = 0;
-  for (const character of content) {
-    if (character === '[' || character === '{') depth++;
-    if (character === ']' || character === '}') depth = Math.max(0, depth - 1);
-    if (depth > deepest) return true;
-  }
-  return /^ *(?:[-?] +){30}/m.test(content);
-}
-
 function refuseDepth(data: unknown, where: string): void {
   let level: unknown[] = [data];
   for (let depth = 0; level.length > 0; depth++) {
@@ -136,7 +110,7 @@ function refuseDepth(data: unknown, where: string): void {
   }
 }
 
-const broken = (message: string, where: string, cause?: unknown): AppError =>
+export const broken = (message: string, where: string, cause?: unknown): AppError =>
   new AppError('corrupt', message, {
     where,
     hint: 'docs/rules.md says what a pack of rules consists of',

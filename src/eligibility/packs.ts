@@ -33,7 +33,23 @@ const files = [
   uml,
 ];
 
-export const builtInFiles = (): PackFile[] => files.map((file) => checkedPack(file, `${file.id}.json`));
+type ShippedFile = (typeof files)[number];
+
+/** With `product`, only what leads there and what that extends: checking the shape of all of them takes a while. */
+export function builtInFiles(product?: string): PackFile[] {
+  const wanted = new Set<ShippedFile>();
+  const want = (file: ShippedFile) => {
+    if (wanted.has(file)) return;
+    wanted.add(file);
+    const bases = 'extends' in file ? [file.extends].flat() : [];
+    for (const base of files) if (bases.includes(base.id)) want(base);
+  };
+  for (const file of files) if (product === undefined || leadsTo(file, product)) want(file);
+  return files.filter((file) => wanted.has(file)).map((file) => checkedPack(file, `${file.id}.json`));
+}
+
+const leadsTo = (file: ShippedFile, product: string): boolean =>
+  'products' in file && file.products.some(({ id }) => id === product);
 
 /** A pack that can be judged by: all its rules, its own and those of what it extends. */
 export interface Pack extends Pick<PackFile, 'id' | 'label' | 'version' | 'date' | 'products'> {
@@ -59,9 +75,12 @@ export interface UserFile {
 /** So many packs may lie below one: with several below each, there is an end to it. */
 const deepest = 4;
 
-/** A user's pack of the id of one that comes along takes its place, and may extend it. */
-export function joinPacks(user: readonly UserFile[] = []): LoadedPacks {
-  const own = builtInFiles();
+/**
+ * A user's pack of the id of one that comes along takes its place, and may extend it. With `product`, packs that do not
+ * lead there may be absent.
+ */
+export function joinPacks(user: readonly UserFile[] = [], product?: string): LoadedPacks {
+  const own = builtInFiles(user.length === 0 ? product : undefined);
   const broken: BrokenPack[] = [];
   const taken = new Map<string, PackFile>();
   for (const { pack, where } of user) {

@@ -3,8 +3,9 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { judge } from '../../src/eligibility/judge.ts';
-import { checkedPack, parsePack } from '../../src/eligibility/pack.ts';
+import { checkedPack } from '../../src/eligibility/pack.ts';
 import { joinPacks, packOfProduct, packsNamed } from '../../src/eligibility/packs.ts';
+import { parsePack } from '../../src/eligibility/parse-pack.ts';
 import { AppError } from '../../src/model/errors.ts';
 import { loadPacks } from '../../src/state/stores/rule-packs.ts';
 import { tempFolder } from '../temp.ts';
@@ -144,4 +145,17 @@ describe("a user's packs", () => {
     );
     expect(judge(factsOf({}, 'linux'), [hidden])[0]!.findings).toEqual([]);
   });
+});
+
+it('of a product alone its pack is the same as among all', () => {
+  const all = joinPacks().packs;
+  const products = new Set(all.flatMap((pack) => pack.products?.map(({ id }) => id) ?? []));
+  expect(products.size).toBeGreaterThan(4);
+  for (const product of products) {
+    for (const firmware of ['bios', 'uefi'] as const) {
+      const { packs, broken } = joinPacks([], product);
+      expect(broken).toEqual([]);
+      expect(packOfProduct(packs, product, firmware)).toEqual(packOfProduct(all, product, firmware));
+    }
+  }
 });

@@ -39,9 +39,9 @@ export async function productFindings(
   { services }: EffectContext,
 ): Promise<Finding[]> {
   const { judge, withEdit, packOfProduct, loadPacks } = await rooms();
-  const { packs } = await loadPacks(services.rulesFolder);
-  const { firmware } = plan.machine;
-  const pack = packOfProduct(packs, plan.destination.product, firmware?.kind ?? 'bios');
+  const { product } = plan.destination;
+  const { packs } = await loadPacks(services.rulesFolder, product);
+  const pack = packOfProduct(packs, product, plan.machine.firmware?.kind ?? 'bios');
   if (pack === undefined) return [];
   const { table } = plan.source;
   const facts = withEdit(asPlanned(plan, item), table === undefined ? {} : { table });

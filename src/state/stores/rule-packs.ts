@@ -2,7 +2,7 @@
 import type { Dirent } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
-import { largestPack, parsePack } from '../../eligibility/pack.ts';
+import { largestPack } from '../../eligibility/pack.ts';
 import { type BrokenPack, joinPacks, type LoadedPacks, type UserFile } from '../../eligibility/packs.ts';
 import { toAppError } from '../../model/errors.ts';
 
@@ -10,8 +10,8 @@ const extensions = new Set(['.json', '.yaml', '.yml']);
 /** Files of the folder that are looked at, by name. */
 const mostFiles = 100;
 
-/** A file that can't be used is left out and told in `broken`; no folder is no failure. */
-export async function loadPacks(folder?: string): Promise<LoadedPacks> {
+/** A file that can't be used is left out and told in `broken`; no folder is no failure. `product`: see `joinPacks`. */
+export async function loadPacks(folder?: string, product?: string): Promise<LoadedPacks> {
   const files: UserFile[] = [];
   const broken: BrokenPack[] = [];
   const entries = folder === undefined ? [] : await entriesOf(folder, broken);
@@ -21,12 +21,13 @@ export async function loadPacks(folder?: string): Promise<LoadedPacks> {
       const found = await stat(where);
       if (!found.isFile()) continue;
       if (found.size > largestPack) throw new Error(`it is larger than ${largestPack} bytes`);
+      const { parsePack } = await import('../../eligibility/parse-pack.ts'); // most have no files of their own
       files.push({ where, pack: parsePack(await readFile(where, 'utf8'), where) });
     } catch (error) {
       broken.push({ where, reason: (error as Error).message });
     }
   }
-  const { packs, broken: unfit } = joinPacks(files);
+  const { packs, broken: unfit } = joinPacks(files, product);
   return { packs, broken: [...broken, ...unfit] };
 }
 
