@@ -11,10 +11,18 @@ export async function fill(terminal: Terminal, values: Values): Promise<void> {
     await terminal.tabTo(`❯ ${label}`);
     await terminal.send('C-u');
     await terminal.type(value);
+    // The next Tab must not be taken for one that nobody has answered yet.
+    await terminal.until(inField(label, value));
   }
 }
 
-/** Secrets are kept in memory alone from now on. */
+/** The cursor's row with the end of this value, or the mask of a secret. */
+function inField(label: string, value: string): RegExp {
+  const end = value.slice(-6).replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  return new RegExp(`❯ ${label}.*(${end}_?\\s|[•*]{${Math.min(value.length, 6)}})`);
+}
+
+/** Secrets are kept alone from now on. */
 export async function keepInMemory(terminal: Terminal): Promise<void> {
   await terminal.until('Continue without credentials');
   await terminal.send('s');

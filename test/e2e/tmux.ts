@@ -8,7 +8,7 @@ const run = promisify(execFile);
 
 export interface Terminal {
   send(...keys: string[]): Promise<void>;
-  /** Types the text as it is. */
+  /** Types the text as it is; resolves when its end, or the mask of a secret, is seen. */
   type(text: string): Promise<void>;
   screen(): Promise<string>;
   /** Resolves to the screen once it holds the text; fails with the screen as it was. */
@@ -44,22 +44,16 @@ export async function openTerminal(command: string, options: TerminalOptions): P
 
   const screen = () => tmux('capture-pane', '-p');
   const send = async (...keys: string[]) => void (await tmux('send-keys', ...keys));
-  /** A slow program has not drawn a key's effect yet; one that draws nothing at all has been waited for long enough. */
-  async function settled(before: string): Promise<void> {
-    for (let tries = 0; tries < 100 && (await screen()) === before; tries++) await pause();
-    for (let last = ''; ; ) {
-      const now = await screen();
-      if (now === last) return;
-      last = now;
-      await pause();
-    }
+  /** A slow program draws late; one that doesn't draw this at all has been waited for long enough. */
+  async function seen(isThere: (screen: string) => boolean): Promise<void> {
+    for (let tries = 0; tries < 100 && !isThere(await screen()); tries++) await pause();
   }
   async function keyTo(key: string, text: string): Promise<void> {
     for (let steps = 0; steps < 60; steps++) {
       const before = await screen();
       if (before.includes(text)) return;
       await send(key);
-      await settled(before);
+      await seen((now) => cursorRows(now) !== cursorRows(before));
     }
     throw new Error(`no field shows "${text}":\n${await screen()}`);
   }
@@ -68,7 +62,11 @@ export async function openTerminal(command: string, options: TerminalOptions): P
     send,
     keyTo,
     tabTo: (text) => keyTo('Tab', text),
-    type: async (text) => void (await tmux('send-keys', '-l', '--', text)),
+    async type(text) {
+      await tmux('send-keys', '-l', '--', text);
+      const end = text.trim().slice(-6);
+      await seen((now) => now.includes(end) || /[•*]/.test(now));
+    },
     resize: async (columns, rows) =>
       void (await tmux('resize-window', '-x', String(columns), '-y', String(rows))),
     async until(text, seconds = 30) {
@@ -82,5 +80,8 @@ export async function openTerminal(command: string, options: TerminalOptions): P
     },
   };
 }
+
+/** What the cursor is on. A screen without one stands for itself. */
+const cursorRows = (screen: string) => screen.match(/❯ .*/g)?.join('\n') ?? screen;
 
 const pause = () => new Promise((resolve) => setTimeout(resolve, 50));
