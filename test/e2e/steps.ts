@@ -8,7 +8,8 @@ export type Values = Readonly<Record<string, string>>;
 /** Into the form that is open, by Tab; what was in a field goes. */
 export async function fill(terminal: Terminal, values: Values): Promise<void> {
   for (const [label, value] of Object.entries(values)) {
-    await terminal.tabTo(`❯ ${label}`);
+    // Of a required field there is a star; another label may begin in the same way.
+    await terminal.tabTo(new RegExp(`❯ ${label}( \\*|  )`));
     await terminal.send('C-u');
     await terminal.type(value);
     // The next Tab must not be taken for one that nobody has answered yet.

@@ -14,9 +14,9 @@ export interface Terminal {
   /** Resolves to the screen once it holds the text; fails with the screen as it was. */
   until(text: string | RegExp, seconds?: number): Promise<string>;
   /** Goes on by Tab, each time after the screen has answered, until it holds the text. */
-  tabTo(text: string): Promise<void>;
+  tabTo(text: string | RegExp): Promise<void>;
   /** Goes on by this key in the same way. */
-  keyTo(key: string, text: string): Promise<void>;
+  keyTo(key: string, text: string | RegExp): Promise<void>;
   resize(columns: number, rows: number): Promise<void>;
 }
 
@@ -48,10 +48,10 @@ export async function openTerminal(command: string, options: TerminalOptions): P
   async function seen(isThere: (screen: string) => boolean): Promise<void> {
     for (let tries = 0; tries < 100 && !isThere(await screen()); tries++) await pause();
   }
-  async function keyTo(key: string, text: string): Promise<void> {
+  async function keyTo(key: string, text: string | RegExp): Promise<void> {
     for (let steps = 0; steps < 60; steps++) {
       const before = await screen();
-      if (before.includes(text)) return;
+      if (holds(before, text)) return;
       await send(key);
       await seen((now) => cursorRows(now) !== cursorRows(before));
     }
@@ -73,7 +73,7 @@ export async function openTerminal(command: string, options: TerminalOptions): P
       const end = Date.now() + seconds * 1000;
       for (;;) {
         const now = await screen();
-        if (typeof text === 'string' ? now.includes(text) : text.test(now)) return now;
+        if (holds(now, text)) return now;
         if (Date.now() > end) throw new Error(`"${text}" did not appear:\n${now}`);
         await pause();
       }
@@ -83,5 +83,8 @@ export async function openTerminal(command: string, options: TerminalOptions): P
 
 /** What the cursor is on. A screen without one stands for itself. */
 const cursorRows = (screen: string) => screen.match(/❯ .*/g)?.join('\n') ?? screen;
+
+const holds = (screen: string, text: string | RegExp) =>
+  typeof text === 'string' ? screen.includes(text) : text.test(screen);
 
 const pause = () => new Promise((resolve) => setTimeout(resolve, 50));
