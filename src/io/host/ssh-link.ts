@@ -90,9 +90,12 @@ export class SshLink {
     throw this.#gaveUp;
   }
 
-  /** One more. It is closed with the link. */
+  /** One more. It is closed with the link. @throws AppError `unsupported` where somebody would be asked for it. */
   async another(): Promise<SshConnection> {
     const { signal } = this.#closing;
+    if (this.#main.asks) {
+      throw new AppError('unsupported', 'a further connection would be asked for', { where: this.name });
+    }
     const connection = await this.#main.another(signal);
     if (signal.aborted) await connection.close();
     this.#extra.add(connection);

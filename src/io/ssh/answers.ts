@@ -1,11 +1,12 @@
 /** What was asked once and holds for further connections to the same place: secrets, and keys that were accepted. */
-import type { SshAuth } from './authentication.ts';
+import type { Prompt, SshAuth } from './authentication.ts';
 
 export class Answers implements SshAuth {
   readonly #auth: SshAuth;
   readonly #acceptedKeys = new Set<string>();
   readonly #passphrases = new Map<string, Promise<string>>();
   #password: Promise<string> | undefined;
+  #asked = false;
   readonly keyFile;
   readonly identityFiles;
   readonly identitiesOnly;
@@ -20,7 +21,18 @@ export class Answers implements SshAuth {
     this.identitiesOnly = auth.identitiesOnly ?? false;
     this.agent = auth.agent;
     this.without = auth.without ?? new Set<string>();
-    this.ask = auth.ask;
+    const { ask } = auth;
+    this.ask =
+      ask &&
+      ((prompt: Prompt) => {
+        this.#asked = true;
+        return ask(prompt);
+      });
+  }
+
+  /** The server had questions of its own, such as a code: what was answered does not hold for a further connection. */
+  get asked(): boolean {
+    return this.#asked;
   }
 
   password(): Promise<string> {

@@ -242,6 +242,7 @@ class Handshake {
         new SshConnection(client, this.#target, counted, {
           keepAliveMs: keepAliveOf(this.#options),
           timeoutMs: timeoutOf(this.#options),
+          asked: this.#answers.asked,
           another: (signal) => connectWith(this.#target, this.#answers, another(this.#options, signal)),
         }),
       );

@@ -30,6 +30,8 @@ export interface Patience {
   /** For a channel to be opened. */
   readonly timeoutMs: number;
   /** Opens a connection like this one. */
+  /** Somebody had to answer the server's own questions, and would have to again for a further connection. */
+  readonly asked: boolean;
   another(signal: AbortSignal | undefined): Promise<SshConnection>;
 }
 
@@ -223,6 +225,11 @@ export class SshConnection {
       late = true;
       throw error;
     }
+  }
+
+  /** A further connection would have questions again for whoever is there. */
+  get asks(): boolean {
+    return this.#patience.asked;
   }
 
   /**

@@ -68,3 +68,14 @@ it('ends at once when it is closed, or whoever waits is cancelled', async () => 
   await link.close();
   await expect(other).rejects.toMatchObject({ kind: 'cancelled' });
 });
+
+it('makes no further connection for which somebody would be asked again', async () => {
+  let made = 0;
+  const next = lostConnection(async () => {
+    made++;
+    return next;
+  });
+  const main = { ...next, asks: true, lost: new Promise(() => undefined) } as unknown as SshConnection;
+  await expect(new SshLink(main).another()).rejects.toMatchObject({ kind: 'unsupported' });
+  expect(made).toBe(0);
+});
