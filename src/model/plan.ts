@@ -66,6 +66,44 @@ export interface Warm {
   readonly folder?: string;
 }
 
+/**
+ * What of the way is kept: `extracted`, as it was before anything was changed inside; `changed`, after that;
+ * `converted`, the files that are delivered.
+ */
+export const keepStages = ['extracted', 'changed', 'converted'] as const;
+export type KeepStage = (typeof keepStages)[number];
+
+/** A folder here, or one behind SSH (`settings.folder`). */
+export type KeepPlace =
+  | { readonly folder: string }
+  | {
+      readonly environment: 'ssh';
+      readonly profile?: string;
+      readonly settings: Readonly<Record<string, string>>;
+    };
+
+/** Copies that are kept beside the delivery, to be a source of their own later. */
+export interface Keep {
+  readonly stages: readonly KeepStage[];
+  /** Of `extracted` and `changed`. Default qcow2. */
+  readonly format?: 'qcow2' | 'raw';
+  readonly place: KeepPlace;
+  /** So much stays free there. Default: a twentieth of its filesystem, at most 1 GiB. */
+  readonly reserveBytes?: number;
+  /** As the source has it: that of the plan is as the destination is to have it. */
+  readonly machine?: Machine;
+}
+
+/** Of a plan that delivers a kept copy: what it is a copy of. */
+export interface CopyOf {
+  /** The id of the run. */
+  readonly run: string;
+  readonly stage: KeepStage;
+  /** Of the run, for people. */
+  readonly title: string;
+  readonly reserveBytes?: number;
+}
+
 export interface Plan {
   readonly version: 1;
   readonly source: PlanSource;
@@ -82,6 +120,8 @@ export interface Plan {
   readonly warm?: Warm;
   /** Absent: nothing is changed inside the guest. */
   readonly guest?: GuestPlan;
+  readonly keep?: Keep;
+  readonly copyOf?: CopyOf;
 }
 
 /** What the user has changed of one machine; absent means as it is. */
