@@ -74,6 +74,12 @@ export interface Encoder {
   encode(disk: Disk, name: string, options: Options, context?: EncodeContext): Promise<EncodedFile[]>;
   /** The format can name an image below it and hold only what differs. */
   readonly backing?: true;
+  /**
+   * With these options the places in the file depend on where the disk holds data, and not on the bytes; each chunk of
+   * the disk's bytes says where they lie there (`Chunk.disk`). A conversion that was cut can be gone on with then.
+   * Absent: never. Not asked where there is a backing image.
+   */
+  steady?(options: Options): boolean;
 }
 
 export interface Codec {

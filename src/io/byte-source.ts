@@ -31,6 +31,11 @@ export interface ByteSink {
   readonly access: 'random' | 'forward';
   /** Resolves when `bytes` may be used again. */
   write(bytes: Uint8Array, offset: number, signal?: AbortSignal): Promise<void>;
+  /**
+   * What was written until now is at its place: it is there also when this program is killed; `durable`: also after a
+   * power cut. Absent where that can't be had.
+   */
+  flush?(durable: boolean): Promise<void>;
   /** Sets the final size in bytes, and the time of last change where one is given (seconds since 1970); closes. */
   finish(size: number, modifiedAt?: number): Promise<void>;
   /** Closes and forgets; never throws. What was written is the owner's to remove. */

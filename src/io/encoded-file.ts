@@ -1,11 +1,17 @@
 /** A file that an encoder has planned, and how it is poured into a sink. */
 import { AppError } from '../model/errors.ts';
+import type { Acknowledged } from './acknowledged.ts';
 import type { ByteSink } from './byte-source.ts';
 import { throwIfAborted } from './in-order.ts';
 
 export interface Chunk {
   readonly offset: number;
   readonly bytes: Uint8Array;
+  /**
+   * Where these bytes lie on the disk, one for one; such chunks come in the disk's order. Absent where they are not
+   * the disk's: tables, headers, what is compressed.
+   */
+  readonly disk?: number;
   /** Goes back to a place that was left open (a header that depends on the data). Comes after all others. */
   readonly late?: true;
   /** Called once `bytes` has been written. */
@@ -30,15 +36,24 @@ export interface EncodedFile {
   chunks(signal?: AbortSignal): AsyncIterable<Chunk>;
 }
 
+export interface PourOptions {
+  /** Writes under way at most. Default 4. */
+  readonly width?: number;
+  /** Of the disk, what is below was written by an earlier run: those bytes are passed over. */
+  readonly writtenBelow?: number;
+  /** Told of what is written. */
+  readonly acknowledged?: Acknowledged | undefined;
+}
+
 /**
- * Writes the file to the sink and finishes it; at most `width` writes are under way.
+ * Writes the file to the sink and finishes it.
  * @returns the file's size in bytes.
  */
 export async function pour(
   file: EncodedFile,
   sink: ByteSink,
   signal?: AbortSignal,
-  width = 4,
+  { width = 4, writtenBelow = 0, acknowledged }: PourOptions = {},
 ): Promise<number> {
   if (file.late && sink.access === 'forward') {
     throw new AppError('bug', `${file.name} has to be written out of order, and ${sink.name} can't`);
@@ -54,10 +69,20 @@ export async function pour(
         throw new AppError('bug', `${file.name}: chunk at ${chunk.offset} after the end at ${end}`);
       }
       end = Math.max(end, chunk.offset + chunk.bytes.length);
+      const { bytes, offset } = unwritten(chunk, writtenBelow);
+      if (bytes.length === 0 && chunk.bytes.length > 0) {
+        chunk.release?.();
+        continue;
+      }
+      const { disk } = chunk;
+      const done = disk === undefined ? undefined : acknowledged?.sent({ disk, bytes: chunk.bytes });
       const write: Promise<void> = sink
-        .write(chunk.bytes, chunk.offset, signal)
+        .write(bytes, offset, signal)
         .then(
-          () => chunk.release?.(),
+          () => {
+            done?.();
+            chunk.release?.();
+          },
           (error) => {
             failed ??= error;
           },
@@ -75,6 +100,13 @@ export async function pour(
     throw new AppError('bug', `${file.name}: ${end} bytes written of a file planned as ${size}`);
   await sink.finish(size, file.modifiedAt);
   return size;
+}
+
+/** The part of a chunk that is still to be written. */
+function unwritten({ bytes, offset, disk }: Chunk, below: number): Pick<Chunk, 'bytes' | 'offset'> {
+  if (disk === undefined || disk >= below) return { bytes, offset };
+  const passed = Math.min(bytes.length, below - disk);
+  return { bytes: bytes.subarray(passed), offset: offset + passed };
 }
 
 /** A small file made in memory, such as a descriptor. */

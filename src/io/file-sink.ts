@@ -11,16 +11,18 @@ export interface FileSinkOptions {
   readonly sync?: boolean;
   /** File mode of a new file. */
   readonly mode?: number;
+  /** It is there already, and what it holds stays. */
+  readonly resume?: boolean;
 }
 
 const gatherBytes = MiB;
 
 /**
- * Creates `path`; it must not exist yet.
- * @throws AppError `conflict` when it exists, `auth`, `not-found` (no such folder).
+ * Creates `path`; it must not exist yet, unless it is to be resumed.
+ * @throws AppError `conflict` when it exists, `auth`, `not-found` (no such folder, nothing to be resumed).
  */
 export async function fileSink(path: string, options: FileSinkOptions = {}): Promise<ByteSink> {
-  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
+  const flags = constants.O_RDWR | (options.resume === true ? 0 : constants.O_CREAT | constants.O_EXCL);
   const handle = await open(path, flags, options.mode ?? 0o666).catch((error) => {
     throw toAppError(error);
   });
@@ -72,6 +74,15 @@ export async function fileSink(path: string, options: FileSinkOptions = {}): Pro
       const written = queue.then(() => gather(bytes, offset));
       queue = written.catch(() => undefined);
       return written;
+    },
+    async flush(durable) {
+      const gone = queue.then(flush);
+      queue = gone.catch(() => undefined);
+      await gone;
+      if (!durable) return;
+      await handle.datasync().catch((error) => {
+        throw toAppError(error);
+      });
     },
     async finish(size, modifiedAt) {
       await queue;

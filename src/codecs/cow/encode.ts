@@ -86,7 +86,8 @@ async function* plainChunks(
   for await (const block of dataBlocks(disk, { grainBytes, signal })) {
     seen?.(block);
     const release = sharedRelease(block, block.runs.length);
-    for (const { offset, bytes } of block.runs) yield { offset: shift + offset, bytes, release };
+    for (const { offset, bytes } of block.runs)
+      yield { offset: shift + offset, bytes, release, disk: offset };
   }
 }
 

@@ -44,6 +44,7 @@ export const parallelsEncoder: Encoder = {
   options,
   maximumBytes: () => largestBytes,
   representableBytes: roundedSize,
+  steady: () => true,
   async encode(disk: Disk, name: string, given: Options) {
     const size = roundedSize(disk.size, given);
     if (size > largestBytes) {
@@ -74,7 +75,7 @@ function expandingFile(disk: Disk, name: string, size: number): EncodedFile {
       const host = (next - index) * clusterBytes;
       const release = sharedRelease(block, block.runs.length);
       for (const { offset, bytes } of block.runs) {
-        yield { offset: host + offset, bytes, release };
+        yield { offset: host + offset, bytes, release, disk: offset };
         end = host + offset + bytes.length;
       }
       next++;

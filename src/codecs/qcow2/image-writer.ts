@@ -64,7 +64,8 @@ export class ImageWriter {
       const at = offset + done;
       yield* this.#tableFor(at);
       const stop = Math.min(bytes.length, done + covered - (at % covered));
-      yield { offset: this.#place(at, stop - done), bytes: bytes.subarray(done, stop), release: shared };
+      const part = bytes.subarray(done, stop);
+      yield { offset: this.#place(at, stop - done), bytes: part, release: shared, disk: at };
       done = stop;
     }
   }

@@ -24,5 +24,6 @@ export const qcow2Codec: Codec = {
     representableBytes: (size) => representableBytes(size),
     encode: encodeQcow2,
     backing: true,
+    steady: ({ compression }) => compression === 'none',
   },
 };

@@ -9,11 +9,12 @@ import { KiB, MiB } from '../../model/units.ts';
 // The block of common filesystems: a smaller hole would be filled by the filesystem anyway.
 const grainBytes = 4 * KiB;
 
-export const rawFile = (disk: Disk, name: string, full: boolean): EncodedFile => ({
+/** `start`: where the disk begins on the one that is converted. */
+export const rawFile = (disk: Disk, name: string, full: boolean, start = 0): EncodedFile => ({
   name,
   size: disk.size,
   late: false,
-  chunks: (signal) => rawChunks(disk, full, signal),
+  chunks: (signal) => rawChunks(disk, full, start, signal),
 });
 
 /** Parts of `splitSize` bytes, the last one shorter; there is at least one. */
@@ -24,26 +25,35 @@ export function rawParts(disk: Disk, name: string, splitSize: number, full: bool
   return Array.from({ length: count }, (_, i) => {
     const offset = i * splitSize;
     const part = slice(disk, offset, Math.min(splitSize, disk.size - offset));
-    return rawFile(part, partName(name, i + 1), full);
+    return rawFile(part, partName(name, i + 1), full, offset);
   });
 }
 
-async function* rawChunks(disk: Disk, full: boolean, signal: AbortSignal | undefined): AsyncGenerator<Chunk> {
+async function* rawChunks(
+  disk: Disk,
+  full: boolean,
+  start: number,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Chunk> {
   let end = 0;
   for await (const block of dataBlocks(disk, { grainBytes, signal })) {
     const release = sharedRelease(block, block.runs.length);
     for (const { offset, bytes } of block.runs) {
-      if (full) yield* zeroChunks(end, offset);
-      yield { offset, bytes, release };
+      if (full) yield* zeroChunks(end, offset, start);
+      yield { offset, bytes, release, disk: start + offset };
       end = offset + bytes.length;
     }
   }
-  if (full) yield* zeroChunks(end, disk.size);
+  if (full) yield* zeroChunks(end, disk.size, start);
 }
 
-function* zeroChunks(from: number, to: number): Generator<Chunk> {
+function* zeroChunks(from: number, to: number, start: number): Generator<Chunk> {
   const zeros = Buffer.alloc(Math.min(MiB, to - from));
   for (let offset = from; offset < to; offset += zeros.length) {
-    yield { offset, bytes: zeros.subarray(0, Math.min(zeros.length, to - offset)) };
+    yield {
+      offset,
+      bytes: zeros.subarray(0, Math.min(zeros.length, to - offset)),
+      disk: start + offset,
+    };
   }
 }

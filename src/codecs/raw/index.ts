@@ -58,6 +58,7 @@ export const rawCodec: Codec = {
         : Math.min(Number(splitSize) * mostParts, Number.MAX_SAFE_INTEGER);
     },
     representableBytes: (size) => size,
+    steady: () => true,
     async encode(disk: Disk, name: string, given: Options): Promise<EncodedFile[]> {
       const full = given.preallocation === 'full';
       const splitSize = Number(given.splitSize ?? 0);

@@ -40,6 +40,7 @@ export const vdiEncoder: Encoder = {
   options,
   maximumBytes: () => largestBytes,
   representableBytes: wholeSectors,
+  steady: () => true,
   async encode(disk: Disk, name: string, given: Options) {
     const size = wholeSectors(disk.size);
     if (size > largestBytes) {
@@ -87,7 +88,8 @@ function staticFile(disk: Disk, name: string, size: number): EncodedFile {
     yield { offset: blocksOffset, bytes: map };
     for await (const block of dataBlocks(disk, { grainBytes, signal })) {
       const release = sharedRelease(block, block.runs.length);
-      for (const { offset, bytes } of block.runs) yield { offset: dataOffset + offset, bytes, release };
+      for (const { offset, bytes } of block.runs)
+        yield { offset: dataOffset + offset, bytes, release, disk: offset };
     }
   }
   return { name, size: dataOffset + blocks * blockSize, late: false, chunks };
@@ -107,7 +109,7 @@ function dynamicFile(disk: Disk, name: string, size: number): EncodedFile {
       const host = dataOffset + used * blockSize - index * blockSize;
       const release = sharedRelease(block, block.runs.length);
       for (const { offset, bytes } of block.runs) {
-        yield { offset: host + offset, bytes, release };
+        yield { offset: host + offset, bytes, release, disk: offset };
         end = host + offset + bytes.length;
       }
       used++;

@@ -67,6 +67,7 @@ export const vhdEncoder: Encoder = {
   options,
   maximumBytes: () => largestBytes,
   representableBytes: roundedSize,
+  steady: () => true,
   async encode(disk, name, given) {
     const size = roundedSize(disk.size, given);
     if (size > largestBytes) {
@@ -117,7 +118,7 @@ function fixedFile(disk: Disk, name: string, size: number): EncodedFile {
   async function* chunks(signal?: AbortSignal): AsyncGenerator<Chunk> {
     for await (const block of dataBlocks(disk, { grainBytes, signal })) {
       const release = sharedRelease(block, block.runs.length);
-      for (const { offset, bytes } of block.runs) yield { offset, bytes, release };
+      for (const { offset, bytes } of block.runs) yield { offset, bytes, release, disk: offset };
     }
     yield { offset: size, bytes: footerOf(size, diskTypes.fixed, noDataOffset) };
   }
@@ -149,7 +150,7 @@ function dynamicFile(disk: Disk, name: string, size: number, blockSize: number):
         yield { offset: end, bytes: bitmap };
         const release = sharedRelease(block, block.runs.length);
         for (const { offset, bytes } of block.runs) {
-          yield { offset: end + bitmapLength + (offset - start), bytes, release };
+          yield { offset: end + bitmapLength + (offset - start), bytes, release, disk: offset };
         }
         end += bitmapLength + blockSize;
       }

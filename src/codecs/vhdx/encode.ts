@@ -69,6 +69,7 @@ export const vhdxEncoder: Encoder = {
   options,
   maximumBytes: () => largestBytes,
   representableBytes: roundedSize,
+  steady: () => true,
   async encode(disk, name, given) {
     const size = roundedSize(disk.size, given);
     if (size > largestBytes) {
@@ -115,7 +116,8 @@ function fixedFile(disk: Disk, name: string, shape: Shape): EncodedFile {
     for (const page of fullPages(shape)) yield page;
     for await (const block of dataBlocks(disk, { grainBytes, signal })) {
       const release = sharedRelease(block, block.runs.length);
-      for (const { offset, bytes } of block.runs) yield { offset: dataOffset + offset, bytes, release };
+      for (const { offset, bytes } of block.runs)
+        yield { offset: dataOffset + offset, bytes, release, disk: offset };
     }
   }
   return { name, size: dataOffset + blocks * blockSize, late: false, chunks };
@@ -151,7 +153,7 @@ function dynamicFile(disk: Disk, name: string, shape: Shape): EncodedFile {
       const release = sharedRelease(read, read.runs.length);
       for (const { offset, bytes } of read.runs) {
         written = start + offset + bytes.length;
-        yield { offset: start + offset, bytes, release };
+        yield { offset: start + offset, bytes, release, disk: offset };
       }
     }
     // The last block is there to its end, as is the table of a disk without any.

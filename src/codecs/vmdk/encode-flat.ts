@@ -14,7 +14,8 @@ export function flatFile(disk: Disk, name: string, from: number, to: number): En
     async *chunks(signal) {
       for await (const block of dataBlocks(disk, { grainBytes: 64 * KiB, from, to, signal })) {
         const release = shared(block.runs.length, block.release);
-        for (const run of block.runs) yield { offset: run.offset - from, bytes: run.bytes, release };
+        for (const run of block.runs)
+          yield { offset: run.offset - from, bytes: run.bytes, release, disk: run.offset };
       }
     },
   };

@@ -79,7 +79,7 @@ async function* chunks(
       const count = Math.ceil(run.bytes.length / grainBytes);
       for (let grain = first; grain < first + count; grain++) present[grain >> 3]! |= 1 << (grain & 7);
       const padding = count * grainBytes - run.bytes.length;
-      yield { offset: at, bytes: run.bytes, release };
+      yield { offset: at, bytes: run.bytes, release, disk: run.offset };
       at += count * grainBytes;
       if (padding > 0) yield { offset: at - padding, bytes: Buffer.alloc(padding) };
     }

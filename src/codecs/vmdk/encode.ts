@@ -77,6 +77,7 @@ export const vmdkEncoder: Encoder = {
   options,
   maximumBytes: ({ subformat }) => maximum(subformat as Subformat),
   representableBytes: (size) => Math.ceil(size / sectorBytes) * sectorBytes,
+  steady: ({ subformat }) => subformat !== 'streamOptimized',
   async encode(disk, name, given) {
     const subformat = given.subformat as Subformat;
     if (disk.size > maximum(subformat)) {

@@ -48,6 +48,8 @@ export interface CreateOptions {
   readonly mode?: number | undefined;
   /** Flush to the medium in `finish`. Default no. */
   readonly sync?: boolean | undefined;
+  /** It is there already, and what it holds stays; `mode` says nothing then. */
+  readonly resume?: boolean | undefined;
 }
 
 /** Paths are absolute. @throws AppError `not-found`, `auth`, `io`, `unreachable`, `cancelled`. */
@@ -65,8 +67,8 @@ export interface HostFiles {
   /** A file's text, refused when it is longer than `maximumBytes` (default 1 MiB). */
   text(path: string, options?: { signal?: AbortSignal; maximumBytes?: number }): Promise<string>;
   /**
-   * A new file, sparse where nothing is written; its folder must exist and it must not.
-   * @throws AppError `conflict` when it does.
+   * A new file, sparse where nothing is written; its folder must exist and it must not, unless it is to be resumed.
+   * @throws AppError `conflict` when it does, `not-found` when there is nothing to be resumed.
    */
   create(path: string, options?: CreateOptions): Promise<ByteSink>;
   /** With those above it; one that exists is no error. */

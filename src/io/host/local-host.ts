@@ -87,8 +87,8 @@ const localFiles: HostFiles = {
       throw new AppError('unsupported', `longer than ${maximumBytes} bytes`, { where: path });
     return readFile(path, 'utf8').catch(inOurWords);
   },
-  create: (path, { mode, sync = false } = {}) =>
-    fileSink(path, mode === undefined ? { sync } : { mode, sync }),
+  create: (path, { mode, sync = false, resume = false } = {}) =>
+    fileSink(path, { sync, resume, ...(mode === undefined ? {} : { mode }) }),
   makeFolder: async (path) => void (await mkdir(path, { recursive: true }).catch(inOurWords)),
   rename: (from, to) => rename(from, to).catch(inOurWords),
   async remove(path) {

@@ -44,8 +44,8 @@ export function sftpFiles(link: SshLink): HostFiles {
         await source.close();
       }
     },
-    async create(path, { signal, mode } = {}) {
-      return sftpSink(await link.current(signal), path, { signal, mode });
+    async create(path, { signal, mode, resume } = {}) {
+      return sftpSink(await link.current(signal), path, { signal, mode, resume });
     },
     makeFolder: async (path, signal) => makeFolders(await sftp(signal), path, signal),
     rename: async (from, to, signal) => (await sftp(signal)).rename(from, to, signal),

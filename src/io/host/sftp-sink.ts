@@ -5,6 +5,7 @@ import type { ByteSink } from '../byte-source.ts';
 import { throwIfAborted } from '../in-order.ts';
 import type { SshConnection } from '../ssh/connection.ts';
 import type { Sftp } from '../ssh/sftp.ts';
+import type { CreateOptions } from './host.ts';
 
 /** OpenSSH takes packets of 256 KiB; every server takes 32 KiB, and ssh2 cuts to what the server says. */
 const pieceBytes = 32 * 1024;
@@ -16,12 +17,13 @@ const nearlyFull = MiB;
 export async function sftpSink(
   connection: SshConnection,
   path: string,
-  { signal, mode = 0o666 }: { signal?: AbortSignal | undefined; mode?: number | undefined } = {},
+  { signal, mode = 0o666, resume = false }: Omit<CreateOptions, 'sync'> = {},
 ): Promise<ByteSink> {
   const sftp = await connection.sftp(signal);
   const where = `${connection.name}:${path}`;
-  const handle = await sftp.create(path, mode, signal).catch(async (error) => {
-    throw (await existsError(sftp, path, where, error)) ?? error;
+  const opened = resume ? sftp.openToWrite(path, signal) : sftp.create(path, mode, signal);
+  const handle = await opened.catch(async (error) => {
+    throw resume ? error : ((await existsError(sftp, path, where, error)) ?? error);
   });
   // The first failure is told to everybody: what was to lie behind it is of no use.
   let failed: unknown;
@@ -67,6 +69,10 @@ export async function sftpSink(
       const ended = await Promise.allSettled(parts);
       const bad = ended.find((p): p is PromiseRejectedResult => p.status === 'rejected');
       if (bad !== undefined) throw await why(bad.reason);
+    },
+    /** A write is told when the host has it. */
+    async flush(durable) {
+      if (durable) await sftp.sync(handle, path);
     },
     async finish(size, modifiedAt) {
       if (failed !== undefined) throw await why(failed);

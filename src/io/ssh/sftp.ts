@@ -66,6 +66,22 @@ export class Sftp {
     return this.#ask(path, signal, (done) => this.#sftp.open(path, 'xw+', mode, done));
   }
 
+  /** A file that is there, to be written and read; what it holds stays. */
+  openToWrite(path: string, signal?: AbortSignal): Promise<RemoteHandle> {
+    return this.#ask(path, signal, (done) => this.#sftp.open(path, 'r+', done));
+  }
+
+  /** Flushes to the medium, where the server can (OpenSSH's `fsync`). */
+  async sync(handle: RemoteHandle, path: string): Promise<void> {
+    await this.#ask<void>(path, undefined, (done) => {
+      try {
+        this.#sftp.ext_openssh_fsync(handle, (error) => done(error, undefined));
+      } catch {
+        done(undefined, undefined); // ssh2 throws where the server has no such extension
+      }
+    });
+  }
+
   /** Writes all of `bytes`; the promise tells when they may be used again. */
   write(
     handle: RemoteHandle,

@@ -19,23 +19,29 @@ export interface SinkOptions {
   readonly mode?: number | undefined;
   /** Flush to the medium in `finish`. */
   readonly sync?: boolean | undefined;
+  /** It is there already, and what it holds stays. */
+  readonly resume?: boolean | undefined;
 }
+
+const toWrite = 1;
 
 /** @throws AppError `conflict` when it exists, `auth`, `not-found` (no such folder), `unreachable`. */
 export async function agentSink(
   lanes: Lanes,
   agent: Agent,
   path: string,
-  { signal, mode = 0o666, sync = false }: SinkOptions,
+  { signal, mode = 0o666, sync = false, resume = false }: SinkOptions,
 ): Promise<ByteSink> {
   const where = `${lanes.where}:${path}`;
-  const opened = await openWith(agent, path, { op: op.create, argument: mode }, signal).catch((error) => {
+  const how = resume ? { op: op.open, argument: toWrite } : { op: op.create, argument: mode };
+  const opened = await openWith(agent, path, how, signal).catch((error) => {
     throw placed(error, where);
   });
   const file = new RemoteFile(path, where, agent, opened, true);
   let failed: unknown;
   let inFlight = 0;
   let written = 0;
+  const sending = new Set<Promise<void>>();
   const waiting: (() => void)[] = [];
   const wake = () => {
     for (const go of waiting.splice(0)) go();
@@ -79,10 +85,21 @@ export async function agentSink(
         await room(mostInFlight - length, cancel);
         inFlight += length;
         // A copy: the caller goes on while it is under way.
-        void send(Buffer.from(bytes.subarray(at, at + length)), offset + at);
+        const sent = send(Buffer.from(bytes.subarray(at, at + length)), offset + at);
+        sending.add(sent);
+        void sent.then(() => sending.delete(sent));
         written += length;
       }
       if (written >= copyBytes) lanes.widen();
+    },
+    async flush(durable) {
+      await Promise.all(sending);
+      if (failed !== undefined) throw failed;
+      if (!durable) return;
+      const on = (await lanes.agent()) ?? agent;
+      await on.ask({ op: op.sync, file: await file.on(on) }).catch((error) => {
+        throw placed(error, where);
+      });
     },
     finish: (size, modifiedAt) =>
       finish(size, modifiedAt).catch((error) => {
