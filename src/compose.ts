@@ -15,7 +15,7 @@ import { vmwareFilesPlugin } from './env-plugins/vmware-files/index.ts';
 import { vspherePlugin } from './env-plugins/vsphere/index.ts';
 import { xapiPlugin } from './env-plugins/xapi/index.ts';
 import { type OutsideOptions, outsidePlugins } from './outside-plugins.ts';
-import { packageRoot } from './package-root.ts';
+import { packageRoot, packageVersion } from './package-root.ts';
 import { Strays } from './plugins/strays.ts';
 import { Dispatcher } from './state/dispatcher.ts';
 import { SecretKeeper } from './state/secret-keeper.ts';
@@ -64,6 +64,7 @@ export async function compose(options: ComposeOptions): Promise<Composed> {
     history: new History(paths.runs, {
       onFailure: (error) => options.say(`the journal can't be written: ${error.message}`),
       redact: (text) => redactor.redact(text),
+      program: packageVersion(),
     }),
     secrets: new SecretKeeper({
       async openStores() {

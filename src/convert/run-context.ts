@@ -16,6 +16,8 @@ export interface ConversionDisk {
   readonly name: string;
   /** Allocated. */
   readonly bytesTotal: number;
+  /** Virtual. */
+  readonly sizeBytes?: number;
 }
 
 export type ConversionEvent =
@@ -25,6 +27,8 @@ export type ConversionEvent =
   | ({ readonly type: 'progress' } & ProgressReport)
   /** Of a machine that is copied while it runs: one pass has ended. */
   | { readonly type: 'pass'; readonly pass: PassReport }
+  /** All that the check of the plan has found; it may be checked twice. */
+  | { readonly type: 'findings'; readonly findings: readonly Finding[] }
   /** What forbids it, before the error that says so. */
   | { readonly type: 'blocked'; readonly rules: readonly string[] }
   /** What is changed inside the guest, before it is. */
@@ -37,6 +41,8 @@ export interface RunContext {
   readonly signal: AbortSignal;
   /** Resolves at once unless the run is paused. */
   gate(): Promise<void>;
+  /** Resolves when so many bytes may be read of the source; absent: without a limit. */
+  take?(bytes: number): Promise<void>;
   /** `progress` comes at most 10 times a second. */
   emit(event: ConversionEvent): void;
   /** Something was done to the source's machine that must be undone: the program does not end before. */
@@ -87,10 +93,14 @@ export class Opened {
 export const tellDisks = (disks: readonly ExtractedDisk[], { emit }: RunContext) =>
   emit({
     type: 'disks',
-    disks: disks.map(({ disk, bytesTotal }) => ({ id: disk.id, name: disk.name, bytesTotal })),
+    disks: disks.map(({ disk, image, bytesTotal }) => ({
+      ...{ id: disk.id, name: disk.name, bytesTotal },
+      sizeBytes: image.size,
+    })),
   });
 
 export function tell(findings: readonly Finding[], { emit }: RunContext): void {
+  emit({ type: 'findings', findings });
   for (const f of findings) {
     const level = f.severity === 'warning' ? 'warning' : 'info';
     if (f.severity !== 'blocker') emit({ type: 'log', level, text: logText(f) });

@@ -1,6 +1,7 @@
 /** What a command prints: text for people, one JSON value a line for machines. */
 import { describeFailure, type Failure } from '../model/errors.ts';
 import type { Finding } from '../model/finding.ts';
+import { plainText, steering } from '../model/plain-text.ts';
 
 export interface Output {
   readonly json: boolean;
@@ -58,11 +59,7 @@ export function terminalOutput(options: OutputOptions): Output {
   };
 }
 
-/** Names come from images and archives: what would steer the terminal, or break a line, is shown as its code. */
-export const plainText = (text: string): string =>
-  text.replace(steering, (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`);
-
-const steering = /[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+export { plainText };
 
 /** The same value to who parses it; JSON's own escapes are for the first 32 characters only. */
 export const jsonLine = (data: unknown): string =>

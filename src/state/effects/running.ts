@@ -7,31 +7,36 @@ import { AppError, describeFailure, type Failure, failureError, toFailure } from
 import type { Plan } from '../../model/plan.ts';
 import { formatBytes, formatDuration } from '../../model/units.ts';
 import type { Effect, EffectContext } from '../dispatcher.ts';
+import { aboutOf } from '../history/about.ts';
+import { RunRecorder } from '../history/recorder.ts';
 import { RunControl } from '../run-control.ts';
 import { isActive, placeName, type RunItem, type RunStatus, type State } from '../state.ts';
-import type { Journal } from '../stores/journal.ts';
+import { runThere } from './away.ts';
 import { connectorFor } from './connection.ts';
 import { ask } from './questions.ts';
 
-export const run: Effect<'run'> = async ({ plans }, context) => {
-  const { emit, getState, live, signal } = context;
+export const run: Effect<'run'> = async ({ plans, when }, context) => {
+  const { emit, getState, live, services, signal } = context;
   if (isActive(getState().run)) {
     throw new AppError('conflict', 'a conversion is running', { hint: 'wait for it, or cancel it first' });
   }
   if (plans.length === 0)
     throw new AppError('usage', 'there is nothing to run', { hint: 'choose a machine first' });
-  const control = new RunControl();
+  if (services.interactive && services.runs !== undefined) return runThere(plans, when, context);
+  const control = new RunControl(when?.bytesPerSecond);
   live.run = control;
   const stop = () => control.cancel();
   signal.addEventListener('abort', stop, { once: true });
   emit({
     type: 'run-started',
-    id: `run-${Date.now()}`,
+    id: services.own?.id ?? `run-${Date.now()}`,
     at: Date.now(),
     items: plans.map((plan) => itemOf(plan, getState())),
   });
+  tellLimit(control, context);
   let failed: Failure | undefined;
   try {
+    await ownTurn(control, context);
     for (const [index, plan] of plans.entries()) {
       if (control.signal.aborted) {
         emit({ type: 'run-item', index, change: { status: 'cancelled', step: '' } });
@@ -59,6 +64,22 @@ export const run: Effect<'run'> = async ({ plans }, context) => {
   if (status === 'cancelled') throw new AppError('cancelled', 'cancelled');
   if (failed !== undefined) throw failureError(failed);
 };
+
+/** Others may come first, and it may have a start time. A cancel meanwhile is one of all machines. */
+async function ownTurn({ signal }: RunControl, { services, emit }: EffectContext): Promise<void> {
+  if (services.own === undefined) return;
+  await services.own
+    .turn(signal, (waiting) => emit({ type: 'run-waiting', waiting }))
+    .catch((error) => {
+      if (!signal.aborted) throw error;
+    });
+  if (!signal.aborted) emit({ type: 'run-status', status: 'running', at: Date.now() });
+}
+
+function tellLimit({ rate }: RunControl, { emit }: EffectContext): void {
+  const { bytesPerSecond } = rate;
+  emit({ type: 'run-limit', ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }) });
+}
 
 function itemOf(plan: Plan, state: State): RunItem {
   const file = packageFileName(plan);
@@ -91,11 +112,12 @@ async function runOne(
   const { redactor } = services;
   const begun = Date.now();
   const title = titleOf(plan, context.getState());
-  const journal = await services.history.open(title, plan);
+  const journal = await services.history.open(title, plan, aboutOf(plan, context.getState()));
+  const recorder = new RunRecorder(journal, (data) => redactor.redactData(data));
   const change = (part: Partial<Omit<RunItem, 'plan'>>) => emit({ type: 'run-item', index, change: part });
   const log = (level: 'info' | 'warning' | 'error', text: string) => {
     const line = { at: Date.now(), level, text: redactor.redact(text) };
-    journal.append({ type: 'log', ...line });
+    recorder.log(line);
     emit({ type: 'run-log', line });
   };
   change({ status: 'running', step: 'starting', historyId: journal.id });
@@ -106,11 +128,15 @@ async function runOne(
       runId: journal.id,
       signal: control.signal,
       gate: control.gate,
+      take: (bytes) => control.rate.take(bytes, control.signal),
       word: control.nextWord(),
       holding: (held) => {
         context.live.held += held ? 1 : -1;
       },
-      emit: (event) => tell(event, index, context, log, journal),
+      emit: (event) => {
+        recorder.take(event);
+        tell(event, index, context, log);
+      },
       password: (user) => newPassword(user, plan, context, control.signal),
       keepUndo: (undo) =>
         services.history.keepUndo(journal.id, undo).catch((error) => {
@@ -119,7 +145,7 @@ async function runOne(
         }),
       undoOf: (run) => services.history.undoOf(run),
     });
-    const { bytes, places, started, warning } = outcome;
+    const { bytes, bytesWritten, places, started, warning } = outcome;
     const after = {
       ...(started === undefined ? {} : { started }),
       ...(warning === undefined ? {} : { warning }),
@@ -127,7 +153,8 @@ async function runOne(
     const seconds = secondsSince(begun);
     log('info', doneInWords(outcome, seconds));
     change({ status: 'done', step: '', places, bytes, seconds, ...redactor.redactData(after) });
-    await journal.close({ outcome: 'done', bytes, seconds, places });
+    recorder.end();
+    await journal.close({ outcome: 'done', bytes, bytesWritten, seconds, places, ...after });
     return undefined;
   } catch (error) {
     const failure = redactor.redactData(toFailure(error));
@@ -140,6 +167,7 @@ async function runOne(
     const bytes = disks.reduce((sum, disk) => sum + disk.bytesDone, 0);
     const seconds = secondsSince(begun);
     change({ status: cancelled ? 'cancelled' : 'failed', step: '', failure, bytes, seconds });
+    recorder.end();
     await journal.close({ outcome: cancelled ? 'cancelled' : 'failed', bytes, seconds, failure });
     return failure;
   }
@@ -153,7 +181,6 @@ function tell(
   index: number,
   { emit, getState, services }: EffectContext,
   log: Log,
-  journal: Journal,
 ): void {
   switch (event.type) {
     case 'step':
@@ -174,11 +201,12 @@ function tell(
       });
       return emit({ type: 'run-item', index, change: { disks: next } });
     }
+    case 'findings':
+      return;
     case 'blocked':
       return emit({ type: 'run-item', index, change: { blockedBy: event.rules } });
     case 'changes': {
       const changes = services.redactor.redactData(event.changes);
-      for (const change of changes) journal.append({ type: 'change', change });
       return emit({ type: 'run-item', index, change: { changes } });
     }
     case 'progress':
@@ -241,25 +269,37 @@ async function remember(plans: readonly Plan[], { services, emit }: EffectContex
     });
 }
 
-export const pause: Effect<'pause'> = (_, { live, emit, getState }) => {
+export const pause: Effect<'pause'> = (command, { live, emit, getState }) => {
+  if (live.away !== undefined) return live.away.send(command);
   if (live.run === undefined || getState().run?.status !== 'running') return;
   live.run.pause();
   emit({ type: 'run-status', status: 'paused', at: Date.now() });
 };
 
-export const resume: Effect<'resume'> = (_, { live, emit, getState }) => {
+export const resume: Effect<'resume'> = (command, { live, emit, getState }) => {
+  if (live.away !== undefined) return live.away.send(command);
   if (live.run === undefined || getState().run?.status !== 'paused') return;
   live.run.resume();
   emit({ type: 'run-status', status: 'running', at: Date.now() });
 };
 
-export const cancel: Effect<'cancel'> = (_, { live, emit }) => {
+export const cancel: Effect<'cancel'> = (command, { live, emit }) => {
+  if (live.away !== undefined) return live.away.send(command);
   if (live.run === undefined) return;
   emit({ type: 'run-status', status: 'cancelling', at: Date.now() });
   live.run.cancel();
 };
 
-export const shutDown: Effect<'shut-down'> = (_, { live, emit, getState }) => {
+export const rate: Effect<'rate'> = (command, context) => {
+  const { live } = context;
+  if (live.away !== undefined) return live.away.send(command);
+  if (live.run === undefined) throw new AppError('conflict', 'nothing runs');
+  live.run.rate.setBytesPerSecond(command.bytesPerSecond);
+  tellLimit(live.run, context);
+};
+
+export const shutDown: Effect<'shut-down'> = (command, { live, emit, getState }) => {
+  if (live.away !== undefined) return live.away.send(command);
   const index = getState().run?.items.findIndex(({ status }) => status === 'running') ?? -1;
   if (live.run === undefined || getState().run?.items[index]?.plan.warm === undefined) {
     throw new AppError('conflict', 'no machine is being copied while it runs');

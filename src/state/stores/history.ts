@@ -4,9 +4,11 @@
  */
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, rm } from 'node:fs/promises';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { Undo } from '../../guest/change/undo.ts';
 import { AppError, toAppError } from '../../model/errors.ts';
+import type { RunAbout } from '../history/about.ts';
 import { Journal, type JournalOptions } from './journal.ts';
 import type { JournalLine, RunSummary } from './journal-lines.ts';
 import { isAlive, ownMark } from './process-mark.ts';
@@ -19,6 +21,8 @@ const LONGEST_TITLE = 200;
 export interface HistoryOptions extends JournalOptions {
   /** Runs kept. */
   readonly limit?: number;
+  /** The version of the program that writes. */
+  readonly program?: string;
 }
 
 export interface Run {
@@ -43,13 +47,17 @@ export class History {
   }
 
   /** Begins a journal. Never throws: without a place for it the run goes on without, and `onFailure` is told. */
-  async open(title: string, plan: unknown): Promise<Journal> {
+  async open(title: string, plan: unknown, about?: RunAbout): Promise<Journal> {
     const journal = await this.#create();
+    const { program } = this.#options;
     journal.line('start', {
       version: 1,
       id: journal.id,
       title: title.slice(0, LONGEST_TITLE),
       ...(await ownMark()),
+      ...userOf(),
+      ...(program === undefined ? {} : { program }),
+      ...(about === undefined ? {} : { about }),
     });
     journal.line('plan', { plan });
     await this.#prune(journal.id).catch((error) => this.#options.onFailure(toAppError(error)));
@@ -178,6 +186,15 @@ export class History {
     // An id comes from a command line too: it must not lead out of the folder.
     if (!ID.test(id)) throw new AppError('not-found', `"${id}" is not the id of a run`);
     return join(this.folder, `${id}.jsonl`);
+  }
+}
+
+/** Whose run it is: a user without a name has a number only. */
+function userOf(): { user?: string } {
+  try {
+    return { user: userInfo().username };
+  } catch {
+    return {};
   }
 }
 

@@ -18,8 +18,13 @@ export interface RunEnd {
   readonly bytes?: number;
   /** Measured by the run itself; absent: by the times of the lines. */
   readonly seconds?: number;
+  readonly bytesWritten?: number;
   /** Where the machines are now. */
   readonly places?: readonly string[];
+  /** The machine's state after it was started at the destination. */
+  readonly started?: string;
+  /** What was wanted besides and did not come about. */
+  readonly warning?: string;
   readonly failure?: Failure;
 }
 
