@@ -247,7 +247,10 @@ export async function makeSample(folder: string): Promise<string> {
   const inner: PackageDelivery = {
     sink: ({ name }) => fileSink(join(folder, name)),
     commit: async () => [path],
-    rollback: () => rm(path, { force: true }),
+    rollback: async () => {
+      await rm(path, { force: true });
+      return [];
+    },
   };
   const fileName = `${sampleName}-disk1.vmdk`;
   const disks = [{ fileName, capacityBytes: diskBytes, machineDisk: 'disk1' }];

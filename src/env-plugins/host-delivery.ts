@@ -5,9 +5,11 @@
 import { posix } from 'node:path';
 import type { ByteSink } from '../io/byte-source.ts';
 import type { Host, HostFile } from '../io/host/host.ts';
+import { throwIfAborted } from '../io/in-order.ts';
 import { AppError, toAppError } from '../model/errors.ts';
 import type { Finding } from '../model/finding.ts';
 import { formatBytes } from '../model/units.ts';
+import { type FileMoves, type PlacedFile, putAllBack, takeBack, withFolders } from './placed-files.ts';
 import type { Delivery, DeliveryRequest } from './plugin.ts';
 
 /** An absolute folder there; a leading `~` is the user's own. @throws AppError `usage`. */
@@ -112,14 +114,6 @@ async function freeBytes(host: Host, folder: string, signal: AbortSignal): Promi
   return Number.isFinite(kibibytes) ? kibibytes * 1024 : undefined;
 }
 
-interface Part {
-  readonly temporary: string;
-  readonly final: string;
-  /** Where what was replaced waits until all are in place. */
-  replaced?: string;
-  done?: boolean;
-}
-
 /**
  * `placed` is called when all files are where they belong, and before those are gone that they replaced: when it
  * throws, everything is put back.
@@ -131,21 +125,23 @@ export async function hostDelivery(
   placed?: () => Promise<void>,
 ): Promise<Delivery> {
   const { files } = host;
-  const parts: Part[] = [];
+  const moves = movesOf(host);
+  const parts: PlacedFile[] = [];
   const open = new Set<ByteSink>();
   const made = await makeFolder(host, folder, request.signal);
   let committed = false;
 
-  const putInPlace = async (part: Part) => {
+  // What moves a file is not cancelled half-way.
+  const putInPlace = async (part: PlacedFile) => {
     const found = await files.stat(part.final, request.signal);
     if (found !== undefined) {
       refuseExisting(host, found, request.force);
-      const aside = `${part.temporary}.replaced`;
-      await files.rename(part.final, aside, request.signal);
-      part.replaced = aside;
+      part.replaced = `${part.temporary}.replaced`;
+      await files.rename(part.final, part.replaced);
     }
-    await files.rename(part.temporary, part.final, request.signal);
-    part.done = true;
+    throwIfAborted(request.signal);
+    part.placing = true;
+    await files.rename(part.temporary, part.final);
   };
   return {
     async sink({ name }) {
@@ -161,9 +157,15 @@ export async function hostDelivery(
       // Filesystems take 255 bytes.
       const known = Buffer.byteLength(name) <= 200 ? name : `file${parts.length}`;
       const temporary = posix.join(folder, `.${known}.vmferry-${request.runId}.part`);
-      const sink = await files.create(temporary, { signal: request.signal });
-      parts.push({ temporary, final });
+      const part = { temporary, final };
+      parts.push(part);
+      // Not cancelled half-way: what is made after it was removed would stay.
+      const sink = await files.create(temporary).catch((error) => {
+        if (toAppError(error).kind === 'conflict') parts.splice(parts.indexOf(part), 1); // somebody else's
+        throw error;
+      });
       open.add(sink);
+      throwIfAborted(request.signal);
       return {
         ...sink,
         async finish(size, modifiedAt) {
@@ -177,7 +179,8 @@ export async function hostDelivery(
         for (const part of parts) await putInPlace(part);
         await placed?.();
       } catch (error) {
-        throw await takeBack(host, parts, toAppError(error));
+        await putAllBack(moves, parts);
+        throw error;
       }
       committed = true;
       for (const { replaced } of parts)
@@ -185,12 +188,10 @@ export async function hostDelivery(
       return parts.map((part) => (host.here ? part.final : `${host.name}:${part.final}`));
     },
     async rollback() {
-      if (committed) return;
+      if (committed) return [];
       for (const sink of open) await sink.abort();
       open.clear();
-      for (const part of parts) await files.remove(part.temporary).catch(() => undefined);
-      // A folder in which somebody put something stays.
-      if (made.length > 0) await host.run(['rmdir', '--', ...made]).catch(() => undefined);
+      return takeBack(moves, parts, made);
     },
   };
 }
@@ -202,9 +203,18 @@ async function makeFolder(host: Host, folder: string, signal: AbortSignal): Prom
     if ((await host.files.stat(path, signal)) !== undefined) break;
     made.push(path);
   }
-  await host.files.makeFolder(folder, signal);
+  throwIfAborted(signal);
+  await withFolders(movesOf(host), made, () => host.files.makeFolder(folder));
   return made;
 }
+
+const movesOf = ({ files, here, name }: Host): FileMoves => ({
+  on: here ? '' : ` on ${name}`,
+  exists: async (path) => (await files.stat(path)) !== undefined,
+  rename: (from, to) => files.rename(from, to),
+  remove: (path) => files.remove(path),
+  isEmpty: async (folder) => (await files.list(folder)).length === 0,
+});
 
 const exists = (host: Host, path: string): AppError =>
   new AppError('conflict', 'a file of this name exists already', {
@@ -223,24 +233,6 @@ const noFile = (host: Host, { path, kind }: HostFile): AppError =>
 function refuseExisting(host: Host, found: HostFile, force: boolean): void {
   if (found.kind !== 'file') throw noFile(host, found);
   if (!force) throw exists(host, found.path);
-}
-
-/** Everything as it was before the commit. Resolves to the error to tell. */
-async function takeBack(host: Host, parts: readonly Part[], error: AppError): Promise<AppError> {
-  const lost: string[] = [];
-  for (const { done, final, temporary, replaced } of parts) {
-    try {
-      if (done) await host.files.rename(final, temporary);
-      if (replaced !== undefined) await host.files.rename(replaced, final);
-    } catch {
-      lost.push(replaced ?? final);
-    }
-  }
-  if (lost.length === 0) return error;
-  return new AppError(error.kind, `${error.message}; and these could not be put back: ${lost.join(', ')}`, {
-    cause: error,
-    hint: `rename them by hand on ${host.name}`,
-  });
 }
 
 /** A small text file of the delivery, such as one that starts the machine. */

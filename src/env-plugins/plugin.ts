@@ -2,11 +2,12 @@
 import type { ByteSink, ByteSource } from '../io/byte-source.ts';
 import type { Field } from '../model/field.ts';
 import type { Finding } from '../model/finding.ts';
+import type { Leftover } from '../model/leftover.ts';
 import type { Machine, PowerState } from '../model/machine.ts';
 import type { Options } from '../model/options.ts';
 import type { ByteWindow } from '../model/window.ts';
 
-export type { Field };
+export type { Field, Leftover };
 
 /** Values of all fields but the secret ones, as text; several folders are separated by `:`. */
 export type Settings = Readonly<Record<string, string>>;
@@ -204,8 +205,11 @@ export interface Delivery {
   adopt?(file: { readonly name: string; readonly path: string }): Promise<boolean>;
   /** Resolves to where the machine is now: paths. */
   commit(): Promise<string[]>;
-  /** Leaves nothing behind. Safe to be called at any time, also twice; never throws. */
-  rollback(): Promise<void>;
+  /**
+   * Takes back what was done, also what a commit that failed had done; after a commit that did not, it does nothing.
+   * Resolves to what could not be taken back. Safe to be called at any time, also twice; never throws.
+   */
+  rollback(): Promise<readonly Leftover[]>;
   /**
    * After `commit`: starts the machine and resolves to its state as the environment tells it. What was delivered
    * stays, also when this fails. Absent where there is nothing to start.

@@ -7,6 +7,7 @@ import type { Extent } from '../io/extents.ts';
 import { AppError } from '../model/errors.ts';
 import type { Field } from '../model/field.ts';
 import type { Finding } from '../model/finding.ts';
+import type { Leftover } from '../model/leftover.ts';
 import type { Machine, PowerState } from '../model/machine.ts';
 import type { Options } from '../model/options.ts';
 import type { EnvironmentPlugin } from './plugin.ts';
@@ -42,6 +43,8 @@ const findingSchema = z.looseObject({
   evidence: text.optional(),
   remedy: text.optional(),
 });
+
+const leftoverSchema = z.object({ what: text.min(1), command: text.optional() });
 
 const powerSchema = z.enum(['off', 'running', 'suspended', 'unknown']);
 
@@ -93,6 +96,10 @@ export const checkedMachine = (value: unknown, who: string): Machine =>
 
 export const checkedFindings = (value: unknown, who: string): Finding[] =>
   checked(z.array(findingSchema), value, 'findings', who);
+
+/** One who answers nothing has left nothing. */
+export const checkedLeftovers = (value: unknown, who: string): Leftover[] =>
+  checked(z.array(leftoverSchema), value ?? [], 'what it left behind', who);
 
 export const checkedFields = (value: unknown, who: string): Field[] =>
   checked(z.array(fieldSchema), value, 'fields', who);

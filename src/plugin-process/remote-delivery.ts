@@ -1,8 +1,9 @@
 /** A delivery to the other end: each piece that is written is a call with a payload. */
 import type { Delivery, DeliveryRequest } from '../env-plugins/plugin.ts';
-import { checkedPower, checkedSize, checkedTexts } from '../env-plugins/shapes.ts';
+import { checkedLeftovers, checkedPower, checkedSize, checkedTexts } from '../env-plugins/shapes.ts';
 import type { ByteSink } from '../io/byte-source.ts';
-import { AppError } from '../model/errors.ts';
+import { AppError, toAppError } from '../model/errors.ts';
+import type { Leftover } from '../model/leftover.ts';
 import { MiB } from '../model/units.ts';
 import type { Channel } from './channel.ts';
 
@@ -17,9 +18,13 @@ export async function beginRemote(
   who: string,
 ): Promise<Delivery> {
   const { signal, nvram } = request;
-  const takeBack = async (handle: unknown) => {
-    // Whoever is gone takes back what was not committed by itself.
-    await channel.call('rollback', { handle }).catch(() => undefined);
+  const takeBack = async (handle: unknown): Promise<Leftover[]> => {
+    try {
+      return checkedLeftovers(await channel.call('rollback', { handle }), who);
+    } catch (error) {
+      // Whoever is gone takes back what was not committed by itself; nobody hears whether that went well.
+      return [{ what: `${who} could not tell what of it stays: ${toAppError(error).message}` }];
+    }
   };
   const value = (await channel.call('begin', requestParams(request), {
     signal,
@@ -29,6 +34,7 @@ export async function beginRemote(
   const handle = checkedSize(value?.handle, 'a handle', who);
   const stop = () => void channel.call('stop', { handle }).catch(() => undefined);
   signal.addEventListener('abort', stop, { once: true });
+  let committed = false;
   const settled = () => signal.removeEventListener('abort', stop);
   return {
     async sink({ name, size }) {
@@ -42,11 +48,12 @@ export async function beginRemote(
     async commit() {
       const places = checkedTexts(await channel.call('commit', { handle }), 'places', who);
       settled();
+      committed = true;
       return places;
     },
     async rollback() {
       settled();
-      await takeBack(handle);
+      return committed ? [] : takeBack(handle);
     },
     ...(value?.start === true
       ? {

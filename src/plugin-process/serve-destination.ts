@@ -51,9 +51,7 @@ export function deliveryMethods(
       handles.remove(params.handle);
     },
     commit: (params) => deliveryOf(params).commit(),
-    async rollback(params) {
-      await deliveryOf(params).rollback();
-    },
+    rollback: (params) => deliveryOf(params).rollback(),
     async start(params, { signal }) {
       return deliveryOf(params).start?.(signal);
     },

@@ -166,7 +166,8 @@ async function letGo(served: Served): Promise<void> {
       return served.sink.abort();
     case 'delivery':
       served.controller.abort(new AppError('cancelled', 'the host is gone'));
-      return served.delivery.rollback();
+      await served.delivery.rollback();
+      return;
     case 'disk':
       return served.disk.source.close();
     case 'hold':

@@ -17,6 +17,7 @@ import {
   checkedFields,
   checkedFindings,
   checkedHardware,
+  checkedLeftovers,
   checkedMachine,
   checkedOptions,
   checkedPower,
@@ -194,7 +195,10 @@ function guardedDelivery(delivery: Delivery, who: string, inside: Inside): Deliv
   return {
     sink: async (file) => guardedSink(await inside(() => delivery.sink(file)), inside),
     commit: async () => checkedTexts(await inside(() => delivery.commit()), 'places', who),
-    rollback: () => inside(() => delivery.rollback()).catch(() => undefined),
+    rollback: () =>
+      inside(() => delivery.rollback())
+        .then((left) => checkedLeftovers(left, who))
+        .catch((error: AppError) => [{ what: `${who} could not tell what of it stays: ${error.message}` }]),
     ...(start === undefined
       ? {}
       : { start: async (signal) => checkedPower(await inside(() => start.call(delivery, signal)), who) }),

@@ -4,6 +4,7 @@ import type { ByteSource } from '../../src/io/byte-source.ts';
 import { AppError } from '../../src/model/errors.ts';
 import type { Field } from '../../src/model/field.ts';
 import type { Severity } from '../../src/model/finding.ts';
+import type { Leftover } from '../../src/model/leftover.ts';
 import type { Machine } from '../../src/model/machine.ts';
 
 export interface Memory {
@@ -21,6 +22,8 @@ export interface Memory {
   holdBroken?: boolean;
   starts: 'well' | 'badly' | 'not';
   failWrite?: boolean;
+  /** What a rollback can't take back. */
+  leftovers?: readonly Leftover[];
   /** It is a folder of files, for any product. */
   product?: 'none';
   asks?: string;
@@ -161,7 +164,10 @@ function session(
           say('commit');
           return ['memory:web'];
         },
-        rollback: async () => say('rollback'),
+        rollback: async () => {
+          say('rollback');
+          return store.leftovers ?? [];
+        },
         ...(store.starts === 'not'
           ? {}
           : {

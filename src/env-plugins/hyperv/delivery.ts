@@ -94,6 +94,7 @@ export async function beginDelivery(transport: Transport, request: DeliveryReque
     async rollback() {
       // What is left when the host is gone lies in a folder of the machine's name.
       if (id === undefined) await undo().catch(() => undefined);
+      return [];
     },
     async start(startSignal): Promise<PowerState> {
       const call = { script: startScript, values: { id }, step: 'starting it', signal: startSignal };

@@ -93,7 +93,7 @@ export async function beginDelivery(
       return [`${libvirt.uri} domain ${request.name}`, ...all().map(({ path }) => path)];
     },
     async rollback() {
-      if (committed) return;
+      if (committed) return [];
       for (const volume of [...all()]) {
         await volume.sink.abort();
         await volume.remove().catch(() => undefined);
@@ -101,6 +101,7 @@ export async function beginDelivery(
       volumes.length = 0;
       variables = undefined;
       await refresh(libvirt, ground);
+      return [];
     },
     start: async (startSignal) => startDomain(libvirt, uuid!, startSignal) satisfies Promise<PowerState>,
   };

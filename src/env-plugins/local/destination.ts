@@ -7,18 +7,21 @@ import {
   lstat,
   mkdir,
   open,
+  readdir,
   rename,
   rm,
   rmdir,
   stat,
   statfs,
 } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import type { ByteSink } from '../../io/byte-source.ts';
 import { fileSink } from '../../io/file-sink.ts';
+import { throwIfAborted } from '../../io/in-order.ts';
 import { AppError, toAppError } from '../../model/errors.ts';
 import type { Finding } from '../../model/finding.ts';
 import { formatBytes } from '../../model/units.ts';
+import { type FileMoves, type PlacedFile, putAllBack, takeBack, withFolders } from '../placed-files.ts';
 import type { Delivery, DeliveryRequest, DestinationRole } from '../plugin.ts';
 import { expandHome } from './expand-home.ts';
 
@@ -144,22 +147,11 @@ async function check(request: DeliveryRequest, files: readonly string[], bytes: 
   return findings;
 }
 
-interface Part {
-  readonly temporary: string;
-  readonly final: string;
-  /** Where the file that was replaced waits until all are in place. */
-  replaced?: string;
-  done?: boolean;
-}
-
 async function begin(request: DeliveryRequest): Promise<Delivery> {
   const folder = folderOf(request);
-  const parts: Part[] = [];
+  const parts: PlacedFile[] = [];
   const open = new Set<ByteSink>();
-  // The topmost folder made by us: removed again by a rollback.
-  const made = await mkdir(folder, { recursive: true }).catch((error) => {
-    throw toAppError(error);
-  });
+  const made = await makeFolder(folder);
   let committed = false;
 
   return {
@@ -172,8 +164,12 @@ async function begin(request: DeliveryRequest): Promise<Delivery> {
       const final = join(folder, name);
       await refuseObstacle(final, request);
       const temporary = join(folder, temporaryName(name, parts.length, request.runId));
-      const sink = await fileSink(temporary, { sync: request.sync });
-      parts.push({ temporary, final });
+      const part = { temporary, final };
+      parts.push(part);
+      const sink = await fileSink(temporary, { sync: request.sync }).catch((error) => {
+        if (toAppError(error).kind === 'conflict') parts.splice(parts.indexOf(part), 1); // somebody else's
+        throw error;
+      });
       open.add(sink);
       return {
         ...sink,
@@ -187,6 +183,8 @@ async function begin(request: DeliveryRequest): Promise<Delivery> {
       const final = join(folder, name);
       await refuseObstacle(final, request);
       const temporary = join(folder, temporaryName(name, parts.length, request.runId));
+      const part = { temporary, final };
+      parts.push(part);
       // A rename replaces what has the name: nobody else's file has this one.
       const moved = await rename(path, temporary).then(
         () => true,
@@ -195,8 +193,10 @@ async function begin(request: DeliveryRequest): Promise<Delivery> {
           throw toAppError(error);
         },
       );
-      if (!moved) return false;
-      parts.push({ temporary, final });
+      if (!moved) {
+        parts.splice(parts.indexOf(part), 1);
+        return false;
+      }
       if (request.sync) await flushed(temporary);
       return true;
     },
@@ -204,18 +204,19 @@ async function begin(request: DeliveryRequest): Promise<Delivery> {
       try {
         for (const part of parts) await putInPlace(part, request);
       } catch (error) {
-        throw await takeBack(parts, toAppError(error));
+        await putAllBack(moves, parts);
+        throw toAppError(error);
       }
       committed = true;
-      for (const part of parts) if (part.replaced !== undefined) await rm(part.replaced, { force: true });
+      for (const { replaced } of parts)
+        if (replaced !== undefined) await moves.remove(replaced).catch(() => undefined);
       return parts.map((part) => part.final);
     },
     async rollback() {
-      if (committed) return;
+      if (committed) return [];
       for (const sink of open) await sink.abort();
       open.clear();
-      for (const part of parts) await rm(part.temporary, { force: true }).catch(() => undefined);
-      if (made !== undefined) await removeMade(made, folder);
+      return takeBack(moves, parts, made);
     },
   };
 }
@@ -248,45 +249,34 @@ function temporaryName(name: string, index: number, runId: string): string {
   return `.${known}.vmferry-${runId}.part`;
 }
 
-async function putInPlace(part: Part, request: DeliveryRequest): Promise<void> {
+async function putInPlace(part: PlacedFile, request: DeliveryRequest): Promise<void> {
+  throwIfAborted(request.signal);
   await refuseObstacle(part.final, request);
   if ((await entryAt(part.final)) !== undefined) {
     const aside = `${part.temporary}.replaced`;
+    part.replaced = aside;
     // A second name, so that the first one is never missing; not every filesystem has that.
     await link(part.final, aside).catch(() => rename(part.final, aside));
-    part.replaced = aside;
   }
+  part.placing = true;
   await rename(part.temporary, part.final);
-  part.done = true;
 }
 
-/** Everything as it was before the commit. Resolves to the error to tell. */
-async function takeBack(parts: readonly Part[], error: AppError): Promise<AppError> {
-  const lost: string[] = [];
-  for (const part of parts) {
-    try {
-      if (part.done) await rename(part.final, part.temporary);
-      if (part.replaced === undefined) continue;
-      await rename(part.replaced, part.final);
-      await rm(part.replaced, { force: true }); // renaming one name of a file to another one leaves both
-    } catch {
-      lost.push(part.replaced ?? part.final);
-    }
-  }
-  if (lost.length === 0) return error;
-  return new AppError(error.kind, `${error.message}; and these could not be put back: ${lost.join(', ')}`, {
-    cause: error,
-    hint: 'rename them by hand',
-  });
-}
+const moves: FileMoves = {
+  on: '',
+  exists: async (path) => (await entryAt(path)) !== undefined,
+  rename,
+  async remove(path) {
+    const entry = await entryAt(path);
+    await (entry?.isDirectory() ? rmdir(path) : rm(path, { force: true }));
+  },
+  isEmpty: async (folder) => (await readdir(folder)).length === 0,
+};
 
-/** Removes the folders that `begin` made, as long as they are empty. */
-async function removeMade(made: string, folder: string): Promise<void> {
-  for (let path = folder; path.length >= made.length; path = dirname(path)) {
-    const gone = await rmdir(path).then(
-      () => true,
-      () => false, // somebody put something there: it stays
-    );
-    if (!gone) return;
-  }
+/** Resolves to the folders that were not there before, the deepest first. */
+async function makeFolder(folder: string): Promise<string[]> {
+  const made: string[] = [];
+  for (let path = resolve(folder); !(await exists(path)); path = dirname(path)) made.push(path);
+  await withFolders(moves, made, async () => void (await mkdir(folder, { recursive: true })));
+  return made;
 }

@@ -78,10 +78,11 @@ export async function beginDelivery(place: DeliveryPlace, request: DeliveryReque
         return [`${session.client.name} ${ground.folder.label}/${spec.name}`, vmx];
       },
       async rollback() {
-        if (committed) return;
+        if (committed) return [];
         for (const { sink } of uploads) await sink.abort();
         if (!complete) await lease.abort();
         await removeMachine(session, entity);
+        return [];
       },
       start: (signal) => startMachine(session, entity, signal),
     };

@@ -119,7 +119,7 @@ export async function beginDelivery(session: XapiSession, request: DeliveryReque
       ];
     },
     async rollback() {
-      if (committed) return;
+      if (committed) return [];
       await opening;
       for (const { upload } of disks) await upload.sink.abort();
       const made = vm;
@@ -128,6 +128,7 @@ export async function beginDelivery(session: XapiSession, request: DeliveryReque
       vm = undefined;
       for (const { vdi } of disks.splice(0))
         await remove(() => session.call('VDI.destroy', [vdi], { step: 'removing a disk' }));
+      return [];
     },
     start: (abort) => startMachine(session, vm ?? nullRef, name, abort),
   };

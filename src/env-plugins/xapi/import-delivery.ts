@@ -47,7 +47,10 @@ export async function importDelivery(place: ImportPlace): Promise<Delivery> {
           imported.vm = machineIn(result, session, step);
         }),
       commit: async () => [],
-      rollback: () => upload.abort(),
+      rollback: async () => {
+        await upload.abort();
+        return [];
+      },
     },
     {
       name: 'machine',
@@ -92,9 +95,10 @@ export async function importDelivery(place: ImportPlace): Promise<Delivery> {
       ];
     },
     async rollback() {
-      if (committed) return;
+      if (committed) return [];
       await archive.rollback();
       await remove(() => removeImported(session, label, imported));
+      return [];
     },
     start: (abort) => startMachine(session, imported.vm ?? nullRef, name, abort),
   };

@@ -80,7 +80,7 @@ export function packAsOva(inner: PackageDelivery, request: PackageRequest): Pack
     async rollback() {
       await archive?.abort();
       archive = undefined;
-      await inner.rollback();
+      return inner.rollback();
     },
   };
 }

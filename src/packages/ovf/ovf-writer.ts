@@ -42,7 +42,7 @@ export function packAsOvf(inner: PackageDelivery, request: PackageRequest): Pack
     async rollback() {
       for (const sink of open) await sink.abort();
       open.clear();
-      await inner.rollback();
+      return inner.rollback();
     },
   };
 }

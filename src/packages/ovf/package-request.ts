@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { ByteSink } from '../../io/byte-source.ts';
 import { AppError } from '../../model/errors.ts';
+import type { Leftover } from '../../model/leftover.ts';
 import type { Machine } from '../../model/machine.ts';
 import type { Finished } from './hashing-sink.ts';
 import { formatManifest, type ManifestEntry } from './manifest.ts';
@@ -12,7 +13,7 @@ import { type DescribedFile, writeDescriptor } from './write-descriptor.ts';
 export interface PackageDelivery {
   sink(file: { readonly name: string; readonly size?: number }): Promise<ByteSink>;
   commit(): Promise<string[]>;
-  rollback(): Promise<void>;
+  rollback(): Promise<readonly Leftover[]>;
 }
 
 export interface PackageRequest {

@@ -68,7 +68,7 @@ export function packAsXva(inner: PackageDelivery, request: PackageRequest): Pack
     async rollback() {
       await archive?.abort();
       archive = undefined;
-      await inner.rollback();
+      return inner.rollback();
     },
   };
 }

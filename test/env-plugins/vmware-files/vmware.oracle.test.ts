@@ -57,7 +57,7 @@ async function deliver(folder: string, subformat: string) {
     ...{ force: false, sync: false, runId: 'test', signal },
   };
   const delivery = await session.destination!.begin(request);
-  onTestFinished(() => delivery.rollback());
+  onTestFinished(async () => void (await delivery.rollback()));
   const encoder = codecById('vmdk').encoder!;
   for (const [i, path] of raw.entries()) {
     const disk = sourceDisk(await fileSource(path));

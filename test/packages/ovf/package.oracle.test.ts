@@ -22,7 +22,7 @@ function folderDelivery(folder: string): PackageDelivery {
   return {
     sink: ({ name }) => fileSink(join(folder, name)),
     commit: async () => [folder],
-    rollback: async () => undefined,
+    rollback: async () => [],
   };
 }
 

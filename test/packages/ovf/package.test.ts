@@ -135,6 +135,7 @@ function memoryDelivery(access: 'random' | 'forward' = 'random') {
     },
     async rollback() {
       state.rolledBack = true;
+      return [];
     },
   };
   return { files, state, delivery };

@@ -59,7 +59,7 @@ function memoryDelivery() {
       abort: async () => undefined,
     };
   };
-  return { files, sink, commit: async () => ['there'], rollback: async () => undefined };
+  return { files, sink, commit: async () => ['there'], rollback: async () => [] };
 }
 
 async function pack(contents: readonly Buffer[], nvram?: Uint8Array): Promise<Buffer> {

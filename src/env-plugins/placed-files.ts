@@ -1,0 +1,123 @@
+/**
+ * Files that grow under temporary names and get their own in the end; and how that is taken back. A request that failed
+ * may have been done all the same, its answer being lost: what was done is told by what lies there.
+ */
+import { quoteArgs } from '../io/ssh/quote-args.ts';
+import { type AppError, toAppError } from '../model/errors.ts';
+import { type Leftover, withLeftovers } from '../model/leftover.ts';
+
+/** Paths. */
+export interface PlacedFile {
+  readonly temporary: string;
+  readonly final: string;
+  /** Where what had the name waits until all are in place; set before it is moved there. */
+  replaced?: string;
+  /** It was begun to give the file its name. */
+  placing?: boolean;
+}
+
+export interface FileMoves {
+  /** For messages: ` on HOST`, or nothing. */
+  readonly on: string;
+  exists(path: string): Promise<boolean>;
+  rename(from: string, to: string): Promise<void>;
+  /** A file or an empty folder; nothing there is no error. */
+  remove(path: string): Promise<void>;
+  isEmpty(folder: string): Promise<boolean>;
+}
+
+/** All files under their temporary names again, what they replaced under its own. What fails is tried again by `takeBack`. */
+export async function putAllBack(moves: FileMoves, files: readonly PlacedFile[]): Promise<void> {
+  for (const file of files) {
+    const failed = await putBack(moves, file).then(() => undefined, toAppError);
+    if (failed?.kind === 'unreachable') return;
+  }
+}
+
+/**
+ * Removes the files, and the folders (deepest first) that were made for them, as long as they are empty.
+ * Resolves to what stays. Never throws.
+ */
+export async function takeBack(
+  moves: FileMoves,
+  files: readonly PlacedFile[],
+  folders: readonly string[],
+): Promise<Leftover[]> {
+  const left: Leftover[] = [];
+  let gone: AppError | undefined;
+  /** A host that is gone is not asked again for each of hundreds of files. */
+  const done = async (work: () => Promise<void>, stays: (why: string) => Leftover): Promise<boolean> => {
+    const failed = gone ?? (await work().then(() => undefined, toAppError));
+    if (failed?.kind === 'unreachable') gone = failed;
+    if (failed !== undefined) left.push(stays(failed.message));
+    return failed === undefined;
+  };
+  const removal = (path: string, why: string, command: readonly string[]): Leftover => ({
+    what: `${path}${moves.on} (${why})`,
+    command: quoteArgs([...command, path]),
+  });
+  for (const file of files) {
+    const { final, temporary, replaced } = file;
+    const back = await done(
+      () => putBack(moves, file),
+      (why) =>
+        replaced === undefined
+          ? removal(final, why, ['rm', '-f', '--'])
+          : {
+              what: `what was ${final}${moves.on} waits as ${replaced} (${why})`,
+              command: quoteArgs(['mv', '-f', '--', replaced, final]),
+            },
+    );
+    // What may be the only sign of how far it came is not removed then.
+    if (back)
+      await done(
+        () => moves.remove(temporary),
+        (why) => removal(temporary, why, ['rm', '-f', '--']),
+      );
+    else left.push(removal(temporary, 'for the same reason', ['rm', '-f', '--']));
+  }
+  for (const folder of folders)
+    await done(
+      async () => {
+        const failed = await moves.remove(folder).then(() => undefined, toAppError);
+        // A folder in which somebody put something stays.
+        if (
+          failed !== undefined &&
+          (left.length > 0 || failed.kind === 'unreachable' || (await moves.isEmpty(folder)))
+        )
+          throw failed;
+      },
+      (why) => removal(folder, why, ['rmdir', '--']),
+    );
+  return left;
+}
+
+async function putBack(moves: FileMoves, file: PlacedFile): Promise<void> {
+  const { temporary, final, replaced, placing } = file;
+  if (replaced === undefined && !placing) return;
+  const waits = replaced !== undefined && (await moves.exists(replaced));
+  // Without what was there before being aside, what has the name is what was there before.
+  const mayBePlaced = placing && (replaced === undefined || waits);
+  if (mayBePlaced && !(await moves.exists(temporary)) && (await moves.exists(final)))
+    await moves.rename(final, temporary);
+  delete file.placing;
+  if (waits) {
+    await moves.rename(replaced, final);
+    await moves.remove(replaced); // renaming one name of a file to another one leaves both
+  }
+  delete file.replaced;
+}
+
+/** What a request that failed had done is removed at once, where nothing is begun yet that could be rolled back. */
+export async function withFolders<T>(
+  moves: FileMoves,
+  folders: readonly string[],
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const left = await takeBack(moves, [], folders);
+    throw withLeftovers(toAppError(error), left);
+  }
+}
