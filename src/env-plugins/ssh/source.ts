@@ -5,6 +5,7 @@ import { sshHost } from '../../io/host/ssh-host.ts';
 import type { SshConnection } from '../../io/ssh/connection.ts';
 import { AppError } from '../../model/errors.ts';
 import type { Machine } from '../../model/machine.ts';
+import { packagePlace } from '../host-packages.ts';
 import {
   type ImagePlace,
   imageFileMachine,
@@ -22,7 +23,6 @@ import {
 import { packageMachine, splitPackageId } from '../package-machines.ts';
 import type { OpenDisk, SourceRole } from '../plugin.ts';
 import { isXvaName } from '../xva-archive.ts';
-import { packagePlace } from './package-place.ts';
 import { findRemoteFiles } from './scan.ts';
 import { remotePath } from './settings.ts';
 

@@ -1,9 +1,9 @@
-/** Where packages lie behind SSH: opened there, and their checksums worked out there. */
+/** Packages that lie on a host: opened there, and their checksums worked out there. */
 import { posix } from 'node:path';
-import type { Host } from '../../io/host/host.ts';
-import { AppError } from '../../model/errors.ts';
-import { isInside } from '../image-paths.ts';
-import type { PackagePlace } from '../package-file.ts';
+import type { Host } from '../io/host/host.ts';
+import { AppError } from '../model/errors.ts';
+import { isInside } from './image-paths.ts';
+import type { PackagePlace } from './package-file.ts';
 
 /** Names and numbers come as arguments. */
 const sumOfPart = 'tail -c +"$2" -- "$1" | head -c "$3" | "$4"';
