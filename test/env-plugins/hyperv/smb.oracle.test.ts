@@ -8,7 +8,7 @@ import type { PluginContext, Session, Settings } from '../../../src/env-plugins/
 import { readBytes } from '../../../src/io/byte-source.ts';
 import { randomBytes } from '../../conformance/random.ts';
 import { describeWith } from '../../oracles/requires.ts';
-import { startProxy } from '../../servers/counting-proxy.ts';
+import { badLink } from '../../servers/bad-link.ts';
 import { type Samba, sambaTools, startSamba } from '../../servers/samba.ts';
 import { bytesOf, hostWithMachine, type Made, MiB, never, sessionAt } from './host.ts';
 
@@ -55,7 +55,7 @@ describeWith(sambaTools, 'the disks of a Hyper-V host by SMB', () => {
 
   it('only what is asked for crosses the network', async () => {
     const made = await start();
-    const proxy = await startProxy(samba.port);
+    const proxy = await badLink(samba.port);
     onTestFinished(() => proxy.close());
     const session = await connect(made, { smbPort: String(proxy.port) });
     const image = await openImage(await open(session), { signal: never, follow: false });

@@ -8,7 +8,7 @@ import type { Machine, MachineDisk } from '../../../src/model/machine.ts';
 import { MiB } from '../../../src/model/units.ts';
 import { compareImages } from '../../oracles/qemu-img.ts';
 import { describeWith } from '../../oracles/requires.ts';
-import { startProxy } from '../../servers/counting-proxy.ts';
+import { badLink } from '../../servers/bad-link.ts';
 import { pyvmomiTools, startVcsim, type Vcsim, vcsimTools } from '../../servers/vcsim.ts';
 import { tempFolder } from '../../temp.ts';
 import { connected, never } from './connected.ts';
@@ -193,7 +193,7 @@ describeWith([...vcsimTools, ...pyvmomiTools, 'qemu-img'], 'vSphere as destinati
       expect(await fetched(server, 'gone/gone.vmdk')).toBeUndefined();
       expect(await fetched(server, 'gone/gone.vmx')).toBeUndefined();
     };
-    const proxy = await startProxy(server.port);
+    const proxy = await badLink(server.port);
     const session = await connected({ ...server, port: proxy.port });
     const { destination } = session;
 

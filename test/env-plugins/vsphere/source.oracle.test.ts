@@ -17,7 +17,7 @@ import type { Machine } from '../../../src/model/machine.ts';
 import { MiB } from '../../../src/model/units.ts';
 import { testSource } from '../../conformance/test-plugin.ts';
 import { describeWith } from '../../oracles/requires.ts';
-import { startProxy } from '../../servers/counting-proxy.ts';
+import { badLink } from '../../servers/bad-link.ts';
 import { freePort } from '../../servers/sshd.ts';
 import { pyvmomiTools, startVcsim, type Vcsim, vcsimTools } from '../../servers/vcsim.ts';
 import { tempFolder } from '../../temp.ts';
@@ -191,7 +191,7 @@ describeWith(vcsimTools, 'vSphere', () => {
   it('has its link cut again and again: the bytes are right, and no snapshot is left', async () => {
     const server = await startVcsim({ running: true });
     const bytes = await withDisk(server, 'DC0_H0_VM0');
-    const link = await startProxy(server.port);
+    const link = await badLink(server.port);
     onTestFinished(() => link.close());
     const session = await connected({ ...server, port: link.port });
     const source = session.source!;

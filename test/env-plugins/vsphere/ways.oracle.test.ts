@@ -8,7 +8,7 @@ import type { Session } from '../../../src/env-plugins/plugin.ts';
 import type { Machine } from '../../../src/model/machine.ts';
 import { MiB } from '../../../src/model/units.ts';
 import { describeWith } from '../../oracles/requires.ts';
-import { startProxy } from '../../servers/counting-proxy.ts';
+import { badLink } from '../../servers/bad-link.ts';
 import { startVcsim, type Vcsim, vcsimTools } from '../../servers/vcsim.ts';
 import { administrator } from './administrator.ts';
 import { connected, listed, never, vmfsDescriptor } from './connected.ts';
@@ -97,7 +97,7 @@ describeWith(vcsimTools, 'the ways to a disk of vSphere', () => {
 
   it('lease: the link is cut in the middle, and the stream goes on where it was', async () => {
     const server = await startVcsim({ esx: true });
-    const link = await startProxy(server.port);
+    const link = await badLink(server.port);
     onTestFinished(() => link.close());
     const bytes = randomBytes(40 * MiB);
     await server.put('ha-host_VM0/disk1.vmdk', vmfsDescriptor(bytes.length, 'disk1-flat.vmdk'));
@@ -150,7 +150,7 @@ describeWith(vcsimTools, 'the ways to a disk of vSphere', () => {
 
   it('lease: the session is ended and the link is cut: another lease goes on where the first was', async () => {
     const server = await startVcsim({ esx: true, args: ['-trace'] });
-    const link = await startProxy(server.port);
+    const link = await badLink(server.port);
     onTestFinished(() => link.close());
     const bytes = randomBytes(20 * MiB);
     await server.put('ha-host_VM0/disk1.vmdk', vmfsDescriptor(bytes.length, 'disk1-flat.vmdk'));

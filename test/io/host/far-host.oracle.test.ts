@@ -12,20 +12,20 @@ import { MiB } from '../../../src/model/units.ts';
 import { randomBytes } from '../../conformance/random.ts';
 import { failure } from '../../conformance/test-host.ts';
 import { describeWith } from '../../oracles/requires.ts';
-import { type CountingProxy, type ProxyOptions, startProxy } from '../../servers/counting-proxy.ts';
+import { type BadLink, type BadLinkOptions, badLink } from '../../servers/bad-link.ts';
 import { connectTo } from '../../servers/ssh-login.ts';
 import { kill, type Sshd, sshdTools, startSshd } from '../../servers/sshd.ts';
 import { tempFolder } from '../../temp.ts';
 
 interface Far {
   readonly server: Sshd;
-  readonly proxy: CountingProxy;
+  readonly proxy: BadLink;
   readonly host: Host;
 }
 
-async function far(options: ProxyOptions = {}): Promise<Far> {
+async function far(options: BadLinkOptions = {}): Promise<Far> {
   const server = await startSshd();
-  const proxy = await startProxy(server.port, options);
+  const proxy = await badLink(server.port, options);
   onTestFinished(() => proxy.close());
   const host = sshHost(await connectTo(server, { port: proxy.port, keepAliveMs: 300 }));
   onTestFinished(() => host.close());

@@ -12,7 +12,7 @@ import { SmbLink } from '../../../src/io/smb/smb-link.ts';
 import { MiB } from '../../../src/model/units.ts';
 import { randomBytes } from '../../conformance/random.ts';
 import { describeWith } from '../../oracles/requires.ts';
-import { startProxy } from '../../servers/counting-proxy.ts';
+import { badLink } from '../../servers/bad-link.ts';
 import { type Samba, sambaTools, startSamba } from '../../servers/samba.ts';
 
 describeWith(sambaTools, 'SMB', () => {
@@ -118,9 +118,9 @@ describeWith(sambaTools, 'SMB', () => {
     expect(refused).toMatchObject({ kind: 'auth', hint: expect.stringMatching(/DOMAIN/) });
     expect(JSON.stringify([refused.message, refused.where, refused.hint])).not.toContain(password);
     await expect(smbFiles(link()).open('//127.0.0.1/Q$/x')).rejects.toMatchObject({ kind: 'not-found' });
-    const { port, close } = await startProxy(samba.port);
-    await close();
-    await expect(smbFiles(link({ port })).open('//127.0.0.1/C$/x')).rejects.toMatchObject({
+    const gone = await badLink(samba.port);
+    await gone.close();
+    await expect(smbFiles(link({ port: gone.port })).open('//127.0.0.1/C$/x')).rejects.toMatchObject({
       kind: 'unreachable',
     });
   });
@@ -142,7 +142,7 @@ describeWith(sambaTools, 'SMB', () => {
   });
 
   it('a link that is cut is made anew, and the reading goes on', async () => {
-    const proxy = await startProxy(samba.port);
+    const proxy = await badLink(samba.port);
     onTestFinished(() => proxy.close());
     const files = smbFiles(link({ port: proxy.port }));
     const source = await files.open('//127.0.0.1/C$/disk.img');
@@ -154,7 +154,7 @@ describeWith(sambaTools, 'SMB', () => {
   });
 
   it('a server that says nothing any more is given up, and a cancel is at once', async () => {
-    const proxy = await startProxy(samba.port);
+    const proxy = await badLink(samba.port);
     onTestFinished(() => proxy.close());
     const files = smbFiles(link({ port: proxy.port, limitMs: 700 }));
     const source = await files.open('//127.0.0.1/C$/disk.img');
