@@ -8,9 +8,17 @@ import type { Host, HostFile } from '../io/host/host.ts';
 import { throwIfAborted } from '../io/in-order.ts';
 import { AppError, toAppError } from '../model/errors.ts';
 import type { Finding } from '../model/finding.ts';
+import type { Leftover } from '../model/leftover.ts';
 import { formatBytes } from '../model/units.ts';
-import { type FileMoves, type PlacedFile, putAllBack, takeBack, withFolders } from './placed-files.ts';
-import type { Delivery, DeliveryRequest } from './plugin.ts';
+import {
+  type FileMoves,
+  type PlacedFile,
+  putAllBack,
+  removeReplaced,
+  takeBack,
+  withFolders,
+} from './placed-files.ts';
+import type { Delivery, DeliveryRequest, Space } from './plugin.ts';
 
 /** An absolute folder there; a leading `~` is the user's own. @throws AppError `usage`. */
 export function hostFolder(request: DeliveryRequest, home: string): string {
@@ -42,7 +50,7 @@ export async function checkHostFolder(
       },
     ];
   }
-  const free = await freeBytes(host, above.path, signal);
+  const free = (await spaceOf(host, above.path, signal))?.freeBytes;
   if (free !== undefined && free < bytes) {
     findings.push({
       rule: 'folder.no-space',
@@ -102,16 +110,20 @@ async function nearestExisting(host: Host, folder: string, signal: AbortSignal) 
   }
 }
 
-/** Undefined where the host does not tell. POSIX: df -P prints kibibytes in the fourth column. */
-async function freeBytes(host: Host, folder: string, signal: AbortSignal): Promise<number | undefined> {
+/** Undefined where the host does not tell. POSIX: df -P prints kibibytes, all in the second column, free in the fourth. */
+async function spaceOf(host: Host, folder: string, signal: AbortSignal): Promise<Space | undefined> {
   const result = await host.run(['df', '-Pk', folder], { signal }).catch((error) => {
     if (error instanceof AppError && error.kind === 'not-found') return undefined;
     throw error;
   });
   if (result === undefined || result.code !== 0) return undefined;
   const columns = result.stdout.toString().trimEnd().split('\n').at(-1)!.trim().split(/\s+/);
-  const kibibytes = Number(columns.at(-3));
-  return Number.isFinite(kibibytes) ? kibibytes * 1024 : undefined;
+  const [freeBytes, totalBytes] = [columns.at(-3), columns.at(-5)].map(
+    (kibibytes) => Number(kibibytes) * 1024,
+  );
+  return Number.isFinite(freeBytes) && Number.isFinite(totalBytes)
+    ? { freeBytes: freeBytes!, totalBytes: totalBytes! }
+    : undefined;
 }
 
 /**
@@ -130,6 +142,7 @@ export async function hostDelivery(
   const open = new Set<ByteSink>();
   const made = await makeFolder(host, folder, request.signal);
   let committed = false;
+  let stays: Leftover[] = [];
 
   // What moves a file is not cancelled half-way.
   const putInPlace = async (part: PlacedFile) => {
@@ -174,6 +187,7 @@ export async function hostDelivery(
         },
       };
     },
+    space: (signal) => spaceOf(host, folder, signal),
     async commit() {
       try {
         for (const part of parts) await putInPlace(part);
@@ -183,8 +197,7 @@ export async function hostDelivery(
         throw error;
       }
       committed = true;
-      for (const { replaced } of parts)
-        if (replaced !== undefined) await files.remove(replaced).catch(() => undefined);
+      stays = await removeReplaced(moves, parts);
       return parts.map((part) => (host.here ? part.final : `${host.name}:${part.final}`));
     },
     async rollback() {
@@ -193,6 +206,7 @@ export async function hostDelivery(
       open.clear();
       return takeBack(moves, parts, made);
     },
+    remains: () => stays,
   };
 }
 

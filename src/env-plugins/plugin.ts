@@ -189,9 +189,17 @@ export interface DeliveryRequest {
   readonly reading?: readonly string[];
   /** Names the temporary files, so that they are known for ours. */
   readonly runId: string;
+  /** It was begun before, and suspended or cut: the files that grew under `runId` are there, and are gone on with. */
+  readonly resume?: true;
   /** The firmware's variables, where the source has them. */
   readonly nvram?: Uint8Array;
   readonly signal: AbortSignal;
+}
+
+/** Of a filesystem or the like, in bytes. */
+export interface Space {
+  readonly freeBytes: number;
+  readonly totalBytes: number;
 }
 
 /** A whole machine or nothing: names are final only after `commit`. */
@@ -203,6 +211,8 @@ export interface Delivery {
    * delivery then. False where it can't be moved there; nothing has happened then. Absent where nothing can.
    */
   adopt?(file: { readonly name: string; readonly path: string }): Promise<boolean>;
+  /** Of where the files grow; undefined where it can't be told. Absent where nothing tells. */
+  space?(signal: AbortSignal): Promise<Space | undefined>;
   /** Resolves to where the machine is now: paths. */
   commit(): Promise<string[]>;
   /**
@@ -210,6 +220,8 @@ export interface Delivery {
    * Resolves to what could not be taken back. Safe to be called at any time, also twice; never throws.
    */
   rollback(): Promise<readonly Leftover[]>;
+  /** After `commit`: what it replaced and could not remove. */
+  remains?(): readonly Leftover[];
   /**
    * After `commit`: starts the machine and resolves to its state as the environment tells it. What was delivered
    * stays, also when this fails. Absent where there is nothing to start.

@@ -20,9 +20,17 @@ import { fileSink } from '../../io/file-sink.ts';
 import { throwIfAborted } from '../../io/in-order.ts';
 import { AppError, toAppError } from '../../model/errors.ts';
 import type { Finding } from '../../model/finding.ts';
+import type { Leftover } from '../../model/leftover.ts';
 import { formatBytes } from '../../model/units.ts';
-import { type FileMoves, type PlacedFile, putAllBack, takeBack, withFolders } from '../placed-files.ts';
-import type { Delivery, DeliveryRequest, DestinationRole } from '../plugin.ts';
+import {
+  type FileMoves,
+  type PlacedFile,
+  putAllBack,
+  removeReplaced,
+  takeBack,
+  withFolders,
+} from '../placed-files.ts';
+import type { Delivery, DeliveryRequest, DestinationRole, Space } from '../plugin.ts';
 import { expandHome } from './expand-home.ts';
 
 export function destinationRole(): DestinationRole {
@@ -129,8 +137,7 @@ async function check(request: DeliveryRequest, files: readonly string[], bytes: 
       remedy: 'choose another folder, or change its owner or mode',
     });
   }
-  const space = await statfs(above);
-  const free = space.bavail * space.bsize;
+  const free = (await spaceOf(above)).freeBytes;
   if (free < bytes) {
     findings.push({
       rule: 'folder.no-space',
@@ -147,12 +154,20 @@ async function check(request: DeliveryRequest, files: readonly string[], bytes: 
   return findings;
 }
 
+async function spaceOf(folder: string): Promise<Space> {
+  const { bavail, blocks, bsize } = await statfs(folder).catch((error) => {
+    throw toAppError(error);
+  });
+  return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
+}
+
 async function begin(request: DeliveryRequest): Promise<Delivery> {
   const folder = folderOf(request);
   const parts: PlacedFile[] = [];
   const open = new Set<ByteSink>();
   const made = await makeFolder(folder);
   let committed = false;
+  let stays: Leftover[] = [];
 
   return {
     async sink({ name }) {
@@ -200,6 +215,7 @@ async function begin(request: DeliveryRequest): Promise<Delivery> {
       if (request.sync) await flushed(temporary);
       return true;
     },
+    space: () => spaceOf(folder),
     async commit() {
       try {
         for (const part of parts) await putInPlace(part, request);
@@ -208,8 +224,7 @@ async function begin(request: DeliveryRequest): Promise<Delivery> {
         throw toAppError(error);
       }
       committed = true;
-      for (const { replaced } of parts)
-        if (replaced !== undefined) await moves.remove(replaced).catch(() => undefined);
+      stays = await removeReplaced(moves, parts);
       return parts.map((part) => part.final);
     },
     async rollback() {
@@ -218,6 +233,7 @@ async function begin(request: DeliveryRequest): Promise<Delivery> {
       open.clear();
       return takeBack(moves, parts, made);
     },
+    remains: () => stays,
   };
 }
 
