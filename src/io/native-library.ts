@@ -12,7 +12,7 @@ export interface Library {
   /** A function by its C prototype. @throws when the library has no such one. */
   func(prototype: string): Native;
   /** By its parts, where one of them is a structure. */
-  func(name: string, result: string, args: readonly unknown[]): Native;
+  func(name: string, result: unknown, args: readonly unknown[]): Native;
 }
 
 /** How a library's structures are described. */

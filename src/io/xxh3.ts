@@ -1,0 +1,86 @@
+/**
+ * XXH3 of 128 bits by the system's libxxhash: fast enough to run beside every conversion. It tells damage, not malice.
+ * API: xxhash.h, the part that is stable since version 0.8; the `_dispatch` functions choose by the processor.
+ */
+import { type Library, loadWithStructures } from './native-library.ts';
+
+export interface Xxh3 {
+  /** 16 bytes, as xxhsum prints them. On the thread pool: `bytes` must stay untouched until it is done. */
+  hash(bytes: Uint8Array): Promise<Buffer>;
+  /** On this thread, for a few bytes. */
+  hashNow(bytes: Uint8Array): Buffer;
+}
+
+const names = {
+  linux: ['libxxhash.so.0'],
+  freebsd: ['libxxhash.so.0', 'libxxhash.so'],
+  darwin: ['/opt/homebrew/lib/libxxhash.0.dylib', '/usr/local/lib/libxxhash.0.dylib'],
+} as const;
+
+/** Of the empty message, and of 1024 bytes that count up: a library of another kind must not come further. */
+const known: readonly (readonly [bytes: number, hex: string])[] = [
+  [0, '99aa06d3014798d86001c324468d497f'],
+  [1024, '83885e853bb6640ca870f92984398d22'],
+];
+
+interface Parts {
+  readonly low: number | bigint;
+  readonly high: number | bigint;
+}
+type Native = ((...args: unknown[]) => unknown) & {
+  async(bytes: Uint8Array, length: number, done: (error: unknown, result: unknown) => void): void;
+};
+
+let loaded: Xxh3 | undefined | 'untried' = 'untried';
+
+/** Loaded at the first use; undefined where there is none. */
+export function xxh3(): Xxh3 | undefined {
+  if (loaded === 'untried') {
+    try {
+      loaded = load();
+    } catch {
+      loaded = undefined; // a function is missing
+    }
+  }
+  return loaded;
+}
+
+function load(): Xxh3 | undefined {
+  const found = loadWithStructures(names);
+  if (found === undefined) return undefined;
+  const result = found.structures.struct({ low: 'uint64_t', high: 'uint64_t' });
+  const native = best(found.library, result);
+  const library: Xxh3 = {
+    hash: (bytes) =>
+      new Promise((resolve, reject) => {
+        native.async(bytes, bytes.length, (error, parts) => {
+          void bytes.length; // held until here: the collector must not take what is being read
+          if (error === null || error === undefined) resolve(canonical(parts as Parts));
+          else reject(error);
+        });
+      }),
+    hashNow: (bytes) => canonical(native(bytes, bytes.length) as Parts),
+  };
+  const right = known.every(([length, hex]) => {
+    const bytes = Buffer.from(Array.from({ length }, (_, i) => i & 255));
+    return library.hashNow(bytes).toString('hex') === hex;
+  });
+  return right ? library : undefined;
+}
+
+function best(library: Library, result: unknown): Native {
+  const args = ['void *', 'size_t'];
+  try {
+    return library.func('XXH3_128bits_dispatch', result, args) as unknown as Native;
+  } catch {
+    return library.func('XXH3_128bits', result, args) as unknown as Native;
+  }
+}
+
+/** xxhash.h, "canonical representation": the high half first, big-endian. */
+function canonical({ low, high }: Parts): Buffer {
+  const bytes = Buffer.allocUnsafe(16);
+  bytes.writeBigUInt64BE(BigInt(high), 0);
+  bytes.writeBigUInt64BE(BigInt(low), 8);
+  return bytes;
+}
