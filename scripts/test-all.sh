@@ -38,6 +38,8 @@ missing() {
 packages=$(missing | sort -u | tr '\n' ' ')
 # keytar's native part needs the library itself.
 ldconfig -p 2>/dev/null | grep -q libsecret-1.so.0 || packages="$packages libsecret-1-0"
+# The digests of disks.
+ldconfig -p 2>/dev/null | grep -q libxxhash.so.0 || packages="$packages libxxhash0"
 # Firmware is no command, nor are what vcsim is built with and the second client of its API.
 [ -e /usr/share/OVMF/OVMF_CODE_4M.fd ] || packages="$packages ovmf"
 [ -e /usr/lib/grub/i386-pc/boot.img ] || packages="$packages grub-pc-bin"

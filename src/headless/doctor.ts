@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { availableParallelism, freemem, totalmem } from 'node:os';
 import { compressors } from '../codecs/compression.ts';
 import { compose } from '../compose.ts';
+import { usualAlgorithm } from '../io/digest-hash.ts';
 import { findSmbLibrary } from '../io/smb/smb-link.ts';
 import { canSeekData } from '../io/sparse.ts';
 import { toFailure } from '../model/errors.ts';
@@ -20,7 +21,7 @@ interface Check {
 export async function doctor(options: CommonOptions): Promise<number> {
   const output = terminalOutput({ json: options.json === true, quiet: false });
   const checks = [
-    ...[node(), terminal(), sparseFiles(), sshCrypto(), compression()],
+    ...[node(), terminal(), sparseFiles(), sshCrypto(), compression(), digests()],
     ...[await smb(), await secrets()],
   ];
   if (output.json) output.value({ version: packageVersion(), checks });
@@ -96,6 +97,16 @@ function compression(): Check {
     ...(zstd === 'wasm' ? ['libzstd (package libzstd1), several times as fast'] : []),
   ];
   return { name: 'compression', status: 'note', text: `${text}; taken where found: ${missing.join(', ')}` };
+}
+
+function digests(): Check {
+  return usualAlgorithm() === 'xxh3-128'
+    ? { name: 'digests', status: 'ok', text: 'XXH3 by libxxhash' }
+    : {
+        name: 'digests',
+        status: 'note',
+        text: 'SHA-256, which takes longer; taken where found: libxxhash (package libxxhash0)',
+      };
 }
 
 /** Of disks of Windows hosts alone: nobody else misses it. */
