@@ -1,0 +1,236 @@
+/**
+ * What is done about a link that fails, once for all transports: tries with growing pauses as long as it may come back,
+ * what is opened again has to be the same as before, and an end that says what was tried. See `docs/links.md`.
+ */
+import { AppError, toAppError } from '../model/errors.ts';
+import { formatDuration } from '../model/units.ts';
+import { type ByteSource, checkRange } from './byte-source.ts';
+import { untilAborted } from './host/abort-watch.ts';
+import { throwIfAborted } from './in-order.ts';
+
+/** A line for the run's log. */
+export type Tell = (text: string) => void;
+
+export interface Persistence {
+  /** Before each further try, milliseconds; varied, so that many do not come at once. */
+  readonly pausesMs: readonly number[];
+  /** No further try begins when nothing got through for so long. */
+  readonly roundMs: number;
+}
+
+/** A router that restarts, a host that fails over to another: that is a matter of minutes. */
+export const usualPersistence: Persistence = {
+  pausesMs: [200, 1000, 3000, 5000, 10_000, 15_000, 20_000, 30_000, 30_000],
+  roundMs: 5 * 60_000,
+};
+
+export interface TriesOptions extends Partial<Persistence> {
+  /** What is done, for messages; empty where the error says it. */
+  readonly step?: string;
+  readonly tell?: Tell | undefined;
+  /** Whether another try may do better. Default: what is `unreachable`. */
+  again?(error: AppError): boolean;
+}
+
+const isUnreachable = ({ kind }: AppError): boolean => kind === 'unreachable';
+/** The user is told in between when it takes so many. */
+const worthTelling = 3;
+const jitter = 0.25;
+
+/** The tries of one piece of work. */
+export class Tries {
+  readonly #options: TriesOptions;
+  readonly #pausesMs: readonly number[];
+  readonly #roundMs: number;
+  #failed = 0;
+  #since = 0;
+  #last: AppError | undefined;
+
+  constructor(options: TriesOptions = {}) {
+    this.#options = options;
+    this.#pausesMs = options.pausesMs ?? usualPersistence.pausesMs;
+    this.#roundMs = options.roundMs ?? usualPersistence.roundMs;
+  }
+
+  /** Something got through: what fails after this is another matter. */
+  progress(): void {
+    if (this.#failed === 0) return;
+    const seconds = ((performance.now() - this.#since) / 1000).toFixed(1);
+    const tries = this.#failed === 1 ? 'the next try' : `try ${this.#failed + 1}`;
+    this.#tell(`${this.#words(this.#last!)}; ${tries} went on after ${seconds} s`);
+    this.#failed = 0;
+  }
+
+  /** Whether another try may do better. */
+  mayHelp(thrown: unknown): boolean {
+    const error = toAppError(thrown);
+    return error.kind !== 'cancelled' && (this.#options.again ?? isUnreachable)(error);
+  }
+
+  /** Resolves when it may be tried again. @throws AppError: this one, with what was tried. */
+  async failed(thrown: unknown, signal?: AbortSignal): Promise<void> {
+    if (signal?.aborted || !this.mayHelp(thrown)) throw thrown;
+    const error = toAppError(thrown);
+    if (this.#failed === 0) this.#since = performance.now();
+    const pause = this.#pausesMs[this.#failed++];
+    this.#last = error;
+    if (pause === undefined || performance.now() - this.#since >= this.#roundMs) throw this.#inVain(error);
+    if (this.#failed === worthTelling) this.#tell(`${this.#words(error)}; it is being tried again`);
+    await this.#rest(pause * (1 - jitter * Math.random()), signal);
+  }
+
+  async #rest(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const over = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, milliseconds);
+    });
+    await untilAborted(over, signal).finally(() => clearTimeout(timer));
+  }
+
+  #inVain(error: AppError): AppError {
+    if (this.#failed === 1) return error;
+    const over = formatDuration((performance.now() - this.#since) / 1000);
+    return new AppError(error.kind, `${this.#words(error)}; tried ${this.#failed} times in ${over}`, {
+      ...(error.where === undefined ? {} : { where: error.where }),
+      hint: error.hint ?? 'check the network and the host, then run it again',
+      cause: error,
+    });
+  }
+
+  #words({ message }: AppError): string {
+    const { step } = this.#options;
+    return step === undefined ? message : `${step}: ${message}`;
+  }
+
+  #tell(text: string): void {
+    this.#options.tell?.(text);
+  }
+}
+
+/** `work`, again when its link fails. @throws AppError as `work`, with how often it was tried. */
+export async function retrying<T>(
+  options: TriesOptions,
+  signal: AbortSignal | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
+  const tries = new Tries(options);
+  for (;;) {
+    try {
+      const result = await work();
+      tries.progress();
+      return result;
+    } catch (error) {
+      await tries.failed(error, signal);
+    }
+  }
+}
+
+export interface ReopeningOptions extends TriesOptions {
+  readonly name: string;
+}
+
+/**
+ * A source that is bound to a connection, opened again when that was lost; many reads at once open it once. It has to
+ * have the size and the time of change that it had. `open` is called at once.
+ */
+export async function reopening(
+  options: ReopeningOptions,
+  open: (signal?: AbortSignal) => Promise<ByteSource>,
+  signal?: AbortSignal,
+): Promise<ByteSource> {
+  const first = await retrying(options, signal, () => open(signal));
+  const { name } = options;
+  const closing = new AbortController();
+  let current: Promise<ByteSource> = Promise.resolve(first);
+  // One for all reads: those that fail with the same connection are one failure.
+  const tries = new Tries(options);
+  const openAgain = async (lost: Promise<ByteSource>, why: unknown): Promise<ByteSource> => {
+    await lost.then((before) => before.close()).catch(() => undefined);
+    for (let failed = why; ; ) {
+      // No one's cancel ends it: many may wait.
+      await tries.failed(failed, closing.signal);
+      let fresh: ByteSource;
+      try {
+        fresh = await open(closing.signal);
+      } catch (error) {
+        failed = error;
+        continue;
+      }
+      if (fresh.size === first.size && fresh.modifiedAt === first.modifiedAt) return fresh;
+      await fresh.close().catch(() => undefined);
+      throw changed(name);
+    }
+  };
+  const using = async <T>(
+    cancel: AbortSignal | undefined,
+    work: (source: ByteSource) => Promise<T>,
+  ): Promise<T> => {
+    for (;;) {
+      throwIfAborted(cancel ?? closing.signal);
+      const used = current;
+      const now = await untilAborted(used, cancel);
+      try {
+        const result = await work(now);
+        tries.progress();
+        return result;
+      } catch (error) {
+        if (cancel?.aborted || !tries.mayHelp(error)) throw error;
+        // Unless another read has done so.
+        if (used === current) current = openAgain(used, error);
+        current.catch(() => undefined); // who waits is told
+      }
+    }
+  };
+  const source: ByteSource = {
+    name,
+    size: first.size,
+    access: 'random',
+    ...(first.modifiedAt === undefined ? {} : { modifiedAt: first.modifiedAt }),
+    async read(target, offset, cancel) {
+      checkRange(source, offset, target.length);
+      await using(cancel, (now) => now.read(target, offset, cancel));
+    },
+    async close() {
+      if (closing.signal.aborted) return;
+      closing.abort();
+      const now = await current.catch(() => undefined);
+      await now?.close();
+    },
+  };
+  if (first.extents === undefined) return source;
+  return {
+    ...source,
+    extents: (from, to, cancel) => using(cancel, (now) => now.extents!(from, to, cancel)),
+  };
+}
+
+export const changed = (where: string): AppError =>
+  new AppError('io', 'it was changed while the connection was lost', {
+    where,
+    hint: 'stop what writes to it (a machine that runs, a copy under way) and run it again',
+  });
+
+/** Lines of one kind at most every so many milliseconds; how many were left out is told with the next one. */
+export function sparingly(tell: Tell, everyMs = 10_000): Tell {
+  let last = Number.NEGATIVE_INFINITY;
+  let kept: string | undefined;
+  let more = 0;
+  let timer: NodeJS.Timeout | undefined;
+  const flush = () => {
+    timer = undefined;
+    if (kept === undefined) return;
+    const text = more === 0 ? kept : `${kept} (and ${more} more like it)`;
+    kept = undefined;
+    more = 0;
+    last = performance.now();
+    tell(text);
+  };
+  return (text) => {
+    if (kept !== undefined) more++;
+    kept = text;
+    const wait = last + everyMs - performance.now();
+    if (wait <= 0) return flush();
+    timer ??= setTimeout(flush, wait);
+    timer.unref?.();
+  };
+}
