@@ -18,11 +18,12 @@ import { type OutsideOptions, outsidePlugins } from './outside-plugins.ts';
 import { packageRoot, packageVersion } from './package-root.ts';
 import { Strays } from './plugins/strays.ts';
 import { Dispatcher } from './state/dispatcher.ts';
+import type { OwnRun, RunSecrets, Runs } from './state/runs.ts';
 import { SecretKeeper } from './state/secret-keeper.ts';
 import { Redactor } from './state/secrets/redact.ts';
 import { ScriptSecrets } from './state/secrets/script-secrets.ts';
 import type { Services } from './state/services.ts';
-import type { Catalog } from './state/state.ts';
+import type { Catalog, Profile } from './state/state.ts';
 import { History } from './state/stores/history.ts';
 import { type StorePaths, storePaths } from './state/stores/paths.ts';
 import { PreferencesStore } from './state/stores/preferences.ts';
@@ -37,6 +38,8 @@ export interface ComposeOptions {
   say(message: string): void;
   /** Secrets for scripts: field → reference, see `script-secrets.ts`. */
   readonly secretReferences?: ReadonlyMap<string, string>;
+  /** This process is that of one run, and these secrets were handed to it. */
+  readonly own?: OwnRun & { readonly secrets: RunSecrets; readonly profiles: readonly Profile[] };
   /** Reference to the vault's passphrase. */
   readonly vaultPassphrase?: string | undefined;
 }
@@ -49,6 +52,7 @@ export interface Composed {
 }
 
 export async function compose(options: ComposeOptions): Promise<Composed> {
+  const { own } = options;
   const paths = storePaths();
   const redactor = new Redactor();
   const scripts = new ScriptSecrets({ env: process.env });
@@ -62,6 +66,7 @@ export async function compose(options: ComposeOptions): Promise<Composed> {
     preferences,
     profiles: new ProfileStore(paths.profiles),
     history: new History(paths.runs, {
+      ...(own === undefined ? {} : { firstId: own.id }),
       onFailure: (error) => options.say(`the journal can't be written: ${error.message}`),
       redact: (text) => redactor.redact(text),
       program: packageVersion(),
@@ -76,22 +81,41 @@ export async function compose(options: ComposeOptions): Promise<Composed> {
       },
       redactor,
       canAsk: options.canAsk,
+      ...(own === undefined ? {} : { handed: new Map(Object.entries(own.secrets.kept)) }),
     }),
     redactor,
     rulesFolder: paths.rules,
     interactive: options.canAsk,
     canAnswer: options.canAnswer ?? options.canAsk,
-    givenSecrets: new Map(
-      [...(options.secretReferences ?? [])].map(([field, reference]) => [
-        field,
-        () => scripts.read(reference),
-      ]),
-    ),
+    givenSecrets: new Map([
+      ...[...(options.secretReferences ?? [])].map(
+        ([field, reference]) => [field, () => scripts.read(reference)] as const,
+      ),
+      ...Object.entries(own?.secrets.given ?? {}).map(
+        ([field, secret]) => [field, async () => secret] as const,
+      ),
+    ]),
+    ...(own === undefined ? { runs: runsOf(paths) } : { own }),
   };
   if (options.vaultPassphrase !== undefined) {
     await services.secrets.unlock(await scripts.read(options.vaultPassphrase));
   }
-  return { dispatcher: new Dispatcher(services), services, outside };
+  const dispatcher = new Dispatcher(services, own === undefined ? {} : { profiles: own.profiles });
+  return { dispatcher, services, outside };
+}
+
+/** Begun by this very program. Loaded when there is something to begin or to look at. */
+function runsOf(paths: StorePaths): Runs {
+  const made = async () => {
+    const { awayRuns, runProcessCommand } = await import('./away/away-runs.ts');
+    const program = [process.execPath, ...process.execArgv, process.argv[1]!, runProcessCommand] as const;
+    return awayRuns({ folder: paths.runs, program });
+  };
+  return {
+    start: async (...args) => (await made()).start(...args),
+    attach: async (...args) => (await made()).attach(...args),
+    list: async () => (await made()).list(),
+  };
 }
 
 function environmentPlugins(paths: StorePaths): EnvironmentPlugin[] {

@@ -26,10 +26,11 @@ export async function provide(
   const meter = new ProgressMeter(new Map(disks.map(({ disk, bytesTotal }) => [disk.id, bytesTotal])));
   const report = () => context.emit({ type: 'progress', ...meter.report() });
   const ticker = setInterval(report, progressMilliseconds);
-  const gate = async () => {
+  const gate = async (bytes: number) => {
     const before = performance.now();
     await context.gate();
     if (performance.now() - before > 1000) meter.restart();
+    await context.take?.(bytes);
   };
   const encoder = codecById(plan.destination.format).encoder!;
   const names = diskFileNames(plan);

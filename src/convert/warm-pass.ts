@@ -145,10 +145,11 @@ async function copyAll(pass: Pass, opened: readonly Opened[], context: RunContex
   const meter = new ProgressMeter(new Map(opened.map(({ disk, bytesTotal }) => [disk.id, bytesTotal])));
   const report = () => context.emit({ type: 'progress', ...meter.report() });
   const ticker = setInterval(report, progressMilliseconds);
-  const gate = async () => {
+  const gate = async (bytes: number) => {
     const before = performance.now();
     await context.gate();
     if (performance.now() - before > 1000) meter.restart();
+    await context.take?.(bytes);
   };
   let bytesChanged = 0;
   try {

@@ -1,5 +1,6 @@
 /** The commands that convert. Each action is a module of its own, loaded when it is called. */
 import { type Command, Option } from 'commander';
+import { withAway } from './away-options.ts';
 import { collect, type Done, imageHelp, withDestination, withSecrets, withSource } from './common-options.ts';
 import { withChangeChoice, withGuestChanges } from './guest-options.ts';
 
@@ -54,13 +55,14 @@ function withConversion(command: Command): Command {
 }
 
 export function addConvert(program: Command, done: Done): void {
-  withConversion(program.command('convert'))
+  const convert = withConversion(program.command('convert'))
     .description('convert an image or a machine, into files here or into an environment')
     .option('-n, --dry-run', 'check and print the plan, move nothing')
     .option('--json', 'one event a line')
     .action(async (image: string | undefined, options) =>
       done(await (await import('./convert.ts')).convert(image, options)),
     );
+  withAway(convert);
   withConversion(program.command('plan'))
     .description('print the plan of a conversion as JSON, for "vmferry run"')
     .action(async (image: string | undefined, options) =>
@@ -69,7 +71,7 @@ export function addConvert(program: Command, done: Done): void {
 }
 
 export function addRun(program: Command, done: Done): void {
-  withSecrets(program.command('run'))
+  withAway(withSecrets(program.command('run')))
     .argument('<plan>', 'a plan file, or - for standard input')
     .description('run a plan')
     .option('--identity <file>', 'the file of the identity (age) that opens the image')

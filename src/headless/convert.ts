@@ -12,6 +12,7 @@ import type { OptionValue } from '../model/options.ts';
 import type { Container, Plan } from '../model/plan.ts';
 import { MiB, parseBytes, TiB } from '../model/units.ts';
 import type { Draft, MachineEdit, Planned } from '../state/state.ts';
+import type { AwayOptions } from './away-options.ts';
 import type { CommonOptions } from './common-options.ts';
 import {
   connectDestination,
@@ -19,7 +20,7 @@ import {
   keyValues,
   type SourceOptions,
 } from './environment-options.ts';
-import { followRun } from './follow-run.ts';
+import { carryOut } from './carry-out.ts';
 import { type GuestOptions, guestLines, guestOf, sshKeysOf, unknownChanges } from './guest-options.ts';
 import { findingLine, type Output, terminalOutput } from './output.ts';
 import { addImage, withDispatcher } from './session.ts';
@@ -30,6 +31,7 @@ export interface ConvertOptions
     SourceOptions,
     DestinationOptions,
     WarmOptions,
+    AwayOptions,
     GuestOptions {
   readonly network?: readonly string[];
   readonly start?: boolean;
@@ -71,7 +73,7 @@ export async function convert(image: string | undefined, options: ConvertOptions
       return worst(planned.findings) === 'blocker' ? 3 : 0;
     }
     refuseBlocked(planned);
-    return followRun(composed, planned.plans, output, planned.findings);
+    return carryOut(composed, planned.plans, options, output, planned.findings);
   });
 }
 
@@ -87,13 +89,13 @@ export async function plan(image: string | undefined, options: ConvertOptions): 
 
 export async function runPlanFile(
   file: string,
-  options: CommonOptions & { readonly force?: boolean },
+  options: CommonOptions & AwayOptions & { readonly force?: boolean },
 ): Promise<number> {
   const output = terminalOutput({ json: options.json === true, quiet: options.quiet === true });
   const plans = (await parsePlans(await readText(file), file)).map((p) =>
     options.force ? { ...p, force: true } : p,
   );
-  return withDispatcher(options, (composed) => followRun(composed, plans, output));
+  return withDispatcher(options, (composed) => carryOut(composed, plans, options, output));
 }
 
 async function readText(file: string): Promise<string> {

@@ -4,15 +4,24 @@ import { toFailure } from '../model/errors.ts';
 import { type Finding, logText } from '../model/finding.ts';
 import type { Plan } from '../model/plan.ts';
 import { formatBytes, formatDuration } from '../model/units.ts';
+import type { Command } from '../state/commands.ts';
 import type { Event } from '../state/events.ts';
-import { isActive, type Run } from '../state/state.ts';
+import { isActive, type Run, type RunItem } from '../state/state.ts';
 import { exitCode } from './exit-codes.ts';
 import type { Output } from './output.ts';
 
 /** Resolves to the exit code. `told`: findings that the user has read already. */
-export async function followRun(
-  { dispatcher }: Composed,
+export const followRun = (
+  composed: Composed,
   plans: readonly Plan[],
+  output: Output,
+  told: readonly Finding[] = [],
+): Promise<number> => followCommand(composed, { type: 'run', plans }, output, told);
+
+/** The same for a command that shows a run: its own, or one that lives elsewhere. */
+export async function followCommand(
+  { dispatcher }: Composed,
+  command: Command,
   output: Output,
   told: readonly Finding[] = [],
 ): Promise<number> {
@@ -23,7 +32,7 @@ export async function followRun(
     tell(event, run, output, question !== undefined);
   });
   try {
-    await dispatcher.perform({ type: 'run', plans });
+    await dispatcher.perform(command);
   } catch (error) {
     const failure = toFailure(error);
     output.progressDone();
@@ -41,7 +50,16 @@ export async function followRun(
   return 0;
 }
 
-const printed = new Set<Event['type']>(['run-started', 'run-status', 'run-item', 'progress', 'run-log']);
+const printed = new Set<Event['type']>([
+  'run-started',
+  'run-entered',
+  'run-waiting',
+  'run-limit',
+  'run-status',
+  'run-item',
+  'progress',
+  'run-log',
+]);
 
 /** `asking`: the line of the progress is a question's now. */
 function tell(event: Event, run: Run | undefined, output: Output, asking: boolean): void {
@@ -58,9 +76,12 @@ function tell(event: Event, run: Run | undefined, output: Output, asking: boolea
 
 /** The plans were printed once, or are the caller's own. */
 function forMachines(event: Event): unknown {
-  if (event.type !== 'run-started') return event;
-  return { ...event, items: event.items.map(({ plan: _, ...item }) => item) };
+  if (event.type === 'run-started') return { ...event, items: event.items.map(withoutPlan) };
+  if (event.type !== 'run-entered') return event;
+  return { ...event, run: { ...event.run, items: event.run.items.map(withoutPlan) } };
 }
+
+const withoutPlan = ({ plan: _, ...item }: RunItem) => item;
 
 /** ` 42% 1.2 GiB of 2.8 GiB  320 MiB/s  0:05 left  writing disk.qcow2` */
 export function progressLine(run: Run): string {

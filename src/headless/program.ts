@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { toAppError, toFailure } from '../model/errors.ts';
 import { packageVersion } from '../package-root.ts';
+import { addAway } from './away-commands.ts';
 import type { CommonOptions, Done } from './common-options.ts';
 import { addConvert, addHistory, addRun, addUndo } from './convert-commands.ts';
 import { exitCode } from './exit-codes.ts';
@@ -64,6 +65,7 @@ export function makeProgram(done: Done): Command {
   addConvert(program, done);
   addRun(program, done);
   addHistory(program, done);
+  addAway(program, done);
   addUndo(program, done);
   addPlugins(program, done);
   program

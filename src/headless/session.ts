@@ -20,6 +20,7 @@ import { askOnTerminal } from './terminal-question.ts';
 export async function withDispatcher<T>(
   options: CommonOptions,
   work: (composed: Composed) => Promise<T>,
+  answering: (dispatcher: Dispatcher) => void = answerQuestions,
 ): Promise<T> {
   const canAnswer =
     process.stdin.isTTY === true && process.stderr.isTTY === true && !options.json && !options.quiet;
@@ -47,7 +48,7 @@ export async function withDispatcher<T>(
   };
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   for (const signal of signals) process.on(signal, stop);
-  answerQuestions(dispatcher);
+  answering(dispatcher);
   try {
     return await work(composed);
   } finally {

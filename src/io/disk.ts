@@ -205,13 +205,20 @@ function lastStartingBy(starts: readonly number[], offset: number): number {
   return Math.max(0, low);
 }
 
-/** The disk with `onRead(bytes)` called after each finished read. The one place where progress is counted. */
-export function counted(disk: Disk, onRead: (bytes: number) => void, gate?: () => Promise<void>): Disk {
+/**
+ * The disk with `onRead(bytes)` called after each finished read. The one place where progress is counted. `gate` is
+ * passed before each read of so many bytes.
+ */
+export function counted(
+  disk: Disk,
+  onRead: (bytes: number) => void,
+  gate?: (bytes: number) => Promise<void>,
+): Disk {
   return {
     size: disk.size,
     sectorSize: disk.sectorSize,
     async read(target, offset, signal) {
-      if (gate !== undefined) await gate();
+      if (gate !== undefined) await gate(target.length);
       await disk.read(target, offset, signal);
       onRead(target.length);
     },

@@ -1,5 +1,6 @@
 /** Wishes. Screens and the command line send the same ones. A command may carry a secret; it is never kept. */
 import type { Plan } from '../model/plan.ts';
+import type { RunWhen, RunWish } from './runs.ts';
 import type { DraftChange, MachineEdit, ScreenId, SecretStoreChoice } from './state.ts';
 
 export type Command =
@@ -127,12 +128,25 @@ export type Command =
   /** The public keys of a file here may log in as this user of the guest. @throws AppError `usage`. */
   | { readonly type: 'add-ssh-keys'; readonly id: string; readonly user: string; readonly file: string }
   // Run
-  | { readonly type: 'run'; readonly plans: readonly Plan[] }
+  | { readonly type: 'run'; readonly plans: readonly Plan[]; readonly when?: RunWhen }
   | { readonly type: 'pause' }
   | { readonly type: 'resume' }
   | { readonly type: 'cancel' }
   /** The word: the machine under way, which is copied while it runs, is asked to shut down for its last pass. */
   | { readonly type: 'shut-down' }
+  /** Bytes a second that the run may read at most; absent: as many as come. */
+  | { readonly type: 'rate'; readonly bytesPerSecond?: number }
+  // Runs in processes of their own
+  /** Begins one and leaves it at once; answers with a `run-left` event. */
+  | { readonly type: 'run-away'; readonly plans: readonly Plan[]; readonly when?: RunWhen }
+  /** Shows one, by its id or that of one of its machines in the history, until it ends or is left. */
+  | { readonly type: 'attach'; readonly id: string }
+  /** Leaves the run that is shown: it goes on. */
+  | { readonly type: 'detach' }
+  /** Answers with a `live-runs` event. */
+  | { readonly type: 'runs' }
+  /** For one that is not shown. */
+  | { readonly type: 'steer-run'; readonly id: string; readonly wish: RunWish }
   /** Puts a finished run away and starts over at the environments. */
   | { readonly type: 'another' }
   // History
@@ -143,5 +157,5 @@ export type Command =
   | { readonly type: 'history-rerun'; readonly id: string }
   /** Answers with a `status` event. */
   | { readonly type: 'status' }
-  /** Cancels what runs, closes what is open, and ends. */
+  /** Cancels what runs here, closes what is open, and ends. A run in a process of its own goes on. */
   | { readonly type: 'terminate' };

@@ -11,6 +11,7 @@ import type { Event } from './events.ts';
 import type { DispatcherPort } from './port.ts';
 import { initialState, reduce } from './reduce.ts';
 import type { RunControl } from './run-control.ts';
+import type { RunLink } from './runs.ts';
 import type { Services } from './services.ts';
 import type { State } from './state.ts';
 
@@ -26,6 +27,8 @@ export interface Live {
   session?: LiveSession;
   destination?: LiveSession;
   run?: RunControl;
+  /** The run on the screen, where it lives in a process of its own. */
+  away?: RunLink;
   /** Machines of a source that something was done to that must be undone. */
   held: number;
   /** In the order of their asking; the first one is on the screen. */
@@ -57,6 +60,7 @@ export type Lane =
   | 'serve'
   | 'plan'
   | 'test'
+  | 'runs'
   | 'run';
 
 export type Effect<T extends Command['type'] = Command['type']> = (
@@ -78,9 +82,10 @@ export class Dispatcher implements DispatcherPort {
   #state: State;
   #ending: Promise<void> | undefined;
 
-  constructor(services: Services) {
+  /** `known`: what somebody else has looked up already. */
+  constructor(services: Services, known: Partial<Pick<State, 'profiles'>> = {}) {
     this.#services = services;
-    this.#state = { ...initialState, catalog: services.catalog };
+    this.#state = { ...initialState, catalog: services.catalog, ...known };
   }
 
   getState = (): State => this.#state;
@@ -163,6 +168,8 @@ export class Dispatcher implements DispatcherPort {
   async #end(): Promise<void> {
     this.#emit({ type: 'terminating' });
     this.#live.run?.cancel();
+    // A question that nobody has answered here is not one that was answered by no.
+    this.#live.away?.close();
     this.#ended.abort(new AppError('cancelled', 'the program is ending'));
     for (const { settle } of [...this.#live.questions.values()]) settle({ yes: false });
     let timer: NodeJS.Timeout | undefined;

@@ -12,16 +12,19 @@ import type {
   HistoryEntry,
   HistorySummary,
   LeftOutPlugin,
+  LiveRun,
   LogLine,
   MachineEdit,
   Notice,
   Planned,
   Profile,
   Question,
+  Run,
   RunItem,
   RunStatus,
   ScreenId,
   SecretStoreInfo,
+  Waiting,
 } from './state.ts';
 
 export interface GuestPackage {
@@ -184,6 +187,15 @@ export type Event =
     }
   | { readonly type: 'run-log'; readonly line: LogLine }
   | { readonly type: 'run-cleared' }
+  /** The run has not begun, and why. */
+  | { readonly type: 'run-waiting'; readonly waiting: Waiting }
+  /** Bytes a second; absent: no limit any more. */
+  | { readonly type: 'run-limit'; readonly bytesPerSecond?: number }
+  /** A run in a process of its own, as it is when it is entered. */
+  | { readonly type: 'run-entered'; readonly run: Run }
+  /** It is not looked at any more, and goes on. */
+  | { readonly type: 'run-left'; readonly id: string }
+  | { readonly type: 'live-runs'; readonly runs: readonly LiveRun[] }
   | { readonly type: 'history'; readonly entries: readonly HistorySummary[] }
   | { readonly type: 'history-entry'; readonly entry?: HistoryEntry }
   | { readonly type: 'status'; readonly text: string }

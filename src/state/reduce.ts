@@ -18,6 +18,7 @@ export const initialState: State = {
   selected: [],
   draft: { product: 'qemu', folder: '.', options: {}, force: false, sync: false, edits: {} },
   planned: { status: 'idle', plans: [], findings: [], text: [], bytes: 0 },
+  liveRuns: [],
   history: [],
   terminating: false,
 };
@@ -120,9 +121,17 @@ export function reduce(state: State, event: Event): State {
     case 'run-item':
     case 'progress':
     case 'run-log':
+    case 'run-waiting':
+    case 'run-limit':
       return withOptional(state, 'run', reduceRun(state.run, event));
     case 'run-cleared':
       return isActive(state.run) ? state : withOptional(state, 'run', undefined);
+    case 'run-entered':
+      return { ...state, run: event.run };
+    case 'run-left':
+      return withOptional(state, 'run', undefined);
+    case 'live-runs':
+      return { ...state, liveRuns: event.runs };
     case 'history':
       return { ...state, history: event.entries };
     case 'history-entry':
@@ -227,7 +236,10 @@ function reduceItems(items: readonly MachineItem[], event: MachineEvent): readon
   }
 }
 
-type RunEvent = Extract<Event, { type: 'run-started' | 'run-status' | 'run-item' | 'progress' | 'run-log' }>;
+type RunEvent = Extract<
+  Event,
+  { type: 'run-started' | 'run-status' | 'run-item' | 'progress' | 'run-log' | 'run-waiting' | 'run-limit' }
+>;
 
 function reduceRun(run: Run | undefined, event: RunEvent): Run | undefined {
   if (event.type === 'run-started') {
@@ -247,7 +259,15 @@ function reduceRun(run: Run | undefined, event: RunEvent): Run | undefined {
   switch (event.type) {
     case 'run-status': {
       const ended = event.status === 'done' || event.status === 'failed' || event.status === 'cancelled';
-      return { ...run, status: event.status, ...(ended ? { endedAt: event.at } : {}) };
+      const { waiting: _, ...rest } = run;
+      // The time in which it waited is not the conversion's.
+      const begins = run.status === 'waiting' && event.status === 'running';
+      return {
+        ...rest,
+        status: event.status,
+        ...(begins ? { startedAt: event.at } : {}),
+        ...(ended ? { endedAt: event.at } : {}),
+      };
     }
     case 'run-item':
       return withTotals({
@@ -264,6 +284,12 @@ function reduceRun(run: Run | undefined, event: RunEvent): Run | undefined {
       const { secondsLeft: _, ...rest } = run;
       const left = event.secondsLeft === undefined ? {} : { secondsLeft: event.secondsLeft };
       return withTotals({ ...rest, items, rate: event.rate, ...left });
+    }
+    case 'run-waiting':
+      return { ...run, status: 'waiting', waiting: event.waiting };
+    case 'run-limit': {
+      const { limit: _, ...rest } = run;
+      return event.bytesPerSecond === undefined ? rest : { ...rest, limit: event.bytesPerSecond };
     }
     case 'run-log':
       return { ...run, log: [...run.log, event.line].slice(-logLimit) };

@@ -1,11 +1,17 @@
 /** Pausing and cancelling a run from outside of it. */
+import { RateLimit } from '../io/rate-limit.ts';
 import { AppError } from '../model/errors.ts';
 
 export class RunControl {
+  readonly rate: RateLimit;
   readonly #controller = new AbortController();
   #resume: (() => void) | undefined;
   #paused: Promise<void> | undefined;
   #word = new AbortController();
+
+  constructor(bytesPerSecond?: number) {
+    this.rate = new RateLimit(bytesPerSecond);
+  }
 
   get signal(): AbortSignal {
     return this.#controller.signal;

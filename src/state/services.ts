@@ -1,6 +1,7 @@
 /** What effects work with. Made once by the composition root (`compose.ts`); tests make their own. */
 import type { Connector } from '../convert/sessions.ts';
 import type { EnvironmentPlugin } from '../env-plugins/plugin.ts';
+import type { OwnRun, Runs } from './runs.ts';
 import type { SecretKeeper } from './secret-keeper.ts';
 import type { Redactor } from './secrets/redact.ts';
 import type { Catalog, EnvironmentInfo, LeftOutPlugin } from './state.ts';
@@ -35,6 +36,10 @@ export interface Services {
   readonly redactor: Redactor;
   /** Where the user's own rules are, `docs/rules.md`. */
   readonly rulesFolder?: string;
+  /** Runs in processes of their own; the full-screen program begins all of its runs there. Absent: none. */
+  readonly runs?: Runs;
+  /** This process is that of one run. */
+  readonly own?: OwnRun;
   /** The full-screen program: what was chosen is offered again next time. */
   readonly interactive: boolean;
   /** Somebody is there who can be asked for a line, such as a one-time code. Default: nobody. */

@@ -11,6 +11,8 @@ import type { Firmware, Machine, PowerState } from '../model/machine.ts';
 import type { OptionSpec, Options } from '../model/options.ts';
 import type { PassReport } from '../model/pass-report.ts';
 import type { Container, MachineEdit, Plan, Warm } from '../model/plan.ts';
+import type { RunAbout } from './history/about.ts';
+import type { RunRecord } from './history/record.ts';
 
 export type { Field, MachineEdit };
 
@@ -280,7 +282,15 @@ export interface LogLine {
   readonly text: string;
 }
 
-export type RunStatus = 'running' | 'paused' | 'cancelling' | 'done' | 'failed' | 'cancelled';
+export type RunStatus = 'waiting' | 'running' | 'paused' | 'cancelling' | 'done' | 'failed' | 'cancelled';
+
+/** Why a run has not begun. */
+export interface Waiting {
+  /** Its start time, milliseconds since 1970. */
+  readonly until?: number;
+  /** So many runs come before it. */
+  readonly before?: number;
+}
 
 export interface Run {
   readonly id: string;
@@ -294,32 +304,85 @@ export interface Run {
   readonly rate: number;
   readonly secondsLeft?: number;
   readonly log: readonly LogLine[];
+  /** Set while it has not begun. */
+  readonly waiting?: Waiting;
+  /** Bytes a second that it may read at most. */
+  readonly limit?: number;
+  /** It lives in a process of its own, and is found again by this id. */
+  readonly away?: string;
+}
+
+/** A run that lives in a process of its own, as it was when it was asked. */
+export interface LiveRun {
+  readonly id: string;
+  /** Its machines, in words. */
+  readonly title: string;
+  /** `silent`: its process is there and does not answer. */
+  readonly status: RunStatus | 'silent';
+  /** When it was begun, milliseconds since 1970. */
+  readonly startedAt: number;
+  readonly bytesDone: number;
+  readonly bytesTotal: number;
+  readonly rate: number;
+  readonly secondsLeft?: number;
+  readonly waiting?: Waiting;
+  readonly limit?: number;
+  /** It asks something and waits for an answer. */
+  readonly asks: boolean;
+  /** Ids of its machines in the history. */
+  readonly history: readonly string[];
 }
 
 /** As a list tells of them. */
 export const hasSameDisks = (a: Machine, b: Machine): boolean =>
   a.disks.length === b.disks.length && a.disks.every(({ id }, i) => id === b.disks[i]!.id);
 
+const activeStatuses: readonly RunStatus[] = ['waiting', 'running', 'paused', 'cancelling'];
+
 export const isActive = (run: Run | undefined): boolean =>
-  run !== undefined && (run.status === 'running' || run.status === 'paused' || run.status === 'cancelling');
+  run !== undefined && activeStatuses.includes(run.status);
 
 export interface HistorySummary {
   readonly id: string;
   /** Milliseconds since 1970. */
   readonly startedAt: number;
   readonly endedAt?: number;
-  readonly outcome: 'done' | 'failed' | 'cancelled' | 'interrupted' | 'running';
+  /** `unknown`: in the word of a newer version. */
+  readonly outcome: 'done' | 'failed' | 'cancelled' | 'interrupted' | 'running' | 'unknown';
   readonly title: string;
   readonly bytes: number;
   readonly seconds: number;
   readonly places: readonly string[];
-}
-export interface HistoryEntry extends HistorySummary {
-  readonly plan?: Plan;
+  readonly bytesWritten?: number;
+  /** The machine's state after it was started at the destination. */
+  readonly started?: string;
+  /** What was wanted besides and did not come about. */
+  readonly warning?: string;
   readonly failure?: Failure;
-  readonly log: readonly LogLine[];
-  /** What was changed inside the guest. */
-  readonly changes?: readonly GuestChange[];
+  /** What and where; journals of the first versions have it in their plan only. */
+  readonly about?: RunAbout;
+  /** The version of vmferry that ran it; who, and on which computer. */
+  readonly program?: string;
+  readonly user?: string;
+  readonly host?: string;
+  /** The version of the journal, where it is newer than what is understood here. */
+  readonly newer?: number;
+}
+export interface HistoryEntry extends HistorySummary, RunRecord {
+  readonly plan?: Plan;
+  /** Why there is none that can be run again. */
+  readonly planProblem?: string;
+  /** The plan in words, a line each. */
+  readonly planText: readonly string[];
+  readonly journal: JournalCondition;
+}
+
+/** How much of a journal could be read. */
+export interface JournalCondition {
+  readonly truncated: boolean;
+  readonly damagedLines: number;
+  /** Lines of types that are not read, how many of each. */
+  readonly passedOver: Readonly<Record<string, number>>;
 }
 
 /** Asked of whoever is there. The answer is never in the state. */
@@ -362,6 +425,8 @@ export interface State {
   readonly draft: Draft;
   readonly planned: Planned;
   readonly run?: Run;
+  /** Those in processes of their own, in the order of their turns. */
+  readonly liveRuns: readonly LiveRun[];
   readonly history: readonly HistorySummary[];
   readonly historyEntry?: HistoryEntry;
   /** Set by `terminate`: everything is being ended. */

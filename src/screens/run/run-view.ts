@@ -8,6 +8,7 @@ import type { Tone } from '../widgets/terminal.ts';
 import type { PaneLine } from '../widgets/text-pane-view.ts';
 
 const statusWords = {
+  waiting: 'WAITING',
   running: 'Running',
   paused: 'PAUSED: p goes on',
   cancelling: 'CANCELLING: what was begun is being taken back',
@@ -16,6 +17,7 @@ const statusWords = {
   cancelled: 'CANCELLED: nothing was left behind',
 } as const;
 const statusTones = {
+  waiting: 'warn',
   running: 'accent',
   paused: 'warn',
   cancelling: 'warn',

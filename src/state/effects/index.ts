@@ -1,6 +1,7 @@
 /** Which effect answers which command, and in which lane. */
 import type { Command } from '../commands.ts';
 import type { Effect, Lane } from '../dispatcher.ts';
+import * as away from './away.ts';
 import * as credentials from './credentials.ts';
 import * as destination from './destination.ts';
 import * as environment from './environment.ts';
@@ -64,6 +65,12 @@ export const effects: { readonly [T in Exclude<Command['type'], 'terminate'>]: E
   resume: { run: running.resume },
   cancel: { run: running.cancel },
   'shut-down': { run: running.shutDown },
+  rate: { run: running.rate },
+  'run-away': { run: away.runAway },
+  attach: { run: away.attach },
+  detach: { run: away.detach },
+  runs: { run: away.list, lane: 'runs' },
+  'steer-run': { run: away.steer },
   another: { run: running.another },
   history: { run: history.list },
   'history-open': { run: history.open },

@@ -45,7 +45,8 @@ export async function ask(
   return given.text;
 }
 
-function put(
+/** Resolves to no when the signal is aborted. */
+export function put(
   { live, emit, services }: EffectContext,
   asked: Omit<Question, 'id'>,
   signal: AbortSignal,

@@ -22,7 +22,10 @@ export const run: Effect<'run'> = async ({ plans, when }, context) => {
   }
   if (plans.length === 0)
     throw new AppError('usage', 'there is nothing to run', { hint: 'choose a machine first' });
-  if (services.interactive && services.runs !== undefined) return runThere(plans, when, context);
+  if (services.interactive && services.runs !== undefined) {
+    await remember(plans, context);
+    return runThere(plans, when, context);
+  }
   const control = new RunControl(when?.bytesPerSecond);
   live.run = control;
   const stop = () => control.cancel();
@@ -33,7 +36,7 @@ export const run: Effect<'run'> = async ({ plans, when }, context) => {
     at: Date.now(),
     items: plans.map((plan) => itemOf(plan, getState())),
   });
-  tellLimit(control, context);
+  if (when?.bytesPerSecond !== undefined) tellLimit(control, context);
   let failed: Failure | undefined;
   try {
     await ownTurn(control, context);

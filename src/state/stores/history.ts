@@ -2,7 +2,6 @@
  * The runs so far: one journal each in `runs/<id>.jsonl`, the oldest removed when there are too many. Beside it, where
  * a guest was changed, `runs/<id>.undo/` with what takes that back.
  */
-import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -12,7 +11,7 @@ import type { RunAbout } from '../history/about.ts';
 import { Journal, type JournalOptions } from './journal.ts';
 import type { JournalLine, RunSummary } from './journal-lines.ts';
 import { isAlive, ownMark } from './process-mark.ts';
-import { timeStamp } from './time-stamp.ts';
+import { newRunId } from './run-id.ts';
 
 const ID = /^\d{8}-\d{6}-[0-9a-f]{4}$/;
 const AT_ONCE = 16;
@@ -21,6 +20,8 @@ const LONGEST_TITLE = 200;
 export interface HistoryOptions extends JournalOptions {
   /** Runs kept. */
   readonly limit?: number;
+  /** Of the first journal that is begun: a run in a process of its own has it already. */
+  readonly firstId?: string;
   /** The version of the program that writes. */
   readonly program?: string;
 }
@@ -39,11 +40,13 @@ export class History {
   readonly folder: string;
   readonly #options: HistoryOptions;
   readonly #limit: number;
+  #firstId: string | undefined;
 
   constructor(folder: string, options: HistoryOptions) {
     this.folder = folder;
     this.#options = options;
     this.#limit = options.limit ?? 500;
+    this.#firstId = options.firstId;
   }
 
   /** Begins a journal. Never throws: without a place for it the run goes on without, and `onFailure` is told. */
@@ -123,7 +126,8 @@ export class History {
   }
 
   async #create(): Promise<Journal> {
-    let id = newId();
+    let id = this.#firstId ?? newRunId();
+    this.#firstId = undefined;
     try {
       await mkdir(this.folder, { recursive: true, mode: 0o700 });
       for (;;) {
@@ -132,7 +136,7 @@ export class History {
         } catch (error) {
           // EEXIST: two runs in one second drew the same four digits.
           if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-          id = newId();
+          id = newRunId();
         }
       }
     } catch (error) {
@@ -196,10 +200,6 @@ function userOf(): { user?: string } {
   } catch {
     return {};
   }
-}
-
-function newId(): string {
-  return `${timeStamp(new Date())}-${randomBytes(2).toString('hex')}`;
 }
 
 function isEvent(line: JournalLine): boolean {

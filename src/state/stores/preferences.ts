@@ -13,6 +13,8 @@ export interface Preferences {
   readonly lastDestination?: { readonly product: string; readonly folder: string };
   readonly theme: 'auto' | 'plain';
   readonly confirmQuit: boolean;
+  /** Runs in processes of their own that go on at once; more wait for their turn. */
+  readonly runsAtOnce: number;
   /** Plugins from outside, besides those in the plugin folder. */
   readonly plugins: readonly PluginEntry[];
   /** Which plugins from outside may be loaded. */
@@ -24,6 +26,7 @@ export const defaultPreferences: Preferences = {
   secretStore: 'auto',
   theme: 'auto',
   confirmQuit: true,
+  runsAtOnce: 2,
   plugins: [],
   trustedPlugins: {},
 };
@@ -39,6 +42,7 @@ const schema: Schema<Preferences> = {
   },
   theme: { enum: ['auto', 'plain'] },
   confirmQuit: { type: 'boolean' },
+  runsAtOnce: { type: 'integer', minimum: 1 },
   plugins: {
     type: 'array',
     items: {

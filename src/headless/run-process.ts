@@ -1,0 +1,152 @@
+/**
+ * The process of one run, begun by `away/away-runs.ts`: all that it needs comes over the pipe, and whoever is at the
+ * other end of that is the first to look at it.
+ */
+import { Socket } from 'node:net';
+import { onLines, sayLine } from '../away/lines.ts';
+import { liveMarks, type RunMark, removeMark, writeMark } from '../away/marks.ts';
+import { type Handover, longestSaid, protocolVersion } from '../away/messages.ts';
+import { RunServer } from '../away/run-server.ts';
+import { ensureRuns } from '../away/socket-place.ts';
+import { takeTurn } from '../away/turn.ts';
+import { type Composed, compose } from '../compose.ts';
+import { AppError, toFailure } from '../model/errors.ts';
+import type { OwnRun } from '../state/runs.ts';
+import { storePaths } from '../state/stores/paths.ts';
+import { ownMark } from '../state/stores/process-mark.ts';
+import { exitCode } from './exit-codes.ts';
+
+/** Of `away-runs.ts`: the fourth of the child's streams. */
+const pipeDescriptor = 3;
+const endPatienceMs = 10_000;
+
+/** Resolves to the exit code, which nobody looks at. */
+export async function runProcess(id: string): Promise<number> {
+  process.on('SIGHUP', () => undefined);
+  const pipe = new Socket({ fd: pipeDescriptor });
+  pipe.on('error', () => undefined); // who began it has left
+  const { runs } = storePaths();
+  let begun: Begun;
+  try {
+    begun = await begin(await handedOver(pipe, id), runs);
+  } catch (error) {
+    sayLine(pipe, { type: 'failed', failure: toFailure(error) });
+    await new Promise<void>((resolve) => pipe.end(() => resolve()));
+    return exitCode(toFailure(error));
+  }
+  const { composed, server, handover, mark } = begun;
+  const release = guard(composed);
+  server.adopt(pipe);
+  const { plans, when } = handover.request;
+  const code = await composed.dispatcher.perform({ type: 'run', plans, when }).then(
+    () => 0,
+    (error) => exitCode(toFailure(error)),
+  );
+  await composed.dispatcher.perform({ type: 'terminate' });
+  await removeMark(runs, mark).catch(() => undefined); // who looks next sees that we are gone, and removes it
+  await server.close();
+  release();
+  return code;
+}
+
+interface Begun {
+  readonly composed: Composed;
+  readonly server: RunServer;
+  readonly handover: Handover;
+  readonly mark: RunMark;
+}
+
+function handedOver(pipe: Socket, id: string): Promise<Handover> {
+  return new Promise((resolve, reject) => {
+    const none = () =>
+      reject(new AppError('usage', 'nothing was handed over', { hint: 'use "vmferry run --detach"' }));
+    pipe.once('close', none);
+    onLines(pipe, longestSaid, (value) => {
+      const handover = value as Handover;
+      pipe.off('close', none);
+      pipe.removeAllListeners('data');
+      if (handover.version === protocolVersion && handover.id === id) resolve(handover);
+      else
+        reject(
+          new AppError('unsupported', 'the program has become another version meanwhile', {
+            hint: 'start it anew',
+          }),
+        );
+    });
+  });
+}
+
+/** @throws AppError when the run could not be found again: where nothing can be written, or no socket be made. */
+async function begin(handover: Handover, runs: string): Promise<Begun> {
+  const { id, request } = handover;
+  const { plans, when, secrets, profiles } = request;
+  await ensureRuns(runs);
+  let mark: RunMark | undefined;
+  const turn: OwnRun['turn'] = async (signal, tell) =>
+    takeTurn(
+      {
+        own: mark!,
+        atOnce: when.atOnce ?? (await composed.services.preferences.load()).runsAtOnce,
+        at: when.at,
+        marks: () => liveMarks(runs),
+        write: (next) => writeMark(runs, next),
+        tell,
+        now: Date.now,
+        pause,
+      },
+      signal,
+    );
+  const composed = await compose({
+    canAsk: false,
+    // Whoever looks at it answers; until then a question waits.
+    canAnswer: true,
+    say: (text) => server.tell({ type: 'notice', notice: { level: 'warning', text } }),
+    own: { id, turn, secrets, profiles },
+  });
+  const { dispatcher } = composed;
+  const server: RunServer = new RunServer({
+    id,
+    getState: dispatcher.getState,
+    perform: (wish) => dispatcher.perform(wish),
+  });
+  dispatcher.watch((event) => server.tell(event));
+  const socket = await server.listen(runs);
+  const title = plans
+    .map((plan) => plan.machine.name)
+    .join(', ')
+    .slice(0, 200);
+  mark = { version: 1, id, ...(await ownMark()), socket, turn: 'waiting', due: Date.now(), title };
+  await writeMark(runs, mark);
+  return { composed, server, handover, mark };
+}
+
+function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, milliseconds);
+    signal.addEventListener('abort', end, { once: true });
+  });
+}
+
+/** It ends by what it was told, by a signal, or by an error of nobody's: what was written is taken back then, too. */
+function guard({ dispatcher, outside }: Composed): () => void {
+  const end = (code: number) => {
+    void dispatcher.perform({ type: 'terminate' });
+    setTimeout(() => process.exit(code), endPatienceMs).unref();
+  };
+  const stop = () => end(130);
+  const thrown = (error: unknown) => {
+    if (outside.strays.ownerOf(error) === undefined) end(1);
+  };
+  const signals = ['SIGINT', 'SIGTERM'] as const;
+  for (const signal of signals) process.on(signal, stop);
+  process.on('uncaughtException', thrown);
+  process.on('unhandledRejection', thrown);
+  return () => {
+    for (const signal of signals) process.off(signal, stop);
+  };
+}
