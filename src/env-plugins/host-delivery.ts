@@ -173,7 +173,8 @@ export async function hostDelivery(
       const part = { temporary, final };
       parts.push(part);
       // Not cancelled half-way: what is made after it was removed would stay.
-      const sink = await files.create(temporary).catch((error) => {
+      const resume = request.resume === true && (await files.stat(temporary)) !== undefined;
+      const sink = await files.create(temporary, { resume }).catch((error) => {
         if (toAppError(error).kind === 'conflict') parts.splice(parts.indexOf(part), 1); // somebody else's
         throw error;
       });
@@ -199,6 +200,10 @@ export async function hostDelivery(
       committed = true;
       stays = await removeReplaced(moves, parts);
       return parts.map((part) => (host.here ? part.final : `${host.name}:${part.final}`));
+    },
+    async suspend() {
+      for (const sink of open) await sink.abort();
+      open.clear();
     },
     async rollback() {
       if (committed) return [];

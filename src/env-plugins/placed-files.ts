@@ -19,6 +19,8 @@ export interface PlacedFile {
 export interface FileMoves {
   /** For messages: ` on HOST`, or nothing. */
   readonly on: string;
+  /** What is replaced has two names until it is: `mv` does nothing with two names of one file. */
+  readonly links?: boolean;
   exists(path: string): Promise<boolean>;
   rename(from: string, to: string): Promise<void>;
   /** A file or an empty folder; nothing there is no error. */
@@ -43,31 +45,27 @@ export async function takeBack(
   files: readonly PlacedFile[],
   folders: readonly string[],
 ): Promise<Leftover[]> {
-  const left: Leftover[] = [];
-  let gone: AppError | undefined;
-  /** A host that is gone is not asked again for each of hundreds of files. */
-  const done = async (work: () => Promise<void>, stays: (why: string) => Leftover): Promise<boolean> => {
-    const failed = gone ?? (await work().then(() => undefined, toAppError));
-    if (failed?.kind === 'unreachable') gone = failed;
-    if (failed !== undefined) left.push(stays(failed.message));
-    return failed === undefined;
-  };
+  const { left, done } = attempts();
   const removal = (path: string, why: string, command: readonly string[]): Leftover => ({
     what: `${path}${moves.on} (${why})`,
     command: quoteArgs([...command, path]),
   });
   for (const file of files) {
     const { final, temporary, replaced } = file;
-    const back = await done(
-      () => putBack(moves, file),
-      (why) =>
-        replaced === undefined
-          ? removal(final, why, ['rm', '-f', '--'])
-          : {
-              what: `what was ${final}${moves.on} waits as ${replaced} (${why})`,
-              command: quoteArgs(['mv', '-f', '--', replaced, final]),
-            },
-    );
+    // What was never begun to be moved is not touched, nor is any file of its name.
+    const moved = replaced !== undefined || file.placing === true;
+    const back =
+      !moved ||
+      (await done(
+        () => putBack(moves, file),
+        (why) =>
+          replaced === undefined
+            ? removal(final, why, ['rm', '-f', '--'])
+            : {
+                what: `what was ${final}${moves.on} waits as ${replaced} (${why})`,
+                command: puttingBack(replaced, final, moves.links === true),
+              },
+      ));
     // What may be the only sign of how far it came is not removed then.
     if (back)
       await done(
@@ -90,6 +88,40 @@ export async function takeBack(
       (why) => removal(folder, why, ['rmdir', '--']),
     );
   return left;
+}
+
+function puttingBack(replaced: string, final: string, links: boolean): string {
+  const move = quoteArgs(['mv', '-f', '--', replaced, final]);
+  if (!links) return move;
+  return `${quoteArgs(['test', replaced, '-ef', final])} && ${quoteArgs(['rm', '-f', '--', replaced])} || ${move}`;
+}
+
+/** What waited aside is not needed any more. Resolves to what stays. Never throws. */
+export async function removeReplaced(moves: FileMoves, files: readonly PlacedFile[]): Promise<Leftover[]> {
+  const { left, done } = attempts();
+  for (const { replaced, final } of files)
+    if (replaced !== undefined)
+      await done(
+        () => moves.remove(replaced),
+        (why) => ({
+          what: `${replaced}${moves.on}, what was ${final} before (${why})`,
+          command: quoteArgs(['rm', '-f', '--', replaced]),
+        }),
+      );
+  return left;
+}
+
+/** Work that may fail; what stays then is gathered. A host that is gone is not asked again for each of hundreds of files. */
+function attempts() {
+  const left: Leftover[] = [];
+  let gone: AppError | undefined;
+  const done = async (work: () => Promise<void>, stays: (why: string) => Leftover): Promise<boolean> => {
+    const failed = gone ?? (await work().then(() => undefined, toAppError));
+    if (failed?.kind === 'unreachable') gone = failed;
+    if (failed !== undefined) left.push(stays(failed.message));
+    return failed === undefined;
+  };
+  return { left, done };
 }
 
 async function putBack(moves: FileMoves, file: PlacedFile): Promise<void> {

@@ -216,6 +216,11 @@ export interface Delivery {
   /** Resolves to where the machine is now: paths. */
   commit(): Promise<string[]>;
   /**
+   * Instead of a rollback: closes what is open, and leaves what was written to a delivery of the same `runId` that
+   * resumes. Absent where nothing can be gone on with. Never throws.
+   */
+  suspend?(): Promise<void>;
+  /**
    * Takes back what was done, also what a commit that failed had done; after a commit that did not, it does nothing.
    * Resolves to what could not be taken back. Safe to be called at any time, also twice; never throws.
    */

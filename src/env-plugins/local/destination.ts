@@ -181,7 +181,9 @@ async function begin(request: DeliveryRequest): Promise<Delivery> {
       const temporary = join(folder, temporaryName(name, parts.length, request.runId));
       const part = { temporary, final };
       parts.push(part);
-      const sink = await fileSink(temporary, { sync: request.sync }).catch((error) => {
+      // One that was never begun is begun now.
+      const resume = request.resume === true && (await entryAt(temporary))?.isFile() === true;
+      const sink = await fileSink(temporary, { sync: request.sync, resume }).catch((error) => {
         if (toAppError(error).kind === 'conflict') parts.splice(parts.indexOf(part), 1); // somebody else's
         throw error;
       });
@@ -226,6 +228,10 @@ async function begin(request: DeliveryRequest): Promise<Delivery> {
       committed = true;
       stays = await removeReplaced(moves, parts);
       return parts.map((part) => part.final);
+    },
+    async suspend() {
+      for (const sink of open) await sink.abort();
+      open.clear();
     },
     async rollback() {
       if (committed) return [];
@@ -280,6 +286,7 @@ async function putInPlace(part: PlacedFile, request: DeliveryRequest): Promise<v
 
 const moves: FileMoves = {
   on: '',
+  links: true,
   exists: async (path) => (await entryAt(path)) !== undefined,
   rename,
   async remove(path) {
