@@ -14,6 +14,10 @@ export type Probe = 'no' | 'maybe' | 'yes';
 /** An image that is open: the whole chain as one disk (no extent of kind `hole`), and what is known of it. */
 export interface OpenImage extends Disk {
   readonly info: ImageInfo;
+  /** When what it was opened from was last changed, seconds since 1970, where that is known. */
+  readonly modifiedAt?: number;
+  /** It can only be read once, from its start to its end. */
+  readonly onlyForward?: true;
 }
 
 /** What a codec may ask for while it opens an image. It never opens a file itself. */

@@ -58,9 +58,15 @@ export async function openPackedDisk(
     if (!spools) await refuseStream(disk, { ...options, once, format });
     const { wrappers, opened, ...inner } = await unpack(disk, { ...options, once, secret, format });
     disk = inner.disk;
+    const { modifiedAt, access } = disk.source;
+    const traits = {
+      ...(modifiedAt === undefined ? {} : { modifiedAt }),
+      ...(access === 'forward' && !spools ? { onlyForward: true as const } : {}),
+    };
     const read = opened(await openImage(disk, how));
     const image = spools ? await spooledImage(read, spoolFolder, runId, signal, report) : read;
-    return { image: await narrowed(withFiles(image, whole.parts), source, options.signal), packed: wrappers };
+    const narrow = await narrowed(withFiles(image, whole.parts), source, options.signal);
+    return { image: { ...narrow, ...traits }, packed: wrappers };
   } catch (error) {
     await disk.source.close();
     throw error;

@@ -5,9 +5,12 @@ import { codecById } from '../codecs/registry.ts';
 import type { Delivery } from '../env-plugins/plugin.ts';
 import { counted } from '../io/disk.ts';
 import type { EncodedFile } from '../io/encoded-file.ts';
+import { remembered } from '../io/remembered.ts';
+import { StoredRuns } from '../io/stored-runs.ts';
 import type { Seal } from '../io/wrappers/age.ts';
 import type { Plan } from '../model/plan.ts';
 import { formatBytes } from '../model/units.ts';
+import { Checkpoints } from './checkpoints.ts';
 import { diskFileNames, isFolder } from './make-plan.ts';
 import { ProgressMeter } from './progress.ts';
 import type { ExtractedDisk, RunContext } from './run-context.ts';
@@ -15,6 +18,19 @@ import { type OutputName, outputName, pourWrapped } from './wrapped-output.ts';
 
 const progressMilliseconds = 100;
 
+/** Whether what is cut on the way to this destination can be gone on with there. */
+export function canGoOn(plan: Plan, delivery: Delivery): boolean {
+  const { container, format, options, backing } = plan.destination;
+  return (
+    delivery.suspend !== undefined &&
+    container === 'disks' &&
+    backing === undefined &&
+    diskFileNames(plan).every((name) => outputName(name).wrapper === undefined) &&
+    codecById(format).encoder?.steady?.(options) === true
+  );
+}
+
+/** `context.record` and `context.resumption` are there only where it can be gone on with (`canGoOn`). */
 export async function provide(
   plan: Plan,
   disks: readonly ExtractedDisk[],
@@ -34,13 +50,27 @@ export async function provide(
   };
   const encoder = codecById(plan.destination.format).encoder!;
   const names = diskFileNames(plan);
+  // By an earlier run.
+  let bytesBefore = 0;
   let bytesWritten = 0;
+  const { record, resumption } = context;
   try {
     for (const [i, extracted] of disks.entries()) {
-      const { disk, image } = extracted;
+      const { disk, image, reader } = extracted;
       context.emit({ type: 'disk', id: disk.id, status: 'running' });
-      const source = counted(image, (bytes) => meter.add(disk.id, bytes), gate);
+      const read = counted(image, (bytes) => meter.add(disk.id, bytes), gate);
       const name = outputName(names[i]!);
+      const { to: writtenBelow = 0, runs = new StoredRuns() } = resumption?.disks.get(disk.id) ?? {};
+      const before = runs.bytesBelow(writtenBelow);
+      meter.add(disk.id, before);
+      meter.restart();
+      bytesBefore += before;
+      const points =
+        record === undefined
+          ? undefined
+          : new Checkpoints(disk.id, image.size, writtenBelow, record, isFolder(plan) ? 'here' : 'away');
+      reader?.start();
+      const source = remembered(read, runs, writtenBelow);
       const files = await encoder.encode(source, name.inner, plan.destination.options, { backing });
       for (const file of files) {
         if (await adopted(file, extracted, delivery, name)) {
@@ -51,24 +81,34 @@ export async function provide(
         context.emit({ type: 'step', text: `writing ${name.wrapped(file.name)}` });
         const size = file.size === undefined || name.wrapper !== undefined ? {} : { size: file.size };
         const sink = await delivery.sink({ name: name.wrapped(file.name), ...size });
+        points?.into(sink);
         const { signal, runId } = context;
         // What is to be encrypted never lies in the clear where it goes to: that may be a medium that travels.
         const inFolder = isFolder(plan) && name.wrapper !== 'age';
         const spool = inFolder ? plan.destination.settings.folder! : tmpdir();
-        bytesWritten += await pourWrapped(file, sink, name, { signal, seal, spool, runId });
+        const acknowledged = points?.acknowledged;
+        bytesWritten += await pourWrapped(file, sink, name, {
+          ...{ signal, seal, spool, runId },
+          pour: { writtenBelow, acknowledged },
+        }).catch(async (error) => {
+          await points?.stop();
+          throw error;
+        });
         context.emit({
           type: 'log',
           level: 'info',
           text: `${file.name}: ${formatBytes(bytesWritten)} written`,
         });
       }
+      await points?.finished();
+      reader?.end();
       context.emit({ type: 'disk', id: disk.id, status: 'done' });
     }
   } finally {
     clearInterval(ticker);
     report();
   }
-  return { bytes: meter.bytesDone, bytesWritten };
+  return { bytes: meter.bytesDone - bytesBefore, bytesWritten };
 }
 
 /** A copy that was made beforehand is moved where the file would hold the same bytes. */

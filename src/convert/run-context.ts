@@ -2,6 +2,7 @@
 import type { OpenImage } from '../codecs/codec.ts';
 import type { Hold } from '../env-plugins/plugin.ts';
 import type { Undo } from '../guest/change/undo.ts';
+import type { SharedReader } from '../io/shared-disk.ts';
 import { AppError } from '../model/errors.ts';
 import { type Finding, logText, worst } from '../model/finding.ts';
 import type { GuestChange } from '../model/guest-change.ts';
@@ -9,6 +10,7 @@ import type { Machine, MachineDisk } from '../model/machine.ts';
 import type { PassReport } from '../model/pass-report.ts';
 import type { SourceCondition } from './check-plan.ts';
 import type { ProgressReport } from './progress.ts';
+import type { Resumption, RunRecord } from './resumption.ts';
 import type { Connector } from './sessions.ts';
 
 export interface ConversionDisk {
@@ -38,6 +40,12 @@ export type ConversionEvent =
 export interface RunContext {
   readonly connect: Connector;
   readonly runId: string;
+  /** The run whose temporary files these are, where it goes on with what another one began. Default: its own. */
+  readonly partsOf?: string;
+  /** Told how far it has come; absent: it can't be gone on with. */
+  readonly record?: RunRecord;
+  /** It goes on where an earlier run was cut. */
+  readonly resumption?: Resumption;
   readonly signal: AbortSignal;
   /** Resolves at once unless the run is paused. */
   gate(): Promise<void>;
@@ -72,6 +80,8 @@ export interface ExtractedDisk {
   readonly disk: MachineDisk;
   readonly image: OpenImage;
   readonly bytesTotal: number;
+  /** The image is read by others as well: where this one's place in it is told. */
+  readonly reader?: SharedReader;
   /** A file of this computer with the bytes of that image, which nobody else needs. */
   readonly copy?: { readonly path: string; readonly of: OpenImage };
 }

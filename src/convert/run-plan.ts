@@ -1,275 +1,172 @@
-/** A conversion: extract, manipulate, provide. All or nothing at the destination. */
-import { tmpdir } from 'node:os';
-import { codecById } from '../codecs/registry.ts';
-import type { Delivery, DestinationRole, Session } from '../env-plugins/plugin.ts';
-import { allocatedBytes } from '../io/disk.ts';
-import { throwIfAborted } from '../io/in-order.ts';
-import { AppError, describeFailure, toFailure } from '../model/errors.ts';
-import type { Finding } from '../model/finding.ts';
-import type { Machine, PowerState } from '../model/machine.ts';
-import { resolveOptions } from '../model/options.ts';
+/**
+ * A conversion: extract, manipulate, provide. Plans that share a source are run together: the source is read once, and
+ * each destination is one of its own, which fails alone.
+ */
+import type { Session } from '../env-plugins/plugin.ts';
+import { SharedDisk } from '../io/shared-disk.ts';
+import type { AppError } from '../model/errors.ts';
+import type { MachineDisk } from '../model/machine.ts';
 import type { Plan } from '../model/plan.ts';
-import { openBacking, refuseBacking, withBacking } from './backing.ts';
-import { type CheckedRequest, checkPlan, type SourceCondition } from './check-plan.ts';
-import { destinationOf, requestOf } from './delivery-request.ts';
-import { isFolder, wantsChanges } from './make-plan.ts';
-import { changed, passwordsOf } from './manipulated.ts';
-import { openMachineDisk, sourceOf } from './open-machine.ts';
-import { packaged } from './package-delivery.ts';
-import { provide } from './provide.ts';
-import {
-  type ExtractedDisk,
-  type HeldSource,
-  Opened,
-  type RunContext,
-  refuse,
-  tell,
-  tellDisks,
-} from './run-context.ts';
-import { isUp, lookAgain, openedAs, readNvram } from './source-now.ts';
-import { carryWarm, type WarmPlan, type WarmSource } from './warm.ts';
-import { sealFor } from './wrapped-output.ts';
+import { Delivering, type Outcome } from './delivering.ts';
+import { type Extraction, extraction } from './extraction.ts';
+import { wantsChanges } from './make-plan.ts';
+import { type ConversionEvent, Opened, type RunContext } from './run-context.ts';
 
-export interface Outcome {
-  /** Where the machine is now. */
-  readonly places: readonly string[];
-  /** Allocated bytes that were read. */
-  readonly bytes: number;
-  readonly bytesWritten: number;
-  /** Its state after it was started. */
-  readonly started?: PowerState;
-  /** What was wanted besides and did not come about; the machine is there all the same. */
-  readonly warning?: string;
+export type { Outcome } from './delivering.ts';
+
+export interface RunMember {
+  readonly plan: Plan;
+  readonly context: RunContext;
 }
+
+export type RunEnd = { readonly outcome: Outcome } | { readonly error: AppError };
 
 /**
- * Runs a plan. On any error, also a cancel, nothing is left at the destination.
+ * Runs one plan. On any error, also a cancel, nothing is left at the destination.
  * @throws AppError `blocked` when a finding forbids it, `cancelled`, and whatever a step meets.
  */
-export async function runPlan(given: Plan, context: RunContext): Promise<Outcome> {
-  const plan = withCheckedOptions(given);
-  // One failure ends everything that runs beside it.
-  const ended = new AbortController();
-  const signal = AbortSignal.any([context.signal, ended.signal]);
-  const sessions = new Opened();
-  const reading = new Opened();
-  let delivery: Delivery | undefined;
-  try {
-    const passwords = await passwordsOf(plan, context);
-    context.emit({ type: 'step', text: 'opening the source' });
-    const source = sessions.keep(await context.connect(plan.source, signal));
-    const destination = sessions.keep(
-      await context.connect({ ...plan.destination, role: 'destination' }, signal),
-    );
-    const inner = { ...context, signal };
-    const backing = await openBacking(plan, context.connect, signal);
-    if (backing !== undefined) reading.keep(backing);
-    const once = { ...inner, emit: withoutRepeats(inner.emit) };
-    const prepare = async (held: HeldSource, disks: readonly ExtractedDisk[]) => {
-      const { nvram, findings } = await readNvram(sourceOf(source), plan, signal);
-      const images = disks.map(({ disk, image }) => ({ id: disk.id, image }));
-      const asked = await requestOf(plan, images, destinationOf(destination), context.runId, signal);
-      const request = { ...withBacking(asked, backing), ...(nvram === undefined ? {} : { nvram }) };
-      const known = [...held.findings, ...findings];
-      await refuseBlocked(plan, disks, destinationOf(destination), request, held.condition, known, once);
-      return request;
-    };
-    const { held, disks: extracted, bytes } = await opened(plan, source, inner, reading, prepare);
-    const request = await prepare(held, extracted);
-    const changing = { ...inner, password: async (user: string) => passwords.get(user)! };
-    const disks = await changed(
-      plan,
-      extracted,
-      destinationOf(destination),
-      request,
-      source,
-      changing,
-      reading,
-    );
-    const seal = await sealFor(plan, destination);
+export async function runPlan(plan: Plan, context: RunContext): Promise<Outcome> {
+  const [end] = await runPlans([{ plan, context }]);
+  if ('error' in end!) throw end.error;
+  return end!.outcome;
+}
 
-    const begun = await destinationOf(destination).begin(request);
-    delivery = packaged(plan, begun, disks, request.nvram);
-    const verifying = verify(plan, source, signal).catch((error) => {
-      ended.abort(error);
-      throw error;
-    });
-    verifying.catch(() => undefined); // awaited below; the abort is what ends the rest
-    const written = await provide(plan, disks, delivery, inner, seal, backing).catch(async (error) => {
-      // When the check of the source ended us, its error is the one to tell.
-      if (!context.signal.aborted && ended.signal.aborted) await verifying;
-      throw error;
-    });
-    context.emit({ type: 'step', text: 'finishing' });
-    await verifying;
-    await held.verify?.(signal);
-    throwIfAborted(signal);
-    const places = await delivery.commit();
-    delivery = undefined; // it is there, and stays
-    // All is read: the source's machine is let go before anything else is waited for.
-    await reading.close();
-    return {
-      places,
-      ...written,
-      ...(bytes === undefined ? {} : { bytes }),
-      ...(plan.start ? await start(begun, inner) : {}),
-    };
-  } catch (error) {
-    ended.abort(error);
-    if (delivery !== undefined) {
-      context.emit({ type: 'step', text: 'removing what was written' });
-      await delivery.rollback();
-    }
-    throw context.signal.aborted ? new AppError('cancelled', 'cancelled', { cause: error }) : error;
+/** Whether two plans can be run together. A machine that is copied while it runs goes to one destination. */
+export const sharesSource = (a: Plan, b: Plan): boolean =>
+  a.warm === undefined && b.warm === undefined && JSON.stringify(a.source) === JSON.stringify(b.source);
+
+/** Runs plans of one source. One that fails does not stop the others. @returns how each ended, in their order. */
+export async function runPlans(members: readonly RunMember[]): Promise<RunEnd[]> {
+  const run = new SharedRun(members);
+  try {
+    await run.all();
   } finally {
-    await reading.close();
-    await sessions.close();
+    await run.close();
   }
+  return run.ends as RunEnd[];
 }
 
-/** A plan may be checked twice: what was found is told once. */
-function withoutRepeats(emit: RunContext['emit']): RunContext['emit'] {
-  const told = new Set<string>();
-  return (event) => {
-    if (event.type === 'log' && told.has(event.text)) return;
-    if (event.type === 'log') told.add(event.text);
-    emit(event);
-  };
-}
+class SharedRun {
+  readonly ends: (RunEnd | undefined)[];
+  readonly #members: readonly (Delivering | undefined)[];
+  readonly #reading = new Opened();
+  readonly #sessions = new Opened();
 
-/** As it is, held, or copied while it runs; `bytes` is what that has read of the source already. */
-async function opened(
-  plan: Plan,
-  source: Session,
-  context: RunContext,
-  reading: Opened,
-  prepare: (held: HeldSource, disks: readonly ExtractedDisk[]) => Promise<unknown>,
-): Promise<Omit<WarmSource, 'bytes'> & { readonly bytes?: number }> {
-  if (plan.warm !== undefined) {
-    const { condition } = await lookAgain(sourceOf(source), plan, context.signal);
-    if (condition.state === 'running')
-      return carryWarm({ ...plan, warm: plan.warm } satisfies WarmPlan, source, context, reading, prepare);
-    context.emit({ type: 'log', level: 'info', text: `the machine is ${condition.state}: it is read once` });
-  }
-  const held = await holdIfUp(plan, source, context, reading);
-  return { held, disks: await extract(plan, held.machine, source, context, reading) };
-}
-
-/** A machine that is up is held, where its environment can; the hold is released by closing `reading`. */
-async function holdIfUp(
-  plan: Plan,
-  source: Session,
-  context: RunContext,
-  reading: Opened,
-): Promise<HeldSource> {
-  const role = sourceOf(source);
-  const { machine, condition } = await lookAgain(role, plan, context.signal);
-  if (!isUp(condition) || role.hold === undefined) {
-    return { machine: { ...plan.machine, state: condition.state }, condition, findings: [] };
-  }
-  context.emit({ type: 'step', text: `holding ${machine.name}, which is ${machine.state}` });
-  context.holding?.(true);
-  const report = (text: string) => context.emit({ type: 'step', text });
-  const { runId, signal } = context;
-  const hold = await role.hold(machine, { runId, signal, report }).catch((error) => {
-    context.holding?.(false);
-    throw error;
-  });
-  reading.keep({
-    async close() {
-      context.emit({ type: 'step', text: `letting ${machine.name} go` });
-      for (const text of await hold.release()) context.emit({ type: 'log', level: 'warning', text });
-      context.holding?.(false);
-    },
-  });
-  throwIfAborted(signal);
-  const held = { ...condition, hold: 'held' } as const;
-  const { verify } = hold;
-  return {
-    machine: openedAs(plan, hold.machine),
-    condition: held,
-    findings: hold.findings,
-    ...(verify === undefined ? {} : { verify: (signal) => verify.call(hold, signal) }),
-  };
-}
-
-/** What was delivered stays, whatever comes of this. */
-async function start(delivery: Delivery, context: RunContext): Promise<Pick<Outcome, 'started' | 'warning'>> {
-  context.emit({ type: 'step', text: 'starting the machine' });
-  try {
-    if (delivery.start === undefined) {
-      throw new AppError('unsupported', 'nothing can be started at this destination');
-    }
-    const started = await delivery.start(context.signal);
-    context.emit({ type: 'log', level: 'info', text: `started: ${started}` });
-    return { started };
-  } catch (error) {
-    const warning = `it is there, but it could not be started: ${describeFailure(toFailure(error))}`;
-    context.emit({ type: 'log', level: 'warning', text: warning });
-    return { warning };
-  }
-}
-
-/** A plan may come from a file: its options are looked at again. @throws AppError `usage`. */
-function withCheckedOptions(plan: Plan): Plan {
-  const { destination } = plan;
-  const encoder = codecById(destination.format).encoder;
-  if (encoder === undefined) throw new AppError('usage', `${destination.format} can be read but not written`);
-  const options = resolveOptions(encoder.options, destination.options);
-  const { container, format } = destination;
-  const packed =
-    container === 'xva' ? format === 'raw' : format === 'vmdk' && options.subformat === 'streamOptimized';
-  if (container !== 'disks' && !packed) {
-    const held = container === 'xva' ? 'raw disks' : 'streamOptimized VMDK';
-    throw new AppError('usage', `an ${container.toUpperCase()} holds ${held} only`, {
-      hint: 'make the plan anew with "vmferry plan"',
+  constructor(members: readonly RunMember[]) {
+    this.ends = members.map(() => undefined);
+    this.#members = members.map(({ plan, context }, i) => {
+      try {
+        return new Delivering(plan, context);
+      } catch (error) {
+        this.ends[i] = { error: error as AppError };
+        return undefined;
+      }
     });
   }
-  refuseBacking(plan);
-  return { ...plan, destination: { ...destination, options } };
-}
 
-async function extract(
-  plan: Plan,
-  machine: Machine,
-  source: Session,
-  context: RunContext,
-  reading: Opened,
-): Promise<ExtractedDisk[]> {
-  const out: ExtractedDisk[] = [];
-  for (const disk of plan.machine.disks) {
-    context.emit({ type: 'step', text: `opening ${disk.name}` });
-    const image = reading.keep(
-      await openMachineDisk(source, plan.source, machine, disk.id, {
-        signal: context.signal,
-        runId: context.runId,
-        spoolFolder: isFolder(plan) ? plan.destination.settings.folder : tmpdir(),
-        once: !wantsChanges(plan),
-        report: (text) => context.emit({ type: 'step', text }),
+  async all(): Promise<void> {
+    await this.#each((member) => member.ask());
+    const [first] = this.#alive();
+    if (first === undefined) return;
+    const context = this.#common(first.context);
+    try {
+      context.emit({ type: 'step', text: 'opening the source' });
+      const source = this.#sessions.keep(await context.connect(first.plan.source, context.signal));
+      await this.#each((member) => member.connect());
+      if (this.#alive().length > 0) await this.#through(source, context);
+    } catch (error) {
+      for (const [i, member] of this.#members.entries()) {
+        if (member !== undefined) this.ends[i] ??= { error: member.errorOf(error) };
+      }
+    }
+  }
+
+  async #through(source: Session, context: RunContext): Promise<void> {
+    const members = this.#alive();
+    const [first] = members;
+    const plan = withAllDisks(members.map((member) => member.plan));
+    const extracted = await extraction(plan, source, context, {
+      reading: this.#reading,
+      twice: members.some((member) => wantsChanges(member.plan)),
+      check: (held, disks) => first!.prepare(source, held, disks),
+    });
+    const verified = source.source?.verify?.({ ...plan.machine, id: plan.source.machine }, context.signal);
+    const verifying = Promise.resolve(verified).catch((error) => {
+      for (const member of members) member.end(error);
+      throw error;
+    });
+    verifying.catch(() => undefined); // awaited by each; the abort is what ends the rest
+    const outcomes = new Map<Delivering, Outcome>();
+    const views = viewsOf(members, extracted);
+    await this.#each(async (member) => {
+      outcomes.set(member, await member.deliver(source, views.get(member)!, verifying));
+    });
+    // All is read: the source's machine is let go before anything else is waited for.
+    await this.#reading.close();
+    await this.#each(async (member, i) => {
+      this.ends[i] = { outcome: { ...outcomes.get(member)!, ...(await member.start()) } };
+    });
+  }
+
+  #alive(): Delivering[] {
+    return this.#members.filter((_, i) => this.ends[i] === undefined) as Delivering[];
+  }
+
+  /** At once, for those that have not ended; whoever fails has. */
+  async #each(work: (member: Delivering, index: number) => Promise<void>): Promise<void> {
+    await Promise.all(
+      this.#members.map(async (member, i) => {
+        if (member === undefined || this.ends[i] !== undefined) return;
+        try {
+          await work(member, i);
+        } catch (error) {
+          this.ends[i] = { error: member.errorOf(error) };
+          member.end(error);
+        }
       }),
     );
-    out.push({ disk, image, bytesTotal: await allocatedBytes(image, context.signal) });
   }
-  tellDisks(out, context);
-  return out;
+
+  /** What is done at the source is done for all of them, told to all, and ends when all have ended. */
+  #common(context: RunContext): RunContext {
+    const nobody = new AbortController();
+    const alive = this.#alive();
+    const look = () => {
+      if (alive.every((member) => member.context.signal.aborted))
+        nobody.abort(alive[0]!.context.signal.reason);
+    };
+    for (const { context: own } of alive) own.signal.addEventListener('abort', look, { once: true });
+    look();
+    const emit = (event: ConversionEvent) => {
+      for (const member of this.#alive()) member.context.emit(event);
+    };
+    return { ...context, signal: nobody.signal, emit };
+  }
+
+  async close(): Promise<void> {
+    await this.#reading.close();
+    for (const member of this.#members) await member?.close();
+    await this.#sessions.close();
+  }
 }
 
-async function refuseBlocked(
-  plan: Plan,
-  disks: readonly ExtractedDisk[],
-  destination: DestinationRole,
-  request: CheckedRequest,
-  condition: SourceCondition,
-  known: readonly Finding[],
-  context: RunContext,
-): Promise<void> {
-  context.emit({ type: 'step', text: 'checking the plan' });
-  const images = disks.map(({ disk, image }) => ({ id: disk.id, image }));
-  const findings = [...known, ...(await checkPlan(plan, images, destination, request, condition))];
-  tell(findings, context);
-  refuse(findings, context);
+/** The first plan with the disks of all. */
+function withAllDisks(plans: readonly Plan[]): Plan {
+  const disks = new Map<string, MachineDisk>();
+  for (const { machine } of plans)
+    for (const disk of machine.disks) disks.set(disk.id, disks.get(disk.id) ?? disk);
+  const [first] = plans;
+  return { ...first!, machine: { ...first!.machine, disks: [...disks.values()] } };
 }
 
-async function verify(plan: Plan, source: Session, signal: AbortSignal): Promise<void> {
-  await source.source?.verify?.({ ...plan.machine, id: plan.source.machine }, signal);
+/** Who is alone reads the disks themselves. */
+function viewsOf(members: readonly Delivering[], extracted: Extraction): ReadonlyMap<Delivering, Extraction> {
+  if (members.length === 1) return new Map([[members[0]!, extracted]]);
+  const shared = new Map(extracted.disks.map(({ disk, image }) => [disk.id, new SharedDisk(image)]));
+  return new Map(
+    members.map((member) => {
+      const disks = member.view(extracted.disks, (id) => shared.get(id)!.reader());
+      return [member, { ...extracted, disks }];
+    }),
+  );
 }

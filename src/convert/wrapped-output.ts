@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { compressedRoom, zstdCompress } from '../codecs/compression.ts';
 import type { Session } from '../env-plugins/plugin.ts';
 import type { ByteSink } from '../io/byte-source.ts';
-import { type EncodedFile, pour } from '../io/encoded-file.ts';
+import { type EncodedFile, type PourOptions, pour } from '../io/encoded-file.ts';
 import { fileSink } from '../io/file-sink.ts';
 import { fileSource } from '../io/file-source.ts';
 import { agePacker, type Seal } from '../io/wrappers/age.ts';
@@ -103,6 +103,8 @@ export interface WrapOptions {
   /** For a file that has to be whole before it is packed: `spool` is a folder here. */
   readonly spool: string;
   readonly runId: string;
+  /** Where nothing is packed. */
+  readonly pour?: PourOptions;
 }
 
 /** `pour`, with the compression in front of the destination's sink. @returns the size of what was written there. */
@@ -110,9 +112,9 @@ export async function pourWrapped(
   file: EncodedFile,
   sink: ByteSink,
   { wrapper, compression }: OutputName,
-  { signal, seal, spool, runId }: WrapOptions,
+  { signal, seal, spool, runId, pour: plain }: WrapOptions,
 ): Promise<number> {
-  if (wrapper === undefined) return pour(file, sink, signal);
+  if (wrapper === undefined) return pour(file, sink, signal, plain);
   let written = 0;
   const inner: ByteSink = {
     ...sink,

@@ -1,0 +1,244 @@
+/** One destination of a run: from its session to the outcome there. All or nothing. */
+import type { Delivery, Session } from '../env-plugins/plugin.ts';
+import { throwIfAborted } from '../io/in-order.ts';
+import type { SharedReader } from '../io/shared-disk.ts';
+import { AppError, describeFailure, toAppError, toFailure } from '../model/errors.ts';
+import type { Finding } from '../model/finding.ts';
+import type { PowerState } from '../model/machine.ts';
+import type { Plan } from '../model/plan.ts';
+import { type OpenBacking, openBacking, withBacking } from './backing.ts';
+import { type CheckedRequest, checkPlan } from './check-plan.ts';
+import { withCheckedOptions } from './checked-plan.ts';
+import { destinationOf, requestOf } from './delivery-request.ts';
+import type { Extraction } from './extraction.ts';
+import { wantsChanges } from './make-plan.ts';
+import { changed, passwordsOf } from './manipulated.ts';
+import { sourceOf } from './open-machine.ts';
+import { packaged } from './package-delivery.ts';
+import { canGoOn, provide } from './provide.ts';
+import { identityOf, type RunRecord, refuseChanged } from './resumption.ts';
+import {
+  type ExtractedDisk,
+  type HeldSource,
+  Opened,
+  type RunContext,
+  refuse,
+  tell,
+  tellDisks,
+} from './run-context.ts';
+import { readNvram } from './source-now.ts';
+import { sealFor } from './wrapped-output.ts';
+
+export interface Outcome {
+  /** Where the machine is now. */
+  readonly places: readonly string[];
+  /** Allocated bytes that were read. */
+  readonly bytes: number;
+  readonly bytesWritten: number;
+  /** Its state after it was started. */
+  readonly started?: PowerState;
+  /** What was wanted besides and did not come about; the machine is there all the same. */
+  readonly warning?: string;
+}
+
+export class Delivering {
+  readonly plan: Plan;
+  readonly #context: RunContext;
+  readonly #ended = new AbortController();
+  /** Of this destination alone: what the others do does not end it. */
+  readonly #inner: RunContext;
+  readonly #sessions = new Opened();
+  readonly #reading = new Opened();
+  #passwords: ReadonlyMap<string, string> = new Map();
+  #destination: Session | undefined;
+  #backing: OpenBacking | undefined;
+  #begun: Delivery | undefined;
+
+  /** @throws AppError `usage` for a plan that can't be. */
+  constructor(plan: Plan, context: RunContext) {
+    this.plan = withCheckedOptions(plan);
+    this.#context = context;
+    const signal = AbortSignal.any([context.signal, this.#ended.signal]);
+    // A plan may be checked twice: what was found is told once.
+    this.#inner = { ...context, signal };
+  }
+
+  get context(): RunContext {
+    return this.#inner;
+  }
+
+  /** What runs for it ends with this error. */
+  end(error: unknown): void {
+    this.#ended.abort(error);
+  }
+
+  /** In the words of whoever ended it. */
+  errorOf(error: unknown): AppError {
+    if (this.#context.signal.aborted) return new AppError('cancelled', 'cancelled', { cause: error });
+    return toAppError(error);
+  }
+
+  /** What somebody has to be asked for, before anything else: nobody may be there later. */
+  async ask(): Promise<void> {
+    this.#passwords = await passwordsOf(this.plan, this.#inner);
+  }
+
+  async connect(): Promise<void> {
+    const { connect, signal } = this.#inner;
+    this.#destination = this.#sessions.keep(
+      await connect({ ...this.plan.destination, role: 'destination' }, signal),
+    );
+    this.#backing = await openBacking(this.plan, connect, signal);
+    if (this.#backing !== undefined) this.#reading.keep(this.#backing);
+  }
+
+  /** What the destination is asked for, when nothing speaks against it. @throws AppError `blocked`. */
+  async prepare(source: Session, held: HeldSource, disks: readonly ExtractedDisk[]): Promise<CheckedRequest> {
+    const { plan } = this;
+    const { runId, signal, partsOf = runId } = this.#inner;
+    const role = destinationOf(this.#destination!);
+    const { nvram, findings } = await readNvram(sourceOf(source), plan, signal);
+    const images = disks.map(({ disk, image }) => ({ id: disk.id, image }));
+    const asked = await requestOf(plan, images, role, partsOf, signal);
+    const request = {
+      ...withBacking(asked, this.#backing),
+      ...(nvram === undefined ? {} : { nvram }),
+      ...(this.#inner.resumption === undefined ? {} : { resume: true as const }),
+    };
+    this.#inner.emit({ type: 'step', text: 'checking the plan' });
+    const checked = await checkPlan(plan, images, role, request, held.condition);
+    const all: Finding[] = [...held.findings, ...findings, ...checked];
+    this.#tellOnce(all);
+    refuse(all, this.#inner);
+    return request;
+  }
+
+  readonly #told = new Set<string>();
+
+  #tellOnce(findings: readonly Finding[]): void {
+    const { emit } = this.#inner;
+    tell(findings, {
+      ...this.#inner,
+      emit: (event) => {
+        if (event.type === 'log' && this.#told.has(event.text)) return;
+        if (event.type === 'log') this.#told.add(event.text);
+        emit(event);
+      },
+    });
+  }
+
+  /** `verifying`: the source's own checksums, which are looked at meanwhile. */
+  async deliver(
+    source: Session,
+    { held, disks, bytes }: Extraction,
+    verifying: Promise<void>,
+  ): Promise<Outcome> {
+    const { plan } = this;
+    const context = this.#inner;
+    const { signal } = context;
+    let delivery: Delivery | undefined;
+    try {
+      const request = await this.prepare(source, held, disks);
+      const changing = { ...context, password: async (user: string) => this.#passwords.get(user)! };
+      const role = destinationOf(this.#destination!);
+      const ready = await changed(plan, disks, role, request, source, changing, this.#reading);
+      const seal = await sealFor(plan, this.#destination!);
+      this.#begun = await role.begin(request);
+      delivery = packaged(plan, this.#begun, ready, request.nvram);
+      const written = await provide(
+        plan,
+        ready,
+        delivery,
+        await this.#recorded(held, disks, delivery),
+        seal,
+        this.#backing,
+      );
+      context.emit({ type: 'step', text: 'finishing' });
+      await verifying;
+      await held.verify?.(signal);
+      throwIfAborted(signal);
+      const places = await delivery.commit();
+      delivery = undefined; // it is there, and stays
+      return { places, ...written, ...(bytes === undefined ? {} : { bytes }) };
+    } catch (error) {
+      const ended = this.#ended.signal.aborted ? this.#ended.signal.reason : error;
+      this.#ended.abort(error);
+      if (delivery !== undefined) await this.#undo(delivery, ended);
+      throw this.errorOf(ended);
+    } finally {
+      for (const { reader } of disks) reader?.end();
+      await this.#reading.close();
+    }
+  }
+
+  /** With a record of how far it comes, where it can be gone on with. @throws AppError `conflict` for another source. */
+  async #recorded(
+    held: HeldSource,
+    disks: readonly ExtractedDisk[],
+    delivery: Delivery,
+  ): Promise<RunContext> {
+    const { record, resumption, ...plain } = this.#inner;
+    if (record === undefined) return plain;
+    // What a machine that runs had on its disks at that moment is gone, and changes inside would come out otherwise.
+    const lasts = held.condition.hold !== 'held' && !wantsChanges(this.plan);
+    const goesOn = lasts && canGoOn(this.plan, delivery);
+    const identity = goesOn ? await identityOf(disks, plain.signal) : undefined;
+    if (resumption !== undefined) refuseChanged(resumption.source, identity);
+    if (identity === undefined) return plain;
+    record.source(identity);
+    this.#lasting = record;
+    return this.#inner;
+  }
+
+  /** What was acknowledged is worth more than a clean place where somebody can mend what went wrong. */
+  async #undo(delivery: Delivery, error: unknown): Promise<void> {
+    const { emit } = this.#inner;
+    const { kind } = toAppError(error);
+    const mendable = kind === 'unreachable' || kind === 'io' || kind === 'no-space' || kind === 'auth';
+    if (mendable && !this.#context.signal.aborted && this.#lasting?.isWorthwhile() && delivery.suspend) {
+      emit({ type: 'step', text: 'keeping what was written' });
+      await delivery.suspend();
+      this.#lasting.suspended();
+      return;
+    }
+    emit({ type: 'step', text: 'removing what was written' });
+    await delivery.rollback();
+  }
+
+  #lasting: RunRecord | undefined;
+
+  /** What was delivered stays, whatever comes of this. */
+  async start(): Promise<Pick<Outcome, 'started' | 'warning'>> {
+    if (!this.plan.start) return {};
+    const { emit, signal } = this.#inner;
+    emit({ type: 'step', text: 'starting the machine' });
+    try {
+      if (this.#begun?.start === undefined) {
+        throw new AppError('unsupported', 'nothing can be started at this destination');
+      }
+      const started = await this.#begun.start(signal);
+      emit({ type: 'log', level: 'info', text: `started: ${started}` });
+      return { started };
+    } catch (error) {
+      const warning = `it is there, but it could not be started: ${describeFailure(toFailure(error))}`;
+      emit({ type: 'log', level: 'warning', text: warning });
+      return { warning };
+    }
+  }
+
+  /** Its part of disks that are shared with others. */
+  view(disks: readonly ExtractedDisk[], readerOf: (id: string) => SharedReader): ExtractedDisk[] {
+    const own = this.plan.machine.disks.map((disk) => {
+      const { image, bytesTotal } = disks.find((one) => one.disk.id === disk.id)!;
+      const reader = readerOf(disk.id);
+      return { disk, image: { ...image, ...reader }, bytesTotal, reader };
+    });
+    tellDisks(own, this.#inner);
+    return own;
+  }
+
+  async close(): Promise<void> {
+    await this.#reading.close();
+    await this.#sessions.close();
+  }
+}
