@@ -52,6 +52,17 @@ const keep = z.object({
   machine: machineSchema.optional(),
 });
 const copyOf = z.object({ run: text, stage: keepStage, title: text, reserveBytes: count.optional() });
+const arrange = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('combine'), disks: z.array(disk).min(2).max(1000) }),
+  z.object({
+    kind: z.literal('separate'),
+    disks: z.array(disk).length(1),
+    groups: z
+      .array(z.array(count.min(1).max(10_000)).min(1).max(1000))
+      .min(1)
+      .max(1000),
+  }),
+]);
 const schema = z.object({
   version: z.literal(1),
   source: z.object({
@@ -77,6 +88,7 @@ const schema = z.object({
     options: z.record(text, z.union([z.string(), z.number(), z.boolean()])),
     recipients: z.array(text).max(100).optional(),
     backing: text.min(1).optional(),
+    splitBytes: count.min(1024 * 1024).optional(),
   }),
   force: z.boolean(),
   sync: z.boolean(),
@@ -92,6 +104,7 @@ const schema = z.object({
     })
     .optional(),
   guest: guest.optional(),
+  arrange: arrange.optional(),
   keep: keep.optional(),
   copyOf: copyOf.optional(),
 });

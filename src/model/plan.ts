@@ -1,6 +1,6 @@
 /** A conversion as data: built by a screen or a command line, printed, saved, checked, run, run again. */
 import type { GuestPlan } from './guest-plan.ts';
-import type { DiskBus, Firmware, Machine, Nic } from './machine.ts';
+import type { DiskBus, Firmware, Machine, MachineDisk, Nic } from './machine.ts';
 import type { Options } from './options.ts';
 import type { ByteWindow } from './window.ts';
 
@@ -48,6 +48,8 @@ export interface PlanDestination {
   readonly recipients?: readonly string[];
   /** The path of an image on this computer that the new one names and holds only the differences to. */
   readonly backing?: string;
+  /** Each file that is larger goes into parts of so many bytes, with a list of them beside. */
+  readonly splitBytes?: number;
 }
 
 /** Copied while it runs: all of it, then what changed, pass by pass, and the last changes when it is off. */
@@ -104,6 +106,24 @@ export interface CopyOf {
   readonly reserveBytes?: number;
 }
 
+/** Numbers of partitions, by the disk that they go to: `[[1, 2], [3]]`. */
+export type PartitionGroups = readonly (readonly number[])[];
+
+/** Disks combined into one, or one separated into several: the machine's own are the new ones. */
+export type Arrange = {
+  /** As the source has them: these are opened and read. */
+  readonly disks: readonly MachineDisk[];
+} & (
+  | { readonly kind: 'combine' }
+  /** Every partition of the one disk is named once; the first group keeps the boot code. */
+  | { readonly kind: 'separate'; readonly groups: PartitionGroups }
+);
+
+/** As it is wished; without groups, what starts the machine stays together and each other partition goes by itself. */
+export type ArrangeWish =
+  | { readonly kind: 'combine' }
+  | { readonly kind: 'separate'; readonly groups?: PartitionGroups };
+
 export interface Plan {
   readonly version: 1;
   readonly source: PlanSource;
@@ -120,6 +140,8 @@ export interface Plan {
   readonly warm?: Warm;
   /** Absent: nothing is changed inside the guest. */
   readonly guest?: GuestPlan;
+  /** Absent: each disk stays one. */
+  readonly arrange?: Arrange;
   readonly keep?: Keep;
   readonly copyOf?: CopyOf;
 }
@@ -139,6 +161,7 @@ export interface MachineEdit {
   readonly guest?: Partial<GuestPlan>;
   /** Ids of the disks that stay behind. */
   readonly leaveOut?: readonly string[];
+  readonly arrange?: ArrangeWish;
   /** See `PlanSource`. */
   readonly snapshot?: string;
   readonly window?: ByteWindow;
