@@ -1,24 +1,14 @@
 /** The way to a host: its connection, made again when it was lost, and further ones for more throughput. */
-import { setTimeout as wait } from 'node:timers/promises';
 import { AppError, toAppError } from '../../model/errors.ts';
+import { type Persistence, type Tell, Tries, usualPersistence } from '../retrying.ts';
 import type { SshConnection } from '../ssh/connection.ts';
 import { untilAborted } from './abort-watch.ts';
 
-/** How long a lost connection is worked for. */
-export interface Persistence {
-  /** Before each try, milliseconds. */
-  readonly pausesMs: readonly number[];
-  /** All tries together; a host that drops packets lets each one wait. */
-  readonly roundMs: number;
-  /** Once a round was in vain: a single try, for whoever has something to tidy up. */
-  readonly laterMs: number;
+export interface LinkOptions extends Partial<Persistence> {
+  /** Once all tries were in vain: a single one, for whoever has something to tidy up. Default 5 s. */
+  readonly laterMs?: number;
+  readonly tell?: Tell | undefined;
 }
-
-const usual: Persistence = {
-  pausesMs: [0, 500, 1000, 2000, 4000, 8000, 12_000],
-  roundMs: 30_000,
-  laterMs: 5_000,
-};
 
 export class SshLink {
   readonly name: string;
@@ -27,12 +17,12 @@ export class SshLink {
   #again: Promise<SshConnection> | undefined;
   /** What the last round of tries ended with; undefined while a connection stands. */
   #gaveUp: AppError | undefined;
-  readonly #persistence: Persistence;
+  readonly #options: LinkOptions;
   readonly #extra = new Set<SshConnection>();
   readonly #closing = new AbortController();
 
-  constructor(connection: SshConnection, persistence: Persistence = usual) {
-    this.#persistence = persistence;
+  constructor(connection: SshConnection, options: LinkOptions = {}) {
+    this.#options = options;
     this.name = connection.name;
     this.#main = connection;
     this.#watch(connection);
@@ -60,34 +50,49 @@ export class SshLink {
   }
 
   async #reconnect(why: AppError): Promise<SshConnection> {
-    const { pausesMs, roundMs, laterMs } = this.#persistence;
-    const isLater = this.#gaveUp !== undefined;
-    const limit = AbortSignal.timeout(isLater ? laterMs : roundMs);
+    const { laterMs = 5_000, tell, ...persistence } = this.#options;
+    const roundMs = this.#gaveUp === undefined ? (persistence.roundMs ?? usualPersistence.roundMs) : laterMs;
+    // A host that drops packets lets each try wait: all together are bounded.
+    const limit = AbortSignal.timeout(roundMs);
     const signal = AbortSignal.any([this.#closing.signal, limit]);
-    let last = why;
-    for (const pause of isLater ? [0] : pausesMs) {
-      try {
-        await wait(pause, undefined, { signal });
-        const connection = await this.#main.another(signal);
-        this.#main = connection;
-        this.#lost = undefined;
-        this.#gaveUp = undefined;
-        this.#watch(connection);
-        return connection;
-      } catch (error) {
-        const failed = toAppError(error);
-        if (limit.aborted && !this.#closing.signal.aborted) break;
-        last = failed;
-        if (last.kind !== 'unreachable') throw last;
+    const tries = new Tries({ ...persistence, tell: (text) => tell?.(`${this.name}: ${text}`) });
+    let failed = why;
+    try {
+      if (this.#gaveUp !== undefined) return this.#stands(await this.#main.another(signal));
+      for (;;) {
+        await tries.failed(failed, signal);
+        try {
+          const connection = this.#stands(await this.#main.another(signal));
+          tries.progress();
+          return connection;
+        } catch (error) {
+          if (signal.aborted) throw error;
+          failed = toAppError(error);
+        }
       }
+    } catch (error) {
+      const last = toAppError(error);
+      if (this.#closing.signal.aborted || !(limit.aborted || last.kind === 'unreachable')) throw error;
+      throw this.#inVain(why, limit.aborted ? failed : last, roundMs);
     }
-    const then = last === why ? 'the host does not answer' : last.message;
+  }
+
+  #stands(connection: SshConnection): SshConnection {
+    this.#main = connection;
+    this.#lost = undefined;
+    this.#gaveUp = undefined;
+    this.#watch(connection);
+    return connection;
+  }
+
+  #inVain(why: AppError, last: AppError, roundMs: number): AppError {
+    const then = last === why ? `the host did not answer for ${Math.ceil(roundMs / 1000)} s` : last.message;
     this.#gaveUp = new AppError('unreachable', `${why.message}; and it could not be made again: ${then}`, {
       where: this.name,
       hint: last.hint ?? 'check the host and the network, then try again',
       cause: last,
     });
-    throw this.#gaveUp;
+    return this.#gaveUp;
   }
 
   /** One more. It is closed with the link. @throws AppError `unsupported` where somebody would be asked for it. */
