@@ -11,6 +11,7 @@ import { formatBytes } from '../model/units.ts';
 import { lostInPackage } from '../packages/ovf/lost.ts';
 import { lossesOf } from '../packages/xva/xen-record.ts';
 import { backingFindings, type OpenBacking } from './backing.ts';
+import { keepFindings } from './keep-findings.ts';
 import { diskFileNames, isFolder, packageFileName } from './make-plan.ts';
 import { findingsOf } from './open-image.ts';
 import { outputName, wrapperFindings } from './wrapped-output.ts';
@@ -60,6 +61,7 @@ export async function checkPlan(
   }
   const files = await plannedFiles(plan, images, request.backing);
   findings.push(...files.findings, ...(await destination.check(request, files.names, bytes)));
+  findings.push(...(await keepFindings(plan, bytes)));
   return findings;
 }
 

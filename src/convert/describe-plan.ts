@@ -6,6 +6,7 @@ import { optionsInWords } from '../model/options.ts';
 import type { Plan } from '../model/plan.ts';
 import { formatBytes } from '../model/units.ts';
 import { hardwareInWords } from './check-plan.ts';
+import { keepInWords } from './keep-when.ts';
 import { diskFileNames, isFolder, packageFileName } from './make-plan.ts';
 import { productById } from './products.ts';
 import { warmInWords } from './warm-when.ts';
@@ -54,6 +55,7 @@ export function describePlan(
   if (plan.sync) lines.push('flushed to the medium at the end');
   if (plan.warm !== undefined) lines.push(warmInWords(plan.warm));
   if (plan.guest !== undefined) lines.push(guestInWords(plan.guest));
+  if (plan.keep !== undefined) lines.push(keepInWords(plan.keep));
   if (plan.start) lines.push('started when it is there');
   return lines;
 }

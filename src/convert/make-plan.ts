@@ -4,8 +4,9 @@ import { splitWrapperName } from '../io/wrappers/wrapper.ts';
 import { AppError } from '../model/errors.ts';
 import type { DiskBus, Firmware, Machine, MachineDisk, Nic } from '../model/machine.ts';
 import { type Options, resolveOptions } from '../model/options.ts';
-import type { Container, MachineEdit, Plan, PlanSource, Warm } from '../model/plan.ts';
+import type { Container, Keep, MachineEdit, Plan, PlanSource, Warm } from '../model/plan.ts';
 import { refuseBacking } from './backing.ts';
+import { refuseKeep } from './keep-when.ts';
 import { type Product, productById } from './products.ts';
 import { refuseWarm } from './warm-when.ts';
 
@@ -44,6 +45,8 @@ export interface PlanRequest {
   /** Only where there is a target. */
   readonly start?: boolean;
   readonly warm?: Warm;
+  /** Without the machine: that is the one given here. */
+  readonly keep?: Keep;
 }
 
 /** @throws AppError `usage` for an impossible choice. */
@@ -82,10 +85,12 @@ export function makePlan(request: PlanRequest): Plan {
     sync: request.sync,
     ...(target !== undefined && request.start === true ? { start: true } : {}),
     ...(request.warm === undefined ? {} : { warm: request.warm }),
+    ...(request.keep === undefined ? {} : { keep: { ...request.keep, machine: request.machine } }),
     ...guestPlan(request, product),
   };
   refuseBacking(plan);
   refuseWarm(plan);
+  refuseKeep(plan);
   // Whoever names a recipient takes it for granted that nobody else can read it.
   if (recipients.length > 0 && diskFileNames(plan).some((name) => splitWrapperName(name).wrapper !== 'age')) {
     throw new AppError('usage', 'a recipient is named, and the image would not be encrypted', {

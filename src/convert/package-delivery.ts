@@ -1,4 +1,4 @@
-/** Puts a package around a delivery where the plan wants one. */
+/** Puts a package around a delivery where the plan wants one, and the description of a kept copy beside it. */
 import type { Delivery } from '../env-plugins/plugin.ts';
 import { packedSink } from '../io/wrappers/packed-sink.ts';
 import { canPack } from '../io/wrappers/packers.ts';
@@ -7,16 +7,20 @@ import type { Plan } from '../model/plan.ts';
 import { packAsOva } from '../packages/ovf/ova-writer.ts';
 import { packAsOvf } from '../packages/ovf/ovf-writer.ts';
 import { packAsXva } from '../packages/xva/write-xva.ts';
+import { keptDelivery } from './kept-delivery.ts';
 import { diskFileNames, packageFileName } from './make-plan.ts';
 import type { ExtractedDisk } from './run-context.ts';
 import { compressor } from './wrapped-output.ts';
 
 export function packaged(
   plan: Plan,
-  inner: Delivery,
+  begun: Delivery,
   disks: readonly ExtractedDisk[],
   nvram?: Uint8Array,
 ): Delivery {
+  const { copyOf } = plan;
+  const inner =
+    copyOf === undefined ? begun : keptDelivery(begun, { plan: { ...plan, copyOf }, disks, nvram });
   const file = packageFileName(plan);
   if (file === undefined) return inner;
   const names = diskFileNames(plan);
