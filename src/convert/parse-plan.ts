@@ -52,6 +52,7 @@ const keep = z.object({
   machine: machineSchema.optional(),
 });
 const copyOf = z.object({ run: text, stage: keepStage, title: text, reserveBytes: count.optional() });
+const disk = machineSchema.shape.disks.element;
 const arrange = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('combine'), disks: z.array(disk).min(2).max(1000) }),
   z.object({
@@ -93,6 +94,9 @@ const schema = z.object({
   force: z.boolean(),
   sync: z.boolean(),
   start: z.boolean().optional(),
+  verify: z.boolean().optional(),
+  sums: z.boolean().optional(),
+  digest: z.enum(['xxh3-128', 'sha256']).optional(),
   warm: z
     .object({
       shutDown: z.boolean(),
