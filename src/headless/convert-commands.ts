@@ -84,20 +84,6 @@ export function addRun(program: Command, done: Done): void {
     );
 }
 
-export function addHistory(program: Command, done: Done): void {
-  withSecrets(program.command('history'))
-    .argument('[id]', 'one conversion, whole')
-    .description('earlier conversions')
-    .option('--json', 'one JSON value a line')
-    .option('--remove', 'forget this one')
-    .option('--rerun', 'run its plan again')
-    .option('--to-secret <field=ref>', 'as --secret, for the destination', collect)
-    .option('--force', 'with --rerun: replace files of the same name')
-    .action(async (id: string | undefined, options) =>
-      done(await (await import('./history.ts')).history(id, options)),
-    );
-}
-
 export function addUndo(program: Command, done: Done): void {
   withChangeChoice(withSource(withSecrets(program.command('undo-changes'))))
     .argument('<run>', 'the id of the conversion, see vmferry history')

@@ -4,8 +4,9 @@ import { toAppError, toFailure } from '../model/errors.ts';
 import { packageVersion } from '../package-root.ts';
 import { addAway } from './away-commands.ts';
 import type { CommonOptions, Done } from './common-options.ts';
-import { addConvert, addHistory, addRun, addUndo } from './convert-commands.ts';
+import { addConvert, addRun, addUndo } from './convert-commands.ts';
 import { exitCode } from './exit-codes.ts';
+import { addHistory } from './history-options.ts';
 import { addCheck, addFiles, addInspect, addList, addServe } from './look-commands.ts';
 import { terminalOutput } from './output.ts';
 

@@ -1,5 +1,7 @@
 /** Wishes. Screens and the command line send the same ones. A command may carry a secret; it is never kept. */
 import type { Plan } from '../model/plan.ts';
+import type { ReportFormat } from './history/export.ts';
+import type { HistoryFilter } from './history/filter.ts';
 import type { RunWhen, RunWish } from './runs.ts';
 import type { DraftChange, MachineEdit, ScreenId, SecretStoreChoice } from './state.ts';
 
@@ -150,12 +152,26 @@ export type Command =
   /** Puts a finished run away and starts over at the environments. */
   | { readonly type: 'another' }
   // History
-  | { readonly type: 'history' }
+  /** With a filter: those alone. */
+  | { readonly type: 'history'; readonly filter?: HistoryFilter }
   | { readonly type: 'history-open'; readonly id: string }
-  | { readonly type: 'history-remove'; readonly id: string }
+  /** Those that run stay, and are told in the error. @throws AppError `conflict`. */
+  | { readonly type: 'history-remove'; readonly ids: readonly string[] }
+  /** One as a report, or all that a filter leaves; to a file, or piece by piece to `take`. */
+  | {
+      readonly type: 'history-export';
+      readonly of: { readonly id: string } | { readonly filter: HistoryFilter };
+      readonly format: ReportFormat;
+      readonly to:
+        | { readonly path: string; readonly force: boolean }
+        | { readonly take: (text: string) => Promise<void> };
+    }
   /** Runs the plan of an earlier conversion again. */
   | { readonly type: 'history-rerun'; readonly id: string }
   /** Answers with a `status` event. */
   | { readonly type: 'status' }
   /** Cancels what runs here, closes what is open, and ends. A run in a process of its own goes on. */
-  | { readonly type: 'terminate' };
+  | {
+      readonly type: 'terminate' /** The run on the screen is cancelled first, wherever it lives. */;
+      readonly stop?: true;
+    };

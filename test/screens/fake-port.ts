@@ -73,7 +73,7 @@ function plainEvents(state: State, command: Command): Event[] {
     case 'another':
       return [{ type: 'run-cleared' }, { type: 'went', screen: 'environment' }];
     case 'history-remove':
-      return [{ type: 'history', entries: state.history.filter((entry) => entry.id !== command.id) }];
+      return [{ type: 'history', entries: state.history.filter(({ id }) => !command.ids.includes(id)) }];
     case 'delete-profile':
       return [{ type: 'profiles', profiles: state.profiles.filter((p) => p.id !== command.id) }];
     case 'terminate':

@@ -7,7 +7,7 @@ import {
   timeText,
 } from '../../src/screens/history/history-view.ts';
 import { drawApp, keys } from './draw.tsx';
-import { catalog, history, historyEntry, machine, noon, plan, states } from './states.ts';
+import { catalog, history, historyEntry, machine, noon, noRecord, plan, states } from './states.ts';
 
 describe('views', () => {
   it('put the newest first', () => {
@@ -23,7 +23,7 @@ describe('views', () => {
     [{ seconds: 0 }, / in 0:00$/],
     [{ bytes: 0 }, /, 0 B in \d+:\d\d$/],
   ])('tell the rate where there is one: %j', (change, expected) => {
-    expect(entryLines({ ...history[0]!, log: [], ...change }, catalog)[0]?.text).toMatch(expected);
+    expect(entryLines({ ...history[0]!, ...noRecord, ...change }, catalog)[0]?.text).toMatch(expected);
   });
 
   it('tell the plan in words', () => {
@@ -69,7 +69,7 @@ it('removes one after a yes', async () => {
   await app.shows('What it made stays where it is');
   await app.press('y');
   await app.shows('1 conversion');
-  expect(app.port.sent.at(-1)).toEqual({ type: 'history-remove', id: 'h2' });
+  expect(app.port.sent.at(-1)).toEqual({ type: 'history-remove', ids: ['h2'] });
 });
 
 it('filters', async () => {

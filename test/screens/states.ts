@@ -296,8 +296,25 @@ export const history: readonly HistorySummary[] = [
   },
 ];
 
+/** What a journal holds that tells nothing but its end. */
+export const noRecord = {
+  log: [],
+  findings: [],
+  changes: [],
+  disks: [],
+  passes: [],
+  points: [],
+  digests: [],
+  leftovers: [],
+  logLeftOut: 0,
+  other: [],
+  planText: [],
+  journal: { truncated: false, damagedLines: 0, passedOver: {} },
+} as const;
+
 export const historyEntry: HistoryEntry = {
   ...history[1]!,
+  ...noRecord,
   plan: plan(machines[2]!),
   failure: {
     kind: 'no-space',

@@ -74,7 +74,7 @@ export function HistoryScreen({ port, state, rows, columns }: ScreenProps) {
         width={Math.min(columns, 76)}
         height={rows}
         onYes={() => {
-          void port.dispatch({ type: 'history-remove', id: removing.id });
+          void port.dispatch({ type: 'history-remove', ids: [removing.id] });
           setRemoving(undefined);
           setOpened(undefined);
         }}

@@ -31,6 +31,7 @@ export const outcomeTone: Record<HistorySummary['outcome'], Tone> = {
   cancelled: 'warn',
   interrupted: 'warn',
   running: 'accent',
+  unknown: 'warn',
 };
 
 export function entryLines(entry: HistoryEntry, catalog: Catalog): PaneLine[] {
@@ -45,7 +46,7 @@ export function entryLines(entry: HistoryEntry, catalog: Catalog): PaneLine[] {
       : [{ text: describeFailure(entry.failure), tone: 'error' as const }]),
     ...heading('Result', entry.places),
     ...(entry.plan === undefined ? [] : heading('Plan', planTexts(entry.plan, catalog))),
-    ...(entry.changes ?? []).flatMap((change, i) => [
+    ...entry.changes.flatMap((change, i) => [
       { text: '' },
       ...(i === 0 ? [{ text: 'Changed inside the guest', tone: 'title' as const }] : []),
       ...changeLines(change),

@@ -1,75 +1,69 @@
 /** Earlier conversions, from their journals. */
 
-import { AppError } from '../../model/errors.ts';
-import type { GuestChange } from '../../model/guest-change.ts';
+import { AppError, toAppError } from '../../model/errors.ts';
 import type { Effect } from '../dispatcher.ts';
-import type { HistorySummary, LogLine } from '../state.ts';
-import type { RunSummary } from '../stores/journal-lines.ts';
+import type { HistoryFilter } from '../history/filter.ts';
+import { summaryOf } from '../history/summary.ts';
+import type { Services } from '../services.ts';
+import type { HistorySummary } from '../state.ts';
 
-export const list: Effect<'history'> = async (_, { services, emit }) => {
-  emit({ type: 'history', entries: (await services.history.list()).map(summaryOf) });
+// Loaded where they are needed: the program does not start with them.
+const entries = () => import('../history/entry.ts');
+
+export const list: Effect<'history'> = async ({ filter }, { services, emit }) => {
+  emit({ type: 'history', entries: await summaries(services, filter) });
 };
+
+async function summaries({ history }: Services, filter?: HistoryFilter): Promise<HistorySummary[]> {
+  const all = (await history.list()).map(summaryOf);
+  if (filter === undefined) return all;
+  const { filtered, SEARCHED } = await import('../history/filter.ts');
+  return filtered(all, filter, (id) => history.get(id, SEARCHED));
+}
 
 export const open: Effect<'history-open'> = async ({ id }, { services, emit }) => {
-  const run = await services.history.get(id);
-  const plan = await planOf(run.plan);
-  const { failure } = run.summary;
-  const changes = run.events.flatMap(({ event }) => changeOf(event));
-  emit({
-    type: 'history-entry',
-    entry: {
-      ...summaryOf(run.summary),
-      log: run.events.flatMap(({ event }) => logLineOf(event)),
-      ...(changes.length === 0 ? {} : { changes }),
-      ...(plan === undefined ? {} : { plan }),
-      ...(failure === undefined ? {} : { failure }),
-    },
-  });
+  const { entryOf } = await entries();
+  emit({ type: 'history-entry', entry: await entryOf(await services.history.get(id)) });
 };
 
-export const remove: Effect<'history-remove'> = async ({ id }, { services, emit, getState, perform }) => {
-  await services.history.remove(id);
-  if (getState().historyEntry?.id === id) emit({ type: 'history-entry' });
+export const remove: Effect<'history-remove'> = async ({ ids }, { services, emit, getState, perform }) => {
+  const failures: AppError[] = [];
+  for (const id of ids) {
+    await services.history.remove(id).catch((error) => failures.push(toAppError(error)));
+    if (getState().historyEntry?.id === id) emit({ type: 'history-entry' });
+  }
   await perform({ type: 'history' });
+  // The others are gone all the same.
+  if (failures[0] !== undefined) throw failures[0];
+};
+
+export const exportReports: Effect<'history-export'> = async ({ of, format, to }, { services, emit }) => {
+  const [{ entryOf }, { allReports, oneReport, writeReports }] = await Promise.all([
+    entries(),
+    import('../history/export.ts'),
+  ]);
+  const entry = async (id: string) => entryOf(await services.history.get(id));
+  const pieces =
+    'id' in of
+      ? oneReport(await entry(of.id), format)
+      : allReports(await summaries(services, of.filter), format, entry);
+  if ('take' in to) {
+    for await (const piece of pieces) await to.take(piece);
+    return;
+  }
+  await writeReports(pieces, to.path, to.force);
+  emit({ type: 'notice', notice: { level: 'info', text: `written: ${to.path}` } });
 };
 
 export const rerun: Effect<'history-rerun'> = async ({ id }, { services, emit, perform }) => {
-  const plan = await planOf((await services.history.get(id)).plan);
-  if (plan === undefined) {
-    throw new AppError('corrupt', 'the journal of this run holds no plan that can be run again', {
+  const { planOf } = await entries();
+  const planned = planOf(await services.history.get(id));
+  if ('planProblem' in planned) {
+    throw new AppError('unsupported', `this run can not be run again: ${planned.planProblem}`, {
       where: id,
+      hint: 'make the plan anew: "vmferry history" shows what was converted, and where to',
     });
   }
   emit({ type: 'went', screen: 'run' });
-  await perform({ type: 'run', plans: [plan] });
+  await perform({ type: 'run', plans: [planned.plan] });
 };
-
-async function planOf(data: unknown) {
-  const { parsePlan } = await import('../../convert/parse-plan.ts');
-  try {
-    return parsePlan(data);
-  } catch {
-    return undefined; // written by another version: the summary and the log can still be shown
-  }
-}
-
-function summaryOf(run: RunSummary): HistorySummary {
-  const { id, outcome, title, bytes, seconds, places } = run;
-  const ended = run.endedAt === undefined ? {} : { endedAt: Date.parse(run.endedAt) };
-  return { id, outcome, title, bytes, seconds, places, startedAt: Date.parse(run.startedAt), ...ended };
-}
-
-function logLineOf(event: unknown): LogLine[] {
-  const line = event as Partial<LogLine> & { type?: string };
-  if (line?.type !== 'log' || typeof line.at !== 'number' || typeof line.text !== 'string') return [];
-  return [{ at: line.at, level: line.level ?? 'info', text: line.text }];
-}
-
-/** One a line, so that no line grows too long. */
-function changeOf(event: unknown): GuestChange[] {
-  const line = event as { type?: unknown; change?: GuestChange };
-  const { change } = line ?? {};
-  return line?.type === 'change' && typeof change?.id === 'string' && Array.isArray(change.files)
-    ? [change]
-    : [];
-}

@@ -75,6 +75,7 @@ export const effects: { readonly [T in Exclude<Command['type'], 'terminate'>]: E
   history: { run: history.list },
   'history-open': { run: history.open },
   'history-remove': { run: history.remove },
+  'history-export': { run: history.exportReports },
   'history-rerun': { run: history.rerun },
   status: { run: running.status },
 };

@@ -30,6 +30,8 @@ export class RunRecorder {
   readonly #begun: number;
   readonly #findings = new Set<string>();
   readonly #disks = new Map<string, DiskRecord>();
+  /** Their last bytes are told after their end. */
+  readonly #ended: [string, DiskRecord][] = [];
   #lines = 0;
   #leftOut = 0;
   /** Of passes and steps that have ended: each counts from 0. */
@@ -66,8 +68,13 @@ export class RunRecorder {
         this.#disk(event.id, event.status);
         break;
       case 'progress':
-        this.#progress(event.disks);
+        if (event.verifying !== true) this.#progress(event.disks);
         break;
+      case 'digest': {
+        const { disk, algorithm, value } = event;
+        this.#append('digest', { disk, algorithm, value });
+        break;
+      }
       case 'pass':
         this.#append('pass', { pass: event.pass });
         break;
@@ -81,7 +88,8 @@ export class RunRecorder {
   /** The last point, disks that were not read to their end, and how much of the log is missing. */
   end(): void {
     if (this.#point !== undefined && this.#point.bytes !== this.#total) this.#addPoint(this.#now());
-    for (const [id, disk] of this.#disks) if (disk.beganAt !== undefined) this.#writeDisk(id, disk);
+    for (const [id, disk] of [...this.#ended, ...this.#disks])
+      if (disk.beganAt !== undefined) this.#writeDisk(id, disk);
     if (this.#leftOut > 0) this.#append('left-out', { lines: this.#leftOut });
   }
 
@@ -101,12 +109,13 @@ export class RunRecorder {
     if (status === 'running') disk.beganAt = this.#now();
     else {
       disk.seconds = this.#secondsOf(disk);
-      this.#writeDisk(id, disk);
+      this.#ended.push([id, disk]);
     }
   }
 
   #progress(disks: readonly { readonly id: string; readonly bytesDone: number }[]): void {
     for (const { id, bytesDone } of disks) this.#diskOf(id).bytes = bytesDone;
+    for (const [id, disk] of this.#ended.splice(0)) this.#writeDisk(id, disk);
     this.#bytes = disks.reduce((sum, { bytesDone }) => sum + bytesDone, 0);
     const now = this.#now();
     const apart = Math.max(APART, (now - this.#begun) / POINTS);

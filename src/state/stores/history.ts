@@ -30,6 +30,8 @@ export interface Run {
   readonly summary: RunSummary;
   readonly plan: unknown;
   readonly events: readonly { readonly at: string; readonly event: unknown }[];
+  /** Lines of types that are not read here, how many of each. */
+  readonly passedOver: Readonly<Record<string, number>>;
   /** The journal is longer than what is read; the last events are missing here. */
   readonly truncated: boolean;
   /** Lines that could not be read. */
@@ -67,39 +69,35 @@ export class History {
     return journal;
   }
 
-  /** Newest first. A file that is no journal is left out. */
+  /** Newest first. One whose journal is damaged is there as far as that can be read. */
   async list(): Promise<RunSummary[]> {
     const ids = await this.#ids();
     const runs: RunSummary[] = [];
     for (let from = 0; from < ids.length; from += AT_ONCE) {
-      const some = await Promise.all(ids.slice(from, from + AT_ONCE).map((id) => this.#summary(id)));
-      runs.push(...some.filter((run) => run !== undefined));
+      const some = ids.slice(from, from + AT_ONCE).map((id) => this.#summary(id).catch(isGone));
+      runs.push(...(await Promise.all(some)).filter((run) => run !== undefined));
     }
     return runs.sort((a, b) => (a.startedAt < b.startedAt ? 1 : -1));
   }
 
-  /** @throws AppError `not-found`, `corrupt` when its first line can't be read. */
-  async get(id: string): Promise<Run> {
+  /** `most`: bytes of its journal that are looked at. @throws AppError `not-found`, `auth`, `io`. */
+  async get(id: string, most?: number): Promise<Run> {
     const path = this.#path(id);
     const summary = await this.#summary(id);
-    if (!summary) {
-      throw new AppError('corrupt', 'the journal does not begin with the start of a run', { where: path });
-    }
     const { readLines } = await import('./journal-file.ts');
-    const { lines, truncated, damagedLines } = await readLines(path);
+    const { lines, ...rest } = await readLines(path, most);
     return {
       summary,
       plan: lines.find((line) => line.type === 'plan')?.data.plan,
       events: lines.filter(isEvent).map((line) => ({ at: line.at, event: line.data.event })),
-      truncated,
-      damagedLines,
+      ...rest,
     };
   }
 
   /** @throws AppError `conflict` when it is running, `not-found`. */
   async remove(id: string): Promise<void> {
     const path = this.#path(id);
-    if ((await this.#summary(id))?.outcome === 'running') {
+    if ((await this.#summary(id)).outcome === 'running') {
       throw new AppError('conflict', 'this run has not ended', { where: id, hint: 'cancel it first' });
     }
     await rm(path).catch((error) => {
@@ -144,22 +142,23 @@ export class History {
     }
   }
 
-  /** Undefined when there is no readable start. @throws AppError `not-found`, `auth`, `io`. */
-  async #summary(id: string): Promise<RunSummary | undefined> {
+  /** @throws AppError `not-found`, `auth`, `io`. */
+  async #summary(id: string): Promise<RunSummary> {
     // Loaded only to read: a run that writes its journal has no need of it.
     const [{ readEnds }, { startOf, summarize }] = await Promise.all([
       import('./journal-file.ts'),
       import('./journal-lines.ts'),
     ]);
-    const { first, last } = await readEnds(this.#path(id));
-    const start = startOf(first);
-    return start && summarize({ ...start, id }, last, await isAlive(start));
+    const { first, last, bytes } = await readEnds(this.#path(id));
+    const start = startOf(id, first);
+    return summarize(start, last, await isAlive(start), bytes);
   }
 
   async #prune(current: string): Promise<void> {
     const surplus = (await this.#ids()).slice(this.#limit).filter((id) => id !== current);
     for (const id of surplus) {
-      if ((await this.#summary(id))?.outcome !== 'running')
+      const run = await this.#summary(id).catch(isGone);
+      if (run !== undefined && run.outcome !== 'running')
         await rm(this.#path(id), { force: true }).then(() => this.#forgetUndo(id));
     }
   }
@@ -200,6 +199,11 @@ function userOf(): { user?: string } {
   } catch {
     return {};
   }
+}
+
+/** Another one removed it while the list was read. */
+function isGone(error: unknown): undefined {
+  if (toAppError(error).kind !== 'not-found') throw error;
 }
 
 function isEvent(line: JournalLine): boolean {
