@@ -10,6 +10,7 @@ import { type OpenBacking, openBacking, withBacking } from './backing.ts';
 import { type CheckedRequest, checkPlan } from './check-plan.ts';
 import { withCheckedOptions } from './checked-plan.ts';
 import { destinationOf, requestOf } from './delivery-request.ts';
+import { DiskDigests } from './disk-digests.ts';
 import type { Extraction } from './extraction.ts';
 import { wantsChanges } from './make-plan.ts';
 import { changed, passwordsOf } from './manipulated.ts';
@@ -53,6 +54,8 @@ export class Delivering {
   #destination: Session | undefined;
   #backing: OpenBacking | undefined;
   #begun: Delivery | undefined;
+  #digests: DiskDigests | undefined;
+  #places: readonly string[] = [];
 
   /** @throws AppError `usage` for a plan that can't be. */
   constructor(plan: Plan, context: RunContext) {
@@ -145,20 +148,16 @@ export class Delivering {
       const seal = await sealFor(plan, this.#destination!);
       this.#begun = await role.begin(request);
       delivery = packaged(plan, this.#begun, ready, request.nvram);
-      const written = await provide(
-        plan,
-        ready,
-        delivery,
-        await this.#recorded(held, disks, delivery),
-        seal,
-        this.#backing,
-      );
+      const recorded = await this.#recorded(held, disks, delivery);
+      this.#digests = new DiskDigests(plan, recorded);
+      const written = await provide(plan, ready, delivery, recorded, seal, this.#backing, this.#digests);
       context.emit({ type: 'step', text: 'finishing' });
       await verifying;
       await held.verify?.(signal);
       throwIfAborted(signal);
       const places = await delivery.commit();
       delivery = undefined; // it is there, and stays
+      this.#places = places;
       return { places, ...written, ...(bytes === undefined ? {} : { bytes }) };
     } catch (error) {
       const ended = this.#ended.signal.aborted ? this.#ended.signal.reason : error;
@@ -206,6 +205,14 @@ export class Delivering {
   }
 
   #lasting: RunRecord | undefined;
+
+  /** Where that is wanted. What was delivered stays, whatever comes of this. @throws AppError `corrupt` … */
+  async verify(): Promise<void> {
+    if (!this.plan.verify) return;
+    const { verifyDelivery } = await import('./verify-delivery.ts');
+    const disks = this.#digests?.disks ?? [];
+    await verifyDelivery(this.plan, this.#destination!, disks, this.#places, this.#inner);
+  }
 
   /** What was delivered stays, whatever comes of this. */
   async start(): Promise<Pick<Outcome, 'started' | 'warning'>> {

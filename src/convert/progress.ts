@@ -8,6 +8,8 @@ export interface ProgressReport {
   /** Bytes a second; 0 until known. */
   readonly rate: number;
   readonly secondsLeft?: number;
+  /** It is that of what is read back. */
+  readonly verifying?: true;
 }
 
 export class ProgressMeter {

@@ -11,6 +11,7 @@ import type { Seal } from '../io/wrappers/age.ts';
 import type { Plan } from '../model/plan.ts';
 import { formatBytes } from '../model/units.ts';
 import { Checkpoints } from './checkpoints.ts';
+import type { DiskDigests } from './disk-digests.ts';
 import { diskFileNames, isFolder } from './make-plan.ts';
 import { ProgressMeter } from './progress.ts';
 import type { ExtractedDisk, RunContext } from './run-context.ts';
@@ -38,6 +39,7 @@ export async function provide(
   context: RunContext,
   seal: Seal | undefined,
   backing: Backing | undefined,
+  digests: DiskDigests,
 ): Promise<{ bytes: number; bytesWritten: number }> {
   const meter = new ProgressMeter(new Map(disks.map(({ disk, bytesTotal }) => [disk.id, bytesTotal])));
   const report = () => context.emit({ type: 'progress', ...meter.report() });
@@ -58,8 +60,9 @@ export async function provide(
     for (const [i, extracted] of disks.entries()) {
       const { disk, image, reader } = extracted;
       context.emit({ type: 'disk', id: disk.id, status: 'running' });
-      const read = counted(image, (bytes) => meter.add(disk.id, bytes), gate);
       const name = outputName(names[i]!);
+      const digested = await digests.begin(disk, image, names[i]!);
+      const read = counted(digested, (bytes) => meter.add(disk.id, bytes), gate);
       const { to: writtenBelow = 0, runs = new StoredRuns() } = resumption?.disks.get(disk.id) ?? {};
       const before = runs.bytesBelow(writtenBelow);
       meter.add(disk.id, before);
@@ -76,6 +79,7 @@ export async function provide(
         if (await adopted(file, extracted, delivery, name)) {
           context.emit({ type: 'log', level: 'info', text: `${file.name}: it is the copy itself` });
           bytesWritten += extracted.bytesTotal;
+          digested.unread();
           continue;
         }
         context.emit({ type: 'step', text: `writing ${name.wrapped(file.name)}` });
@@ -101,6 +105,7 @@ export async function provide(
         });
       }
       await points?.finished();
+      await digested.settle(context.signal);
       reader?.end();
       context.emit({ type: 'disk', id: disk.id, status: 'done' });
     }

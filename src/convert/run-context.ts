@@ -9,6 +9,7 @@ import type { GuestChange } from '../model/guest-change.ts';
 import type { Machine, MachineDisk } from '../model/machine.ts';
 import type { PassReport } from '../model/pass-report.ts';
 import type { SourceCondition } from './check-plan.ts';
+import type { DigestKeeping, KeptDigest } from './disk-digests.ts';
 import type { ProgressReport } from './progress.ts';
 import type { Resumption, RunRecord } from './resumption.ts';
 import type { Connector } from './sessions.ts';
@@ -27,6 +28,10 @@ export type ConversionEvent =
   | { readonly type: 'disks'; readonly disks: readonly ConversionDisk[] }
   | { readonly type: 'disk'; readonly id: string; readonly status: 'running' | 'done' }
   | ({ readonly type: 'progress' } & ProgressReport)
+  /** What was delivered is read back from here on: progress is that of the reading back. */
+  | { readonly type: 'verifying'; readonly disks: readonly ConversionDisk[] }
+  /** Of a disk that was read whole. */
+  | { readonly type: 'digest'; readonly disk: string; readonly algorithm: string; readonly value: string }
   /** Of a machine that is copied while it runs: one pass has ended. */
   | { readonly type: 'pass'; readonly pass: PassReport }
   /** All that the check of the plan has found; it may be checked twice. */
@@ -46,6 +51,10 @@ export interface RunContext {
   readonly record?: RunRecord;
   /** It goes on where an earlier run was cut. */
   readonly resumption?: Resumption;
+  /** Keeps the digests of the disks' blocks. */
+  readonly digests?: DigestKeeping;
+  /** What the part of the conversion that was cut has kept of them. @throws AppError. */
+  earlierDigests?(): Promise<readonly KeptDigest[] | undefined>;
   readonly signal: AbortSignal;
   /** Resolves at once unless the run is paused. */
   gate(): Promise<void>;

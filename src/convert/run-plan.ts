@@ -104,6 +104,7 @@ class SharedRun {
     // All is read: the source's machine is let go before anything else is waited for.
     await this.#reading.close();
     await this.#each(async (member, i) => {
+      await member.verify();
       this.ends[i] = { outcome: { ...outcomes.get(member)!, ...(await member.start()) } };
     });
   }

@@ -35,7 +35,7 @@ const isZeros = 2;
 
 export interface DigestOptions {
   readonly algorithm?: DigestAlgorithm | undefined;
-  /** Called for each block that is not all zeros, as it becomes known. */
+  /** Called for each block that was read, as its digest becomes known. */
   readonly onBlock?: ((known: BlockDigest) => void) | undefined;
 }
 
@@ -93,7 +93,8 @@ export class DiskDigest {
     const count = Math.ceil(this.lengthOf(block) / leafBytes);
     const all = Array.from({ length: count }, (_, i) => leaves[i] ?? this.#zeroLeaf(block, i));
     const digest = this.hash.hashNow(Buffer.concat(all));
-    if (this.#put(block, digest)) this.#onBlock?.({ block, digest });
+    this.#put(block, digest);
+    this.#onBlock?.({ block, digest });
   }
 
   /** Whether the block was read, or preloaded. */
@@ -121,8 +122,7 @@ export class DiskDigest {
 
   /** Ascending, those that are not all zeros, from one number on and before another. */
   *blocks(from = 0, to = this.blockCount): Generator<BlockDigest> {
-    const numbers = [...this.#segments.keys()].sort((a, b) => a - b);
-    for (const number of numbers) {
+    for (const number of this.#numbers()) {
       const first = number * blocksOfSegment;
       const start = Math.max(from, first);
       const end = Math.min(to, first + blocksOfSegment);
@@ -131,6 +131,20 @@ export class DiskDigest {
         if (states[block - first] === isData) yield { block, digest: this.of(block) };
       }
     }
+  }
+
+  /** Ascending, all that were read. */
+  *known(): Generator<BlockDigest> {
+    for (const number of this.#numbers()) {
+      const first = number * blocksOfSegment;
+      const { states } = this.#segments.get(number)!;
+      for (const [at, state] of states.entries())
+        if (state !== 0) yield { block: first + at, digest: this.of(first + at) };
+    }
+  }
+
+  #numbers(): number[] {
+    return [...this.#segments.keys()].sort((a, b) => a - b);
   }
 
   /** Hexadecimal; see above. */
@@ -153,8 +167,8 @@ export class DiskDigest {
     return short ? this.#zeroLeaves.last : this.#zeroLeaves.whole;
   }
 
-  /** False for one of zeros, of which no digest is kept. */
-  #put(block: number, digest: Buffer): boolean {
+  /** Of one of zeros no digest is kept. */
+  #put(block: number, digest: Buffer): void {
     if (!Number.isSafeInteger(block) || block < 0 || block >= this.blockCount) {
       throw new AppError('corrupt', `there is no block ${block} in a disk of ${this.size} bytes`);
     }
@@ -171,7 +185,6 @@ export class DiskDigest {
     const holds = !digest.equals(this.zerosOf(block));
     segment.states[at] = holds ? isData : isZeros;
     if (holds) digest.copy(segment.digests, at * this.hash.length);
-    return holds;
   }
 }
 

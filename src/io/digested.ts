@@ -31,10 +31,10 @@ interface OpenBlock {
 
 export interface DigestedDisk extends Disk {
   /**
-   * To be called when all was read: settles blocks of which parts are data, and reads what nobody has read.
-   * @throws AppError as `read`.
+   * To be called when all was read: settles blocks of which parts are data. `all`: perhaps not all of the data was read,
+   * as an earlier run has read some of it; what is missing is looked for, and read. @throws AppError as `read`.
    */
-  settle(signal?: AbortSignal): Promise<void>;
+  settle(signal?: AbortSignal, all?: boolean): Promise<void>;
 }
 
 /** `disk` with each read given to `digest`; blocks that it knows already are not hashed again. */
@@ -44,8 +44,6 @@ export function digested(disk: Disk, digest: DiskDigest): DigestedDisk {
   const left = new Set<number>();
   const answers: { readonly from: number; readonly to: number; readonly list: readonly Extent[] }[] = [];
   const spare: Buffer[] = [];
-  /** It began with blocks of an earlier run: nobody reads these, and perhaps not all of their neighbours. */
-  const resumed = digest.blocks().next().done !== true;
 
   const extents = async (from: number, to: number, signal?: AbortSignal): Promise<Extent[]> => {
     const list = await disk.extents(from, to, signal);
@@ -164,10 +162,9 @@ export function digested(disk: Disk, digest: DiskDigest): DigestedDisk {
       await take(target, offset, signal);
     },
     extents,
-    async settle(signal) {
+    async settle(signal, all = false) {
       for (const state of [...open.values()]) await close(state, signal);
-      if (resumed)
-        for await (const block of blocksOfData(disk, signal)) if (!digest.has(block)) left.add(block);
+      if (all) for await (const block of blocksOfData(disk, signal)) if (!digest.has(block)) left.add(block);
       for (const block of [...left].sort((a, b) => a - b)) await readAgain(block, signal);
     },
     close: () => disk.close(),

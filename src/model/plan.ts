@@ -136,6 +136,12 @@ export interface Plan {
   readonly sync: boolean;
   /** Start it when it is there. */
   readonly start?: boolean;
+  /** What was delivered is read back there, and compared with what was read. */
+  readonly verify?: boolean;
+  /** `SHA256SUMS` is put beside the files. */
+  readonly sums?: boolean;
+  /** How the disks' blocks are hashed. Absent: XXH3 where the system has it, else SHA-256. */
+  readonly digest?: 'xxh3-128' | 'sha256';
   /** Absent: read once, as it is or as it is held. */
   readonly warm?: Warm;
   /** Absent: nothing is changed inside the guest. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { OpenImage } from '../../src/codecs/codec.ts';
 import { rawCodec } from '../../src/codecs/raw/index.ts';
+import { DiskDigests } from '../../src/convert/disk-digests.ts';
 import { makePlan } from '../../src/convert/make-plan.ts';
 import { provide } from '../../src/convert/provide.ts';
 import type { ExtractedDisk } from '../../src/convert/run-context.ts';
@@ -39,7 +40,8 @@ async function delivered(made: (copied: OpenImage) => Promise<OpenImage>, adopts
     ...{ connect: () => Promise.reject(new Error('none')), runId: 'r', signal: new AbortController().signal },
     ...{ gate: async () => undefined, emit: () => undefined },
   };
-  await provide(plan, [extracted], delivery, context, undefined, undefined);
+  const digests = new DiskDigests(plan, context);
+  await provide(plan, [extracted], delivery, context, undefined, undefined, digests);
   return told;
 }
 

@@ -191,7 +191,8 @@ function tell(
       return emit({ type: 'run-item', index, change: { step: event.text } });
     case 'log':
       return log(event.level, event.text);
-    case 'disks': {
+    case 'disks':
+    case 'verifying': {
       const disks = event.disks.map((disk) => ({ ...disk, bytesDone: 0, status: 'waiting' as const }));
       return emit({ type: 'run-item', index, change: { disks } });
     }
@@ -205,6 +206,7 @@ function tell(
       return emit({ type: 'run-item', index, change: { disks: next } });
     }
     case 'findings':
+    case 'digest':
       return;
     case 'blocked':
       return emit({ type: 'run-item', index, change: { blockedBy: event.rules } });
