@@ -77,8 +77,9 @@ export class Delivering {
 
   /** In the words of whoever ended it. */
   errorOf(error: unknown): AppError {
-    if (this.#context.signal.aborted) return new AppError('cancelled', 'cancelled', { cause: error });
-    return toAppError(error);
+    if (!this.#context.signal.aborted) return toAppError(error);
+    const stays = this.#places.length === 0 ? '' : `; what was delivered stays: ${this.#places.join(', ')}`;
+    return new AppError('cancelled', `cancelled${stays}`, { cause: error });
   }
 
   /** What somebody has to be asked for, before anything else: nobody may be there later. */

@@ -58,7 +58,7 @@ export async function verifyDelivery(
       report();
     }
   } catch (error) {
-    throw said(error, places);
+    throw signal.aborted ? error : said(error, places);
   } finally {
     for (const { image } of opened) await image.close();
   }
@@ -102,10 +102,6 @@ export function differs({ offset, length, what }: Difference, expected: DiskDige
 /** What was delivered stays: whoever reads this must know. */
 function said(error: unknown, places: readonly string[]): AppError {
   const { kind, message, where, hint } = toAppError(error);
-  if (kind === 'cancelled')
-    return new AppError('cancelled', 'cancelled while it was read back; what was delivered stays', {
-      cause: error,
-    });
   const stays = `it was left where it is: ${places.join(', ')}`;
   return new AppError(kind, `not verified: ${message}`, {
     cause: error,

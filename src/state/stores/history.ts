@@ -5,9 +5,11 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
+import type { KeptDigest } from '../../convert/disk-digests.ts';
 import type { Undo } from '../../guest/change/undo.ts';
 import { AppError, toAppError } from '../../model/errors.ts';
 import type { RunAbout } from '../history/about.ts';
+import { DigestFile, readDigests } from './digests.ts';
 import { Journal, type JournalOptions } from './journal.ts';
 import type { JournalLine, RunSummary } from './journal-lines.ts';
 import { isAlive, ownMark } from './process-mark.ts';
@@ -106,6 +108,16 @@ export class History {
     await this.#forgetUndo(id);
   }
 
+  /** Takes the digests of the run's disks. */
+  digestFile(id: string): DigestFile {
+    return new DigestFile(this.#digestPath(id), this.#options);
+  }
+
+  /** Undefined where none were kept. @throws AppError `corrupt`, `unsupported`. */
+  digestsOf(id: string): Promise<KeptDigest[] | undefined> {
+    return readDigests(this.#digestPath(id));
+  }
+
   /** Keeps what takes the run's changes back. @throws AppError. */
   async keepUndo(id: string, undo: readonly Undo[]): Promise<void> {
     const { writeUndo } = await import('./undo-store.ts');
@@ -181,8 +193,15 @@ export class History {
     return this.#path(id).replace(/\.jsonl$/, '.undo');
   }
 
+  #digestPath(id: string): string {
+    return this.#path(id).replace(/\.jsonl$/, '.digests');
+  }
+
   #forgetUndo(id: string): Promise<void> {
-    return rm(this.#undoFolder(id), { recursive: true, force: true });
+    return Promise.all([
+      rm(this.#undoFolder(id), { recursive: true, force: true }),
+      rm(this.#digestPath(id), { force: true }),
+    ]).then(() => undefined);
   }
 
   #path(id: string): string {
