@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { codecs } from './codecs/registry.ts';
 import { products } from './convert/products.ts';
 import { hypervPlugin } from './env-plugins/hyperv/index.ts';
+import { keptPlugin } from './env-plugins/kept/index.ts';
 import { libvirtPlugin } from './env-plugins/libvirt/index.ts';
 import { localPlugin } from './env-plugins/local/index.ts';
 import { openvzPlugin } from './env-plugins/openvz/index.ts';
@@ -25,6 +26,7 @@ import { ScriptSecrets } from './state/secrets/script-secrets.ts';
 import type { Services } from './state/services.ts';
 import type { Catalog, Profile } from './state/state.ts';
 import { History } from './state/stores/history.ts';
+import { KeptStore } from './state/stores/kept-store.ts';
 import { type StorePaths, storePaths } from './state/stores/paths.ts';
 import { PreferencesStore } from './state/stores/preferences.ts';
 import { ProfileStore } from './state/stores/profiles.ts';
@@ -56,8 +58,9 @@ export async function compose(options: ComposeOptions): Promise<Composed> {
   const paths = storePaths();
   const redactor = new Redactor();
   const scripts = new ScriptSecrets({ env: process.env });
-  const plugins = environmentPlugins(paths);
   const preferences = new PreferencesStore(paths.preferences, options.say);
+  const kept = new KeptStore(paths.kept, async () => (await preferences.load()).keptFolder);
+  const plugins = environmentPlugins(paths, kept);
   const outside: OutsideOptions = { paths, preferences, plugins, strays: new Strays(options.say) };
   const services: Services = {
     plugins,
@@ -71,6 +74,7 @@ export async function compose(options: ComposeOptions): Promise<Composed> {
       redact: (text) => redactor.redact(text),
       program: packageVersion(),
     }),
+    kept,
     secrets: new SecretKeeper({
       async openStores() {
         const [{ KeychainStore }, { VaultStore }] = await Promise.all([
@@ -118,7 +122,7 @@ function runsOf(paths: StorePaths): Runs {
   };
 }
 
-function environmentPlugins(paths: StorePaths): EnvironmentPlugin[] {
+function environmentPlugins(paths: StorePaths, kept: KeptStore): EnvironmentPlugin[] {
   const imageExtensions = codecs.flatMap((codec) => codec.extensions);
   return [
     localPlugin({ imageExtensions }),
@@ -131,6 +135,7 @@ function environmentPlugins(paths: StorePaths): EnvironmentPlugin[] {
     virtualboxPlugin(),
     xapiPlugin({ certificates: join(paths.config, 'known_certificates') }),
     hypervPlugin({ certificates: join(paths.config, 'known_certificates') }),
+    keptPlugin({ folder: () => kept.folder() }),
   ];
 }
 

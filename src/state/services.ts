@@ -6,6 +6,7 @@ import type { SecretKeeper } from './secret-keeper.ts';
 import type { Redactor } from './secrets/redact.ts';
 import type { Catalog, EnvironmentInfo, LeftOutPlugin } from './state.ts';
 import type { History } from './stores/history.ts';
+import type { KeptStore } from './stores/kept-store.ts';
 import type { PreferencesStore } from './stores/preferences.ts';
 import type { ProfileStore } from './stores/profiles.ts';
 
@@ -32,6 +33,8 @@ export interface Services {
   readonly preferences: PreferencesStore;
   readonly profiles: ProfileStore;
   readonly history: History;
+  /** Copies of machines that conversions keep. Absent: there is no place for them. */
+  readonly kept?: KeptStore;
   readonly secrets: SecretKeeper;
   readonly redactor: Redactor;
   /** Where the user's own rules are, `docs/rules.md`. */

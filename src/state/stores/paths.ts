@@ -16,6 +16,8 @@ export interface StorePaths {
   /** The user's own rules. */
   readonly rules: string;
   readonly runs: string;
+  /** Copies of machines: large. */
+  readonly kept: string;
 }
 
 export interface PathContext {
@@ -26,7 +28,7 @@ export interface PathContext {
 
 /** VMFERRY_HOME wins over everything; then XDG; then the custom of the system. Creates nothing. */
 export function storePaths(context: Partial<PathContext> = {}): StorePaths {
-  const { config, state } = folders({
+  const { config, state, data } = folders({
     env: process.env,
     platform: process.platform,
     home: homedir(),
@@ -41,32 +43,37 @@ export function storePaths(context: Partial<PathContext> = {}): StorePaths {
     plugins: join(config, 'plugins'),
     rules: join(config, 'rules'),
     runs: join(state, 'runs'),
+    kept: join(data, 'kept'),
   };
 }
 
-function folders({ env, platform, home }: PathContext): { config: string; state: string } {
+function folders({ env, platform, home }: PathContext): { config: string; state: string; data: string } {
   if (env.VMFERRY_HOME) {
     const own = resolve(env.VMFERRY_HOME);
-    return { config: join(own, 'config'), state: join(own, 'state') };
+    return { config: join(own, 'config'), state: join(own, 'state'), data: join(own, 'data') };
   }
   const xdgConfig = absolute(env.XDG_CONFIG_HOME);
   const xdgState = absolute(env.XDG_STATE_HOME);
+  const xdgData = absolute(env.XDG_DATA_HOME);
   if (platform === 'darwin') {
     const own = join(home, 'Library', 'Application Support', 'vmferry');
     return {
       config: xdgConfig ? join(xdgConfig, 'vmferry') : join(own, 'config'),
       state: xdgState ? join(xdgState, 'vmferry') : join(own, 'state'),
+      data: xdgData ? join(xdgData, 'vmferry') : join(own, 'data'),
     };
   }
   if (platform === 'win32') {
     return {
       config: join(env.APPDATA || join(home, 'AppData', 'Roaming'), 'vmferry', 'config'),
       state: join(env.LOCALAPPDATA || join(home, 'AppData', 'Local'), 'vmferry', 'state'),
+      data: join(env.LOCALAPPDATA || join(home, 'AppData', 'Local'), 'vmferry', 'data'),
     };
   }
   return {
     config: join(xdgConfig ?? join(home, '.config'), 'vmferry'),
     state: join(xdgState ?? join(home, '.local', 'state'), 'vmferry'),
+    data: join(xdgData ?? join(home, '.local', 'share'), 'vmferry'),
   };
 }
 

@@ -13,6 +13,10 @@ export interface Preferences {
   readonly lastDestination?: { readonly product: string; readonly folder: string };
   readonly theme: 'auto' | 'plain';
   readonly confirmQuit: boolean;
+  /** Where copies are kept that a plan wants (--keep). */
+  readonly keptFolder?: string;
+  /** Bytes that stay free there. Default: a twentieth of the filesystem, at most 1 GiB. */
+  readonly keptReserveBytes?: number;
   /** Runs in processes of their own that go on at once; more wait for their turn. */
   readonly runsAtOnce: number;
   /** Plugins from outside, besides those in the plugin folder. */
@@ -42,6 +46,8 @@ const schema: Schema<Preferences> = {
   },
   theme: { enum: ['auto', 'plain'] },
   confirmQuit: { type: 'boolean' },
+  keptFolder: { type: 'string', minLength: 1 },
+  keptReserveBytes: { type: 'integer', minimum: 0 },
   runsAtOnce: { type: 'integer', minimum: 1 },
   plugins: {
     type: 'array',

@@ -14,6 +14,7 @@ it('follows VMFERRY_HOME, then XDG, then the custom of the system', () => {
   expect(at({ XDG_CONFIG_HOME: '/c', XDG_STATE_HOME: '/s' })).toEqual(['/c/vmferry', '/s/vmferry']);
   expect(at({})).toEqual(['/home/ada/.config/vmferry', '/home/ada/.local/state/vmferry']);
   expect(at({ XDG_CONFIG_HOME: 'relative' })[0]).toBe('/home/ada/.config/vmferry');
+  expect(storePaths({ env: { XDG_DATA_HOME: '/d' }, platform: 'linux' }).kept).toBe('/d/vmferry/kept');
   expect(at({}, 'darwin')[0]).toBe('/home/ada/Library/Application Support/vmferry/config');
   expect(at({ APPDATA: '/r', LOCALAPPDATA: '/l' }, 'win32')).toEqual([
     '/r/vmferry/config',
