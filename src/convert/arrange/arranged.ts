@@ -7,6 +7,7 @@ import type { Plan } from '../../model/plan.ts';
 import { filesOf, findingsOf } from '../open-image.ts';
 import { combine } from './combine.ts';
 import { type Arrangement, assembled, type Move, refusal, type TableLayout } from './layout.ts';
+import { namesByPlace } from './names-by-place.ts';
 import { readLayout } from './read-layout.ts';
 import { separate } from './separate.ts';
 
@@ -57,7 +58,8 @@ export async function arranged(
     const image = { ...disk, info: infoOf(images, disk.size, i), close: async () => undefined };
     disks.push({ disk: wanted[i]!, image, bytesTotal: await allocatedBytes(image, signal) });
   }
-  return { ...made, disks };
+  const named = plan.guest?.changes === 'needed' ? [] : await namesByPlace(disks, made.moves, signal);
+  return { ...made, findings: [...made.findings, ...named], disks };
 }
 
 async function layoutsOf(opened: readonly DiskToArrange[], signal: AbortSignal | undefined) {
@@ -92,4 +94,15 @@ function infoOf(images: readonly OpenImage[], size: number, number: number): Ima
     findings: number === 0 ? images.flatMap((image) => findingsOf(image.info)) : [],
     details: { ...info.details, arranged: images.length > 1 ? `of ${images.length} disks` : 'a part of it' },
   };
+}
+
+/** As `arranged`; the disks as they are where nothing is to be arranged. */
+export async function arrangedFor<T extends ArrangedDisk>(
+  plan: Plan,
+  opened: readonly T[],
+  signal: AbortSignal,
+): Promise<Omit<Arranged, 'disks'> & { readonly disks: readonly (T | ArrangedDisk)[] }> {
+  return plan.arrange === undefined
+    ? { disks: opened, moves: [], findings: [] }
+    : arranged(plan, opened, signal);
 }

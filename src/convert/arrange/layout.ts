@@ -1,4 +1,5 @@
 /** Disks as their tables lay them out, and new ones that are made of their pieces. No byte is copied. */
+import type { MovedPartition } from '../../guest/change/linux/stable-names.ts';
 import { memorySource } from '../../io/byte-source.ts';
 import { concatenated, type Disk, padded, slice, sourceDisk } from '../../io/disk.ts';
 import { AppError } from '../../model/errors.ts';
@@ -39,11 +40,7 @@ export interface TableLayout {
   readonly gpt?: { readonly diskGuid: Uint8Array; readonly entryCount: number };
 }
 
-/** A partition that is to be somewhere else. */
-export interface Move {
-  readonly from: Pick<Part, 'disk' | 'number' | 'partUuid'>;
-  readonly to: Pick<Part, 'disk' | 'number' | 'partUuid'>;
-}
+export type Move = MovedPartition;
 
 /** Bytes of an old disk, or bytes of their own, at a place of a new one. */
 export type Piece =

@@ -1,0 +1,29 @@
+/** The options that combine or separate disks. */
+import type { Command } from 'commander';
+import { parseGroups } from '../convert/arrange/wish.ts';
+import { AppError } from '../model/errors.ts';
+import type { ArrangeWish } from '../model/plan.ts';
+
+export interface PieceOptions {
+  readonly combineDisks?: boolean;
+  readonly separateDisks?: string | boolean;
+}
+
+export function withPieces(command: Command): Command {
+  return command
+    .option('--combine-disks', 'all disks as one, with a partition table over all their partitions')
+    .option(
+      '--separate-disks [groups]',
+      'partitions of the one disk as disks of their own, such as 1+2,3 (which go together)',
+    );
+}
+
+/** @throws AppError `usage`. */
+export function arrangeOf({ combineDisks, separateDisks }: PieceOptions): ArrangeWish | undefined {
+  if (combineDisks === true && separateDisks !== undefined)
+    throw new AppError('usage', '--combine-disks and --separate-disks can not both be given');
+  if (combineDisks === true) return { kind: 'combine' };
+  if (separateDisks === undefined || separateDisks === false) return undefined;
+  if (separateDisks === true) return { kind: 'separate' };
+  return { kind: 'separate', groups: parseGroups(separateDisks) };
+}
