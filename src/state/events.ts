@@ -5,6 +5,7 @@ import type { GuestReport } from '../model/guest-report.ts';
 import type { ImageInfo } from '../model/image-info.ts';
 import type { Judgement } from '../model/judgement.ts';
 import type { Machine } from '../model/machine.ts';
+import type { KeptState } from './kept.ts';
 import type {
   Catalog,
   Destination,
@@ -198,5 +199,8 @@ export type Event =
   | { readonly type: 'live-runs'; readonly runs: readonly LiveRun[] }
   | { readonly type: 'history'; readonly entries: readonly HistorySummary[] }
   | { readonly type: 'history-entry'; readonly entry?: HistoryEntry }
+  | { readonly type: 'kept'; readonly kept: KeptState }
+  /** Not kept: the list follows. */
+  | { readonly type: 'kept-removed'; readonly id: string; readonly bytes: number }
   | { readonly type: 'status'; readonly text: string }
   | { readonly type: 'terminating' };

@@ -136,6 +136,9 @@ export function reduce(state: State, event: Event): State {
       return { ...state, history: event.entries };
     case 'history-entry':
       return withOptional(state, 'historyEntry', event.entry);
+    case 'kept':
+      return { ...state, kept: event.kept };
+    case 'kept-removed':
     case 'status':
       return state;
     case 'terminating':

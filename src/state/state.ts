@@ -10,9 +10,10 @@ import type { Judgement } from '../model/judgement.ts';
 import type { Firmware, Machine, PowerState } from '../model/machine.ts';
 import type { OptionSpec, Options } from '../model/options.ts';
 import type { PassReport } from '../model/pass-report.ts';
-import type { Container, MachineEdit, Plan, Warm } from '../model/plan.ts';
+import type { Container, Keep, MachineEdit, Plan, Warm } from '../model/plan.ts';
 import type { RunAbout } from './history/about.ts';
 import type { RunRecord } from './history/record.ts';
+import type { KeptState } from './kept.ts';
 
 export type { Field, MachineEdit };
 
@@ -193,15 +194,20 @@ export interface Draft {
   readonly start?: boolean;
   /** Copied while they run. */
   readonly warm?: Warm;
+  /** Copies that are kept beside it. */
+  readonly keep?: KeepDraft;
   readonly edits: Readonly<Record<string, MachineEdit>>;
 }
+
+/** As in a plan; without a place: the store here. */
+export type KeepDraft = Omit<Keep, 'machine' | 'place'> & Partial<Pick<Keep, 'place'>>;
 
 type Optional<T, K extends keyof T> = Omit<T, K> & { readonly [P in K]?: T[P] | undefined };
 
 /** A change of the draft; undefined takes a field back to its default. */
 export type DraftChange = Optional<
   Partial<Omit<Draft, 'edits'>>,
-  'container' | 'format' | 'file' | 'recipients' | 'backing' | 'delivery' | 'start' | 'warm'
+  'container' | 'format' | 'file' | 'recipients' | 'backing' | 'delivery' | 'start' | 'warm' | 'keep'
 >;
 
 /** The name of an environment for people: its profile's, else its own. */
@@ -429,6 +435,8 @@ export interface State {
   readonly liveRuns: readonly LiveRun[];
   readonly history: readonly HistorySummary[];
   readonly historyEntry?: HistoryEntry;
+  /** The store of kept copies, as it was when it was last looked at. */
+  readonly kept?: KeptState;
   /** Set by `terminate`: everything is being ended. */
   readonly terminating: boolean;
 }

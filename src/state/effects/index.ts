@@ -9,6 +9,7 @@ import * as guest from './guest.ts';
 import * as guestFiles from './guest-files.ts';
 import * as history from './history.ts';
 import * as judging from './judging.ts';
+import * as keeping from './keeping.ts';
 import * as looking from './looking.ts';
 import * as machines from './machines.ts';
 import * as planning from './planning.ts';
@@ -77,5 +78,7 @@ export const effects: { readonly [T in Exclude<Command['type'], 'terminate'>]: E
   'history-remove': { run: history.remove },
   'history-export': { run: history.exportReports },
   'history-rerun': { run: history.rerun },
+  kept: { run: keeping.list },
+  'kept-remove': { run: keeping.remove },
   status: { run: running.status },
 };

@@ -5,7 +5,7 @@ import { makePlan, type PlanTarget, wantsChanges } from '../../convert/make-plan
 import { reviewPlan } from '../../convert/review-plan.ts';
 import { AppError, describeFailure, toFailure } from '../../model/errors.ts';
 import type { Finding } from '../../model/finding.ts';
-import type { MachineEdit, Opening, Plan } from '../../model/plan.ts';
+import type { Keep, MachineEdit, Opening, Plan } from '../../model/plan.ts';
 import type { Effect, EffectContext } from '../dispatcher.ts';
 import {
   type Field,
@@ -18,6 +18,7 @@ import {
 } from '../state.ts';
 import { reviewConnector, trustOf } from './connection.ts';
 import { productFindings } from './judging.ts';
+import { keepOf } from './keeping.ts';
 
 /** Keystrokes come faster than plans are made: how long a plan waits when another one was not finished, ms. */
 const settle = 60;
@@ -62,7 +63,8 @@ async function compute(context: EffectContext): Promise<Planned> {
   const { machines, selected } = context.getState();
   const items = selected.flatMap((id) => machines.items.filter((item) => item.machine.id === id));
   if (items.length === 0) return empty;
-  const plans = items.map((item) => planFor(context, item, items.length));
+  const keep = await keepOf(context.getState().draft.keep, context);
+  const plans = items.map((item) => planFor(context, item, items.length, keep));
   const findings: Finding[] = [];
   let bytes = 0;
   const guests: Record<string, PlannedGuest> = {};
@@ -107,7 +109,7 @@ const defaultsOf = (fields: readonly Field[]): Record<string, string> =>
     fields.flatMap(({ key, default: usual }) => (usual === undefined ? [] : [[key, usual]])),
   );
 
-function planFor(context: EffectContext, item: MachineItem, count: number): Plan {
+function planFor(context: EffectContext, item: MachineItem, count: number, keep: Keep | undefined): Plan {
   const { draft } = context.getState();
   if (context.live.session === undefined) {
     throw new AppError('usage', 'the environment of this machine is not connected', {
@@ -144,6 +146,7 @@ function planFor(context: EffectContext, item: MachineItem, count: number): Plan
     sync: draft.sync,
     ...(draft.start === undefined ? {} : { start: draft.start }),
     ...(draft.warm === undefined ? {} : { warm: draft.warm }),
+    ...(keep === undefined ? {} : { keep }),
   });
 }
 

@@ -1,0 +1,58 @@
+/** The store of kept copies: what is in it, and the way out of it. */
+import { AppError } from '../../model/errors.ts';
+import type { Keep } from '../../model/plan.ts';
+import type { Effect, EffectContext } from '../dispatcher.ts';
+import { keptState } from '../kept.ts';
+import type { Services } from '../services.ts';
+import type { KeepDraft } from '../state.ts';
+import type { KeptStore } from '../stores/kept-store.ts';
+
+function storeOf({ kept }: Services): KeptStore {
+  if (kept === undefined) throw new AppError('unsupported', 'there is no store of kept copies');
+  return kept;
+}
+
+export const list: Effect<'kept'> = async (_, { services, emit }) => {
+  emit({ type: 'kept', kept: keptState(await storeOf(services).list()) });
+};
+
+export const remove: Effect<'kept-remove'> = async ({ ids }, context) => {
+  const store = storeOf(context.services);
+  try {
+    for (const id of ids) {
+      await refuseGrowing(id, context);
+      const { bytes } = await store.remove(id);
+      context.emit({ type: 'kept-removed', id, bytes });
+    }
+  } finally {
+    await context.perform({ type: 'kept' });
+  }
+};
+
+/** @throws AppError `conflict` for one that is being made. */
+async function refuseGrowing(id: string, { services }: EffectContext): Promise<void> {
+  const { entries } = await storeOf(services).list();
+  const entry = entries.find((one) => one.id === id);
+  if (entry?.status !== 'half-made') return;
+  const run = (await services.history.list()).find((one) => one.id === entry.run);
+  if (run?.outcome === 'running')
+    throw new AppError('conflict', 'this copy is being made', {
+      where: id,
+      hint: 'wait for the end of its run, or cancel it',
+    });
+}
+
+/** What a plan is told of its copies: the store's place and reserve, where nothing else was said. */
+export async function keepOf(
+  draft: KeepDraft | undefined,
+  { services }: EffectContext,
+): Promise<Keep | undefined> {
+  if (draft === undefined || draft.stages.length === 0) return undefined;
+  const place = draft.place ?? { folder: await storeOf(services).folder() };
+  const { keptReserveBytes } = await services.preferences.load();
+  return {
+    ...(keptReserveBytes === undefined ? {} : { reserveBytes: keptReserveBytes }),
+    ...draft,
+    place,
+  };
+}
