@@ -6,6 +6,7 @@ import { AppError, describeFailure, toAppError, toFailure } from '../model/error
 import type { Finding } from '../model/finding.ts';
 import type { PowerState } from '../model/machine.ts';
 import type { Plan } from '../model/plan.ts';
+import { arrangedFor, atSource } from './arrange/arranged.ts';
 import { type OpenBacking, openBacking, withBacking } from './backing.ts';
 import { type CheckedRequest, checkPlan } from './check-plan.ts';
 import { withCheckedOptions } from './checked-plan.ts';
@@ -102,7 +103,10 @@ export class Delivering {
     const { runId, signal, partsOf = runId } = this.#inner;
     const role = destinationOf(this.#destination!);
     const { nvram, findings } = await readNvram(sourceOf(source), plan, signal);
-    const images = disks.map(({ disk, image }) => ({ id: disk.id, image }));
+    const arranged = await arrangedFor(plan, disks, signal);
+    this.#tellOnce(arranged.findings);
+    refuse(arranged.findings, this.#inner);
+    const images = arranged.disks.map(({ disk, image }) => ({ id: disk.id, image }));
     const asked = await requestOf(plan, images, role, partsOf, signal);
     const request = {
       ...withBacking(asked, this.#backing),
@@ -143,9 +147,16 @@ export class Delivering {
     let delivery: Delivery | undefined;
     try {
       const request = await this.prepare(source, held, disks);
-      const changing = { ...context, password: async (user: string) => this.#passwords.get(user)! };
+      const { disks: own, moves } = await arrangedFor(plan, disks, signal);
+      // In another order than others read them.
+      if (plan.arrange !== undefined) {
+        for (const { reader } of disks) reader?.end();
+        tellDisks(own, context);
+      }
+      const password = async (user: string) => this.#passwords.get(user)!;
+      const changing = { ...context, password, moves };
       const role = destinationOf(this.#destination!);
-      const ready = await changed(plan, disks, role, request, source, changing, this.#reading);
+      const ready = await changed(plan, own, role, request, source, changing, this.#reading);
       const seal = await sealFor(plan, this.#destination!);
       this.#begun = await role.begin(request);
       delivery = packaged(plan, this.#begun, ready, request.nvram);
@@ -236,7 +247,7 @@ export class Delivering {
 
   /** Its part of disks that are shared with others. */
   view(disks: readonly ExtractedDisk[], readerOf: (id: string) => SharedReader): ExtractedDisk[] {
-    const own = this.plan.machine.disks.map((disk) => {
+    const own = atSource(this.plan).machine.disks.map((disk) => {
       const { image, bytesTotal } = disks.find((one) => one.disk.id === disk.id)!;
       const reader = readerOf(disk.id);
       return { disk, image: { ...image, ...reader }, bytesTotal, reader };

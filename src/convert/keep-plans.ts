@@ -5,6 +5,7 @@ import { copyId } from '../env-plugins/kept-copy.ts';
 import type { Machine } from '../model/machine.ts';
 import { resolveOptions } from '../model/options.ts';
 import type { Keep, KeepPlace, KeepStage, Plan, PlanDestination } from '../model/plan.ts';
+import { atSource } from './arrange/arranged.ts';
 import { isFolder } from './make-plan.ts';
 
 /** `run`, `title`: of the run they are copies of. None where nothing is kept. */
@@ -30,11 +31,12 @@ function copyPlan(plan: Plan, keep: Keep, stage: KeepStage, place: Place): Plan 
   const format = keep.format ?? 'qcow2';
   const options = resolveOptions(codecById(format).encoder!.options, {});
   const { product } = plan.destination;
+  const { arrange: _arrange, ...plain } = rest;
   return {
     ...rest,
     force: false,
     destination: { ...place, product, container: 'disks', format, options },
-    ...(stage === 'changed' ? changes : { machine: asAtSource(plan, keep.machine) }),
+    ...(stage === 'changed' ? changes : { machine: asAtSource(atSource(plan), keep.machine) }),
   };
 }
 

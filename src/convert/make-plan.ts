@@ -4,7 +4,8 @@ import { splitWrapperName } from '../io/wrappers/wrapper.ts';
 import { AppError } from '../model/errors.ts';
 import type { DiskBus, Firmware, Machine, MachineDisk, Nic } from '../model/machine.ts';
 import { type Options, resolveOptions } from '../model/options.ts';
-import type { Container, Keep, MachineEdit, Plan, PlanSource, Warm } from '../model/plan.ts';
+import type { Container, Keep, MachineEdit, Plan, PlanSource, Proof, Warm } from '../model/plan.ts';
+import { wishedDisks } from './arrange/wish.ts';
 import { refuseBacking } from './backing.ts';
 import { refuseKeep } from './keep-when.ts';
 import { type Product, productById } from './products.ts';
@@ -27,6 +28,8 @@ export interface PlanRequest {
   readonly machine: Machine;
   readonly edit?: MachineEdit;
   /** From the guest's partitions, where they tell. */
+  /** What was found inside the disks, by their ids, where they were looked into. */
+  readonly reports?: Readonly<Record<string, GuestReport>>;
   readonly firmwareHint?: Firmware['kind'];
   /** Absent: a folder here. */
   readonly target?: PlanTarget;
@@ -70,8 +73,10 @@ export function makePlan(request: PlanRequest): Plan {
   const { recipients = [] } = request;
   const plan: Plan = {
     version: 1,
+  const machine = machineAtDestination(request, product);
+  const { disks, arrange } = wishedDisks(request.edit?.arrange, machine.disks, request.reports ?? {});
     source: request.source,
-    machine: machineAtDestination(request, product),
+    machine: { ...machine, disks },
     destination: {
       ...placeOf(request),
       product: product.id,
@@ -90,6 +95,7 @@ export function makePlan(request: PlanRequest): Plan {
   };
   refuseBacking(plan);
   refuseWarm(plan);
+    ...(arrange === undefined ? {} : { arrange }),
   refuseKeep(plan);
   // Whoever names a recipient takes it for granted that nobody else can read it.
   if (recipients.length > 0 && diskFileNames(plan).some((name) => splitWrapperName(name).wrapper !== 'age')) {

@@ -15,6 +15,7 @@ import type { Finding } from '../model/finding.ts';
 import type { GuestChange } from '../model/guest-change.ts';
 import type { Firmware, MachineDisk, Nic } from '../model/machine.ts';
 import type { Plan } from '../model/plan.ts';
+import type { Move } from './arrange/layout.ts';
 import { openGuestWithSecret } from './guest-secret.ts';
 import { type Shrunk, shrink } from './shrink.ts';
 
@@ -48,6 +49,8 @@ export interface ManipulateContext {
   report(step: string): void;
   /** Opens what is encrypted in the guest. */
   passphrase?(): Promise<string>;
+  /** Where the partitions were that lie elsewhere now. */
+  readonly moves?: readonly Move[];
   /** The new password of a user of the guest. Only for a preview may it be any text. */
   password?(user: string): Promise<string>;
   /** What a run has kept so that its changes can be taken back. @throws AppError `not-found`. */
@@ -92,7 +95,7 @@ async function workedOut(
   const target = targetOf(plan, hardware);
   report('working out what to change in the guest');
   const planned = await planChanges(guest, {
-    ...{ target, nics: plan.machine.nics, wish, signal },
+    ...{ target, nics: plan.machine.nics, wish, signal, moves: context.moves ?? [] },
     ...(context.password === undefined ? {} : { password: (user) => context.password!(user) }),
     ...(undo === undefined ? {} : { undo }),
   });

@@ -4,6 +4,7 @@ import { allocatedBytes } from '../io/disk.ts';
 import { AppError } from '../model/errors.ts';
 import type { Plan } from '../model/plan.ts';
 import { formatBytes } from '../model/units.ts';
+import type { Move } from './arrange/layout.ts';
 import type { CheckedRequest } from './check-plan.ts';
 import { wantsChanges } from './make-plan.ts';
 import { type ExtractedDisk, type Opened, type RunContext, refuse, tell, tellDisks } from './run-context.ts';
@@ -29,7 +30,7 @@ export async function changed(
   destination: DestinationRole,
   request: CheckedRequest,
   source: Session,
-  context: RunContext,
+  context: RunContext & { readonly moves?: readonly Move[] },
   reading: Opened,
 ): Promise<readonly ExtractedDisk[]> {
   if (!wantsChanges(plan)) return disks;

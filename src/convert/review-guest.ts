@@ -24,7 +24,7 @@ export async function reviewGuest(
   images: readonly OpenImage[],
   destination: DestinationRole,
   request: CheckedRequest,
-  context: Pick<ManipulateContext, 'signal' | 'undoOf' | 'passphrase'>,
+  context: Pick<ManipulateContext, 'signal' | 'undoOf' | 'passphrase' | 'moves'>,
 ): Promise<GuestReview> {
   if (!wantsChanges(plan)) return nothing;
   if (images.length < plan.machine.disks.length || images.length === 0)

@@ -3,6 +3,7 @@ import type { OpenImage } from '../codecs/codec.ts';
 import { allocatedBytes } from '../io/disk.ts';
 import { toAppError } from '../model/errors.ts';
 import type { Finding } from '../model/finding.ts';
+import { type Arranged, arranged, atSource, type DiskToArrange } from './arrange/arranged.ts';
 import type { Plan } from '../model/plan.ts';
 import { backingUnreadable, openBacking, withBacking } from './backing.ts';
 import { checkPlan } from './check-plan.ts';
@@ -35,22 +36,26 @@ export async function reviewPlan(
     const destination = await connect({ ...plan.destination, role: 'destination' }, signal);
     opened.push(destination);
     const { condition } = await lookAgain(sourceOf(source), plan, signal);
-    const machine = { ...plan.machine, state: condition.state };
+    const asRead = atSource(plan);
+    const machine = { ...asRead.machine, state: condition.state };
     const willBeHeld = isUp(condition) && condition.hold === 'can';
-    const images: { id: string; image: OpenImage }[] = [];
+    const found: DiskToArrange[] = [];
     const findings: Finding[] = [];
     let bytes = 0;
-    for (const disk of plan.machine.disks) {
+    for (const disk of asRead.machine.disks) {
       try {
         const options = { signal, runId: 'review' };
         const image = await openMachineDisk(source, plan.source, machine, disk.id, options);
         opened.push(image);
-        images.push({ id: disk.id, image });
+        found.push({ disk, image });
         bytes += await allocatedBytes(image, signal);
       } catch (error) {
         // A disk that is only packed will be unpacked by the run; any other reason stops it.
         if (packedWith(error) === undefined) findings.push(unopened(disk.name, error, willBeHeld));
       }
+    const own = await arrangedForReview(plan, found, signal);
+    findings.push(...own.findings);
+    const images = own.disks.map(({ disk, image }) => ({ id: disk.id, image }));
     }
     const backing = await openBacking(plan, connect, signal).catch((error) => {
       findings.push(backingUnreadable(plan.destination.backing ?? '', error));
@@ -74,6 +79,7 @@ export async function reviewPlan(
       role,
       request,
       {
+        moves: own.moves,
         signal,
         ...(undoOf === undefined ? {} : { undoOf }),
         ...(source.secret === undefined ? {} : { passphrase: () => source.secret!(guestPassphrase) }),
@@ -85,6 +91,23 @@ export async function reviewPlan(
     for (const thing of opened.reverse()) await thing.close();
   }
 }
+/** What could not be opened now is arranged by the run. */
+async function arrangedForReview(
+  plan: Plan,
+  found: readonly DiskToArrange[],
+  signal: AbortSignal,
+): Promise<Omit<Arranged, 'disks'> & { readonly disks: readonly DiskToArrange[] }> {
+  if (plan.arrange === undefined) return { disks: found, moves: [], findings: [] };
+  if (found.length === plan.arrange.disks.length) return arranged(plan, found, signal);
+  const finding: Finding = {
+    rule: 'disks.arranged-later',
+    severity: 'note',
+    message:
+      'whether the disks can be combined or separated is only known by the run: not all can be opened now',
+  };
+  return { disks: [], moves: [], findings: [finding] };
+}
+
 
 function unopened(name: string, error: unknown, willBeHeld: boolean): Finding {
   const { kind, message, hint, where } = toAppError(error);

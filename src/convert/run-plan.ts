@@ -7,6 +7,7 @@ import { SharedDisk } from '../io/shared-disk.ts';
 import type { AppError } from '../model/errors.ts';
 import type { MachineDisk } from '../model/machine.ts';
 import type { Plan } from '../model/plan.ts';
+import { atSource } from './arrange/arranged.ts';
 import { Delivering, type Outcome } from './delivering.ts';
 import { type Extraction, extraction } from './extraction.ts';
 import { wantsChanges } from './make-plan.ts';
@@ -87,7 +88,7 @@ class SharedRun {
     const plan = withAllDisks(members.map((member) => member.plan));
     const extracted = await extraction(plan, source, context, {
       reading: this.#reading,
-      twice: members.some((member) => wantsChanges(member.plan)),
+      twice: members.some(({ plan: own }) => wantsChanges(own) || own.arrange !== undefined),
       check: (held, disks) => first!.prepare(source, held, disks),
     });
     const verified = source.source?.verify?.({ ...plan.machine, id: plan.source.machine }, context.signal);

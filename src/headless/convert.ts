@@ -23,6 +23,7 @@ import {
 import { carryOut } from './carry-out.ts';
 import { type GuestOptions, guestLines, guestOf, sshKeysOf, unknownChanges } from './guest-options.ts';
 import { findingLine, type Output, terminalOutput } from './output.ts';
+import { arrangeOf, type PieceOptions } from './piece-options.ts';
 import { addImage, withDispatcher } from './session.ts';
 import { type WarmOptions, warmOf } from './warm-options.ts';
 
@@ -32,6 +33,8 @@ export interface ConvertOptions
     DestinationOptions,
     WarmOptions,
     AwayOptions,
+    VerifyOptions,
+    PieceOptions,
     GuestOptions {
   readonly network?: readonly string[];
   readonly start?: boolean;
@@ -279,6 +282,7 @@ function editOf(composed: Composed, id: string, options: ConvertOptions, change:
   const nics = nicsOf(composed, item?.machine, options.network);
   const guest = guestOf(options);
   const name = options.name ?? (change.file === undefined ? undefined : plainName(change.file));
+  const arrange = arrangeOf(options);
   const cpus = options.cpus === undefined ? undefined : Number(options.cpus);
   if (cpus !== undefined && (!Number.isInteger(cpus) || cpus < 1 || cpus > 1024)) {
     throw new AppError('usage', `--cpus ${options.cpus}: it takes a whole number from 1 to 1024`);
@@ -298,6 +302,7 @@ function editOf(composed: Composed, id: string, options: ConvertOptions, change:
     ...(options.nicModel === undefined ? {} : { nicModel: options.nicModel }),
     ...(guest === undefined ? {} : { guest }),
   };
+    ...(arrange === undefined ? {} : { arrange }),
 }
 
 /** The adapters with the networks as `--network FROM=TO` says, `*` being all; undefined when it says nothing. */

@@ -3,6 +3,7 @@ import type { Finding } from '../../model/finding.ts';
 import type { GuestPlan } from '../../model/guest-plan.ts';
 import type { GuestSystemFiles, OpenGuest } from '../guest.ts';
 import { planLinux } from './linux/plan-linux.ts';
+import type { MovedPartition } from './linux/stable-names.ts';
 import type { GuestTarget, TargetNic } from './target.ts';
 import { type PlannedChange, PlannedTree } from './tree.ts';
 import { planUndo, type Undo } from './undo.ts';
@@ -24,6 +25,8 @@ export interface ChangeRequest {
   readonly wish: GuestPlan;
   /** The new password of a user of the guest. Only for a preview may it be any text: it is never shown. */
   password?(user: string): Promise<string>;
+  /** Where partitions were that lie elsewhere now: what names them by their place is to name them otherwise. */
+  readonly moves?: readonly MovedPartition[];
   /** What is taken back, where `wish.undo` names a run. */
   readonly undo?: readonly Undo[];
   readonly signal: AbortSignal;

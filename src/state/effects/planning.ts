@@ -130,6 +130,7 @@ function planFor(context: EffectContext, item: MachineItem, count: number, keep:
       ...openingOf(item.machine, opening),
     },
     machine: item.machine,
+    reports: item.reports,
     ...(target === undefined ? {} : { target }),
     ...(edit === undefined ? {} : { edit }),
     ...(firmwareHint === undefined ? {} : { firmwareHint }),

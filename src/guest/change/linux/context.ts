@@ -5,7 +5,7 @@ import type { GuestReport, InstalledSystem } from '../../../model/guest-report.t
 import type { MountedFiles } from '../../mounted-files.ts';
 import type { GuestTarget, TargetNic } from '../target.ts';
 import type { PlannedTree } from '../tree.ts';
-import type { VolumeIdentity } from './stable-names.ts';
+import type { MovedPartition, VolumeIdentity } from './stable-names.ts';
 
 export interface LinuxContext {
   readonly system: InstalledSystem;
@@ -17,6 +17,8 @@ export interface LinuxContext {
   readonly volumes: readonly VolumeIdentity[];
   /** What each disk says by itself. */
   readonly reports: readonly Pick<GuestReport, 'partitionTable' | 'partitions' | 'firmware'>[];
+  /** Where those volumes were before, where they lay elsewhere. */
+  readonly moves?: readonly MovedPartition[];
   readonly wish: GuestPlan;
   /** The new password of a user. What is shown does not depend on it. */
   password?(user: string): Promise<string>;

@@ -15,6 +15,7 @@ import { placeOfName, type StableNames } from './stable-names.ts';
 const diskArguments = new RegExp(
   String.raw`(^|[\s"'=])(root|resume|real_root|dolvm|cryptdevice)=(` +
     [
+      String.raw`PARTUUID=[0-9a-fA-F-]+`,
       String.raw`/dev/disk/by-(?:id|path)/[^\s"',]+?-part\d+(?![^\s"',:])`,
       String.raw`(?<!cryptdevice=)/dev/disk/by-(?:id|path)/[^\s"',]+`,
       String.raw`/dev/(?!disk/by-path/)[^\s"':,]+`,

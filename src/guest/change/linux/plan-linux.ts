@@ -22,7 +22,7 @@ import { stableNames } from './stable-names.ts';
 
 const needed: readonly LinuxChange[] = [
   makeBareRootStart,
-  (tree, { volumes, target }) => changeDeviceNames(tree, stableNames(volumes), target),
+  (tree, { volumes, moves, target }) => changeDeviceNames(tree, stableNames(volumes, moves), target),
   addBootDrivers,
   addFallbackLoader,
   findNetworkDrivers,

@@ -14,6 +14,18 @@ export interface VolumeIdentity {
   readonly partUuid?: string;
 }
 
+/** A partition (0: a whole disk) that the guest will find elsewhere. */
+export interface MovedPartition {
+  readonly from: MovedPlace;
+  readonly to: MovedPlace;
+}
+
+export interface MovedPlace {
+  readonly disk: number;
+  readonly number: number;
+  readonly partUuid?: string;
+}
+
 export interface NamedPlace {
   readonly disk: number;
   readonly partition: number;
@@ -54,12 +66,39 @@ export interface StableNames {
   readonly unknown: ReadonlySet<string>;
 }
 
-export function stableNames(volumes: readonly VolumeIdentity[]): StableNames {
+const byPartUuid = /^(?:PARTUUID="?|\/dev\/disk\/by-partuuid\/)([^"\s]+)"?$/i;
+
+/** Where what a name stands for will be; undefined where the name holds there, too. */
+export function placeThere(
+  device: string,
+  disks: number,
+  moves: readonly MovedPartition[],
+): NamedPlace | 'nowhere' | undefined {
+  const [, partUuid] = byPartUuid.exec(device) ?? [];
+  const same = (one: MovedPlace, uuid: string) => one.partUuid?.toLowerCase() === uuid.toLowerCase();
+  const byId = partUuid === undefined ? undefined : moves.find(({ from }) => same(from, partUuid));
+  if (byId !== undefined && !same(byId.to, partUuid!))
+    return { disk: byId.to.disk, partition: byId.to.number };
+  const place = placeOfName(device, moves.length === 0 ? disks : disksBefore(moves));
+  if (place === undefined || moves.length === 0) return place;
+  const move = moves.find(({ from }) => from.disk === place.disk && from.number === place.partition);
+  return move === undefined ? 'nowhere' : { disk: move.to.disk, partition: move.to.number };
+}
+
+const disksBefore = (moves: readonly MovedPartition[]): number =>
+  Math.max(...moves.map(({ from }) => from.disk)) + 1;
+
+/** `volumes`: as the guest will find them. `moves`: where they were, where they lay elsewhere. */
+export function stableNames(
+  volumes: readonly VolumeIdentity[],
+  moves: readonly MovedPartition[] = [],
+): StableNames {
   const disks = new Set(volumes.map((v) => v.disk)).size;
   const unknown = new Set<string>();
   const find = (device: string) => {
-    const place = placeOfName(device, disks);
+    const place = placeThere(device, disks, moves);
     if (place === undefined) return undefined;
+    if (place === 'nowhere') return void unknown.add(device);
     const onDisk = volumes.filter((v) => v.disk === place.disk);
     const [only, ...others] = onDisk.filter((v) => v.partition > 0);
     const found =
