@@ -33,7 +33,7 @@ function copyPlan(plan: Plan, keep: Keep, stage: KeepStage, place: Place): Plan 
   const { product } = plan.destination;
   const { arrange: _arrange, ...plain } = rest;
   return {
-    ...rest,
+    ...(stage === 'changed' ? rest : plain),
     force: false,
     destination: { ...place, product, container: 'disks', format, options },
     ...(stage === 'changed' ? changes : { machine: asAtSource(atSource(plan), keep.machine) }),

@@ -2,6 +2,7 @@
 import { codecById, codecs } from '../codecs/registry.ts';
 import { splitWrapperName } from '../io/wrappers/wrapper.ts';
 import { AppError } from '../model/errors.ts';
+import type { GuestReport } from '../model/guest-report.ts';
 import type { DiskBus, Firmware, Machine, MachineDisk, Nic } from '../model/machine.ts';
 import { type Options, resolveOptions } from '../model/options.ts';
 import type { Container, Keep, MachineEdit, Plan, PlanSource, Proof, Warm } from '../model/plan.ts';
@@ -27,9 +28,9 @@ export interface PlanRequest {
   readonly source: PlanSource;
   readonly machine: Machine;
   readonly edit?: MachineEdit;
-  /** From the guest's partitions, where they tell. */
   /** What was found inside the disks, by their ids, where they were looked into. */
   readonly reports?: Readonly<Record<string, GuestReport>>;
+  /** From the guest's partitions, where they tell. */
   readonly firmwareHint?: Firmware['kind'];
   /** Absent: a folder here. */
   readonly target?: PlanTarget;
@@ -71,10 +72,10 @@ export function makePlan(request: PlanRequest): Plan {
   }
   const options = resolveOptions(specs, { ...product.options[format], ...request.options, ...forced });
   const { recipients = [] } = request;
-  const plan: Plan = {
-    version: 1,
   const machine = machineAtDestination(request, product);
   const { disks, arrange } = wishedDisks(request.edit?.arrange, machine.disks, request.reports ?? {});
+  const plan: Plan = {
+    version: 1,
     source: request.source,
     machine: { ...machine, disks },
     destination: {
@@ -92,10 +93,10 @@ export function makePlan(request: PlanRequest): Plan {
     ...(request.warm === undefined ? {} : { warm: request.warm }),
     ...(request.keep === undefined ? {} : { keep: { ...request.keep, machine: request.machine } }),
     ...guestPlan(request, product),
+    ...(arrange === undefined ? {} : { arrange }),
   };
   refuseBacking(plan);
   refuseWarm(plan);
-    ...(arrange === undefined ? {} : { arrange }),
   refuseKeep(plan);
   // Whoever names a recipient takes it for granted that nobody else can read it.
   if (recipients.length > 0 && diskFileNames(plan).some((name) => splitWrapperName(name).wrapper !== 'age')) {

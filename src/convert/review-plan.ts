@@ -1,10 +1,9 @@
 /** A dry run: opens everything, checks the plan, moves nothing. */
-import type { OpenImage } from '../codecs/codec.ts';
 import { allocatedBytes } from '../io/disk.ts';
 import { toAppError } from '../model/errors.ts';
 import type { Finding } from '../model/finding.ts';
-import { type Arranged, arranged, atSource, type DiskToArrange } from './arrange/arranged.ts';
 import type { Plan } from '../model/plan.ts';
+import { type Arranged, arranged, atSource, type DiskToArrange } from './arrange/arranged.ts';
 import { backingUnreadable, openBacking, withBacking } from './backing.ts';
 import { checkPlan } from './check-plan.ts';
 import { destinationOf, requestOf } from './delivery-request.ts';

@@ -85,7 +85,7 @@ class SharedRun {
   async #through(source: Session, context: RunContext): Promise<void> {
     const members = this.#alive();
     const [first] = members;
-    const plan = withAllDisks(members.map((member) => member.plan));
+    const plan = withAllDisks(members.map((member) => atSource(member.plan)));
     const extracted = await extraction(plan, source, context, {
       reading: this.#reading,
       twice: members.some(({ plan: own }) => wantsChanges(own) || own.arrange !== undefined),

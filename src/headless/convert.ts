@@ -32,9 +32,9 @@ export interface ConvertOptions
     SourceOptions,
     DestinationOptions,
     WarmOptions,
-    AwayOptions,
     VerifyOptions,
     PieceOptions,
+    AwayOptions,
     GuestOptions {
   readonly network?: readonly string[];
   readonly start?: boolean;
@@ -281,8 +281,8 @@ function editOf(composed: Composed, id: string, options: ConvertOptions, change:
   });
   const nics = nicsOf(composed, item?.machine, options.network);
   const guest = guestOf(options);
-  const name = options.name ?? (change.file === undefined ? undefined : plainName(change.file));
   const arrange = arrangeOf(options);
+  const name = options.name ?? (change.file === undefined ? undefined : plainName(change.file));
   const cpus = options.cpus === undefined ? undefined : Number(options.cpus);
   if (cpus !== undefined && (!Number.isInteger(cpus) || cpus < 1 || cpus > 1024)) {
     throw new AppError('usage', `--cpus ${options.cpus}: it takes a whole number from 1 to 1024`);
@@ -301,7 +301,6 @@ function editOf(composed: Composed, id: string, options: ConvertOptions, change:
     ...(options.diskBus === undefined ? {} : { diskBus: options.diskBus }),
     ...(options.nicModel === undefined ? {} : { nicModel: options.nicModel }),
     ...(guest === undefined ? {} : { guest }),
-  };
     ...(arrange === undefined ? {} : { arrange }),
 }
 
