@@ -25,6 +25,7 @@ import {
   Opened,
   type RunContext,
   refuse,
+  suspension,
   tell,
   tellDisks,
 } from './run-context.ts';
@@ -55,6 +56,8 @@ export class Delivering {
   #destination: Session | undefined;
   #backing: OpenBacking | undefined;
   #begun: Delivery | undefined;
+  /** It can be gone on with. */
+  #lasting: RunRecord | undefined;
   #digests: DiskDigests | undefined;
   #places: readonly string[] = [];
 
@@ -196,7 +199,7 @@ export class Delivering {
     const identity = goesOn ? await identityOf(disks, plain.signal) : undefined;
     if (resumption !== undefined) refuseChanged(resumption.source, identity);
     if (identity === undefined) return plain;
-    record.source(identity);
+    await record.source(identity);
     this.#lasting = record;
     return this.#inner;
   }
@@ -204,19 +207,25 @@ export class Delivering {
   /** What was acknowledged is worth more than a clean place where somebody can mend what went wrong. */
   async #undo(delivery: Delivery, error: unknown): Promise<void> {
     const { emit } = this.#inner;
-    const { kind } = toAppError(error);
-    const mendable = kind === 'unreachable' || kind === 'io' || kind === 'no-space' || kind === 'auth';
-    if (mendable && !this.#context.signal.aborted && this.#lasting?.isWorthwhile() && delivery.suspend) {
+    if (delivery.suspend !== undefined && this.#keeps(toAppError(error))) {
       emit({ type: 'step', text: 'keeping what was written' });
       await delivery.suspend();
-      this.#lasting.suspended();
+      this.#lasting?.suspended();
       return;
     }
     emit({ type: 'step', text: 'removing what was written' });
+    await this.#lasting?.takenBack();
     await delivery.rollback();
   }
 
-  #lasting: RunRecord | undefined;
+  #keeps({ kind }: AppError): boolean {
+    const { signal, resumption } = this.#context;
+    // What another run has left is not ours before it was taken over.
+    if (this.#lasting === undefined) return resumption !== undefined;
+    if (!this.#lasting.isWorthwhile()) return false;
+    if (signal.aborted) return signal.reason === suspension;
+    return kind === 'unreachable' || kind === 'io' || kind === 'no-space' || kind === 'auth';
+  }
 
   /** Where that is wanted. What was delivered stays, whatever comes of this. @throws AppError `corrupt` … */
   async verify(): Promise<void> {

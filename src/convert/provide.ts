@@ -84,7 +84,9 @@ export async function provide(
         }
         context.emit({ type: 'step', text: `writing ${name.wrapped(file.name)}` });
         const size = file.size === undefined || name.wrapper !== undefined ? {} : { size: file.size };
-        const sink = await delivery.sink({ name: name.wrapped(file.name), ...size });
+        const begun = resumption?.files.has(file.name) ? { begun: true as const } : {};
+        const sink = await delivery.sink({ name: name.wrapped(file.name), ...size, ...begun });
+        await record?.file(file.name);
         points?.into(sink);
         const { signal, runId } = context;
         // What is to be encrypted never lies in the clear where it goes to: that may be a medium that travels.

@@ -20,8 +20,10 @@ export interface DiskIdentity {
 }
 
 export interface RunRecord {
-  /** Once, before the first byte is delivered. */
-  source(disks: readonly DiskIdentity[]): void;
+  /** Once, before the first byte is delivered. @throws AppError `conflict` when another run goes on with the same. */
+  source(disks: readonly DiskIdentity[]): Promise<void>;
+  /** A file of the delivery has been begun. Resolves when that is on paper. */
+  file(name: string): Promise<void>;
   /**
    * More of a disk is at the destination. `durable`: it survives a power cut there. Resolves when that is on paper.
    */
@@ -30,11 +32,15 @@ export interface RunRecord {
   isWorthwhile(): boolean;
   /** The run ends, and what is at the destination waits for another one that goes on. */
   suspended(): void;
+  /** What is at the destination is about to be removed. Resolves when that is on paper. Never throws. */
+  takenBack(): Promise<void>;
 }
 
 /** Of a run that was cut. */
 export interface Resumption {
   readonly source: readonly DiskIdentity[];
+  /** Files that were begun at the destination. */
+  readonly files: ReadonlySet<string>;
   /** By the disk's id: what is below `to` is at the destination, and `runs` is where it held data. */
   readonly disks: ReadonlyMap<string, { readonly to: number; readonly runs: StoredRuns }>;
 }

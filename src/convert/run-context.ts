@@ -42,6 +42,9 @@ export type ConversionEvent =
   | { readonly type: 'changes'; readonly changes: readonly GuestChange[] }
   | { readonly type: 'log'; readonly level: 'info' | 'warning'; readonly text: string };
 
+/** As the reason of an abort: the run is to end, and what can be gone on with stays. */
+export const suspension = new AppError('cancelled', 'stopped; what was written is kept');
+
 export interface RunContext {
   readonly connect: Connector;
   readonly runId: string;

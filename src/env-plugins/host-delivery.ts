@@ -126,6 +126,9 @@ async function spaceOf(host: Host, folder: string, signal: AbortSignal): Promise
     : undefined;
 }
 
+/** Moves a file aside that is in the way of what a product makes by itself; it is put back as one that is replaced. */
+export type SetAside = (path: string) => Promise<void>;
+
 /**
  * `placed` is called when all files are where they belong, and before those are gone that they replaced: when it
  * throws, everything is put back.
@@ -134,7 +137,7 @@ export async function hostDelivery(
   host: Host,
   folder: string,
   request: DeliveryRequest,
-  placed?: () => Promise<void>,
+  placed?: (setAside: SetAside) => Promise<void>,
 ): Promise<Delivery> {
   const { files } = host;
   const moves = movesOf(host);
@@ -145,7 +148,7 @@ export async function hostDelivery(
   let stays: Leftover[] = [];
 
   // What moves a file is not cancelled half-way.
-  const putInPlace = async (part: PlacedFile) => {
+  const makeRoom = async (part: PlacedFile) => {
     const found = await files.stat(part.final, request.signal);
     if (found !== undefined) {
       refuseExisting(host, found, request.force);
@@ -153,11 +156,20 @@ export async function hostDelivery(
       await files.rename(part.final, part.replaced);
     }
     throwIfAborted(request.signal);
+  };
+  const putInPlace = async (part: PlacedFile) => {
+    await makeRoom(part);
     part.placing = true;
     await files.rename(part.temporary, part.final);
   };
+  const setAside: SetAside = (path) => {
+    const name = `.${posix.basename(path)}.vmferry-${request.runId}`;
+    const part = { temporary: posix.join(posix.dirname(path), name), final: path };
+    parts.push(part);
+    return makeRoom(part);
+  };
   return {
-    async sink({ name }) {
+    async sink({ name, begun }) {
       if (name.includes('/') || name === '' || name === '.' || name === '..') {
         throw new AppError('usage', `"${name}" can't be the name of a file`, {
           hint: 'choose a name without "/"',
@@ -173,7 +185,8 @@ export async function hostDelivery(
       const part = { temporary, final };
       parts.push(part);
       // Not cancelled half-way: what is made after it was removed would stay.
-      const resume = request.resume === true && (await files.stat(temporary)) !== undefined;
+      const there = request.resume === true && (await files.stat(temporary)) !== undefined;
+      const resume = begun === true || there;
       const sink = await files.create(temporary, { resume }).catch((error) => {
         if (toAppError(error).kind === 'conflict') parts.splice(parts.indexOf(part), 1); // somebody else's
         throw error;
@@ -192,14 +205,15 @@ export async function hostDelivery(
     async commit() {
       try {
         for (const part of parts) await putInPlace(part);
-        await placed?.();
+        await placed?.(setAside);
       } catch (error) {
         await putAllBack(moves, parts);
         throw error;
       }
       committed = true;
       stays = await removeReplaced(moves, parts);
-      return parts.map((part) => (host.here ? part.final : `${host.name}:${part.final}`));
+      const placedOnes = parts.filter(({ placing }) => placing);
+      return placedOnes.map((part) => (host.here ? part.final : `${host.name}:${part.final}`));
     },
     async suspend() {
       for (const sink of open) await sink.abort();

@@ -1,4 +1,6 @@
 /** Pausing and cancelling a run from outside of it. */
+
+import { suspension } from '../convert/run-context.ts';
 import { RateLimit } from '../io/rate-limit.ts';
 import { AppError } from '../model/errors.ts';
 
@@ -35,6 +37,12 @@ export class RunControl {
 
   cancel(): void {
     this.#controller.abort(new AppError('cancelled', 'cancelled'));
+    this.resume();
+  }
+
+  /** Ends it as a cancel does, but what can be gone on with stays. */
+  suspend(): void {
+    this.#controller.abort(suspension);
     this.resume();
   }
 

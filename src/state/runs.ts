@@ -11,6 +11,8 @@ export interface RunWhen {
   /** It begins when fewer than so many run. Default: the preference. */
   readonly atOnce?: number;
   readonly bytesPerSecond?: number;
+  /** The only plan goes on where this run was cut. */
+  readonly resumes?: string;
 }
 
 /** Secrets that a run may need, opened: they go to its process by a pipe, and nowhere else. */

@@ -10,7 +10,7 @@ import type { Judgement } from '../model/judgement.ts';
 import type { Firmware, Machine, PowerState } from '../model/machine.ts';
 import type { OptionSpec, Options } from '../model/options.ts';
 import type { PassReport } from '../model/pass-report.ts';
-import type { Container, Keep, MachineEdit, Plan, Warm } from '../model/plan.ts';
+import type { Container, Keep, MachineEdit, Plan, Proof, Warm } from '../model/plan.ts';
 import type { RunAbout } from './history/about.ts';
 import type { RunRecord } from './history/record.ts';
 import type { KeptState } from './kept.ts';
@@ -194,6 +194,8 @@ export interface Draft {
   readonly start?: boolean;
   /** Copied while they run. */
   readonly warm?: Warm;
+  /** Read back, and sums beside the files. */
+  readonly proof?: Proof;
   /** Copies that are kept beside it. */
   readonly keep?: KeepDraft;
   readonly edits: Readonly<Record<string, MachineEdit>>;
@@ -207,7 +209,16 @@ type Optional<T, K extends keyof T> = Omit<T, K> & { readonly [P in K]?: T[P] | 
 /** A change of the draft; undefined takes a field back to its default. */
 export type DraftChange = Optional<
   Partial<Omit<Draft, 'edits'>>,
-  'container' | 'format' | 'file' | 'recipients' | 'backing' | 'delivery' | 'start' | 'warm' | 'keep'
+  | 'container'
+  | 'format'
+  | 'file'
+  | 'recipients'
+  | 'backing'
+  | 'delivery'
+  | 'start'
+  | 'warm'
+  | 'keep'
+  | 'proof'
 >;
 
 /** The name of an environment for people: its profile's, else its own. */

@@ -170,7 +170,7 @@ async function begin(request: DeliveryRequest): Promise<Delivery> {
   let stays: Leftover[] = [];
 
   return {
-    async sink({ name }) {
+    async sink({ name, begun }) {
       if (name.includes('/') || name === '' || name === '.' || name === '..') {
         throw new AppError('usage', `"${name}" can't be the name of a file`, {
           hint: 'choose a name without "/"',
@@ -181,8 +181,8 @@ async function begin(request: DeliveryRequest): Promise<Delivery> {
       const temporary = join(folder, temporaryName(name, parts.length, request.runId));
       const part = { temporary, final };
       parts.push(part);
-      // One that was never begun is begun now.
-      const resume = request.resume === true && (await entryAt(temporary))?.isFile() === true;
+      const there = request.resume === true && (await entryAt(temporary))?.isFile() === true;
+      const resume = begun === true || there;
       const sink = await fileSink(temporary, { sync: request.sync, resume }).catch((error) => {
         if (toAppError(error).kind === 'conflict') parts.splice(parts.indexOf(part), 1); // somebody else's
         throw error;

@@ -2,10 +2,11 @@
  * The runs so far: one journal each in `runs/<id>.jsonl`, the oldest removed when there are too many. Beside it, where
  * a guest was changed, `runs/<id>.undo/` with what takes that back.
  */
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { KeptDigest } from '../../convert/disk-digests.ts';
+import type { Resumption } from '../../convert/resumption.ts';
 import type { Undo } from '../../guest/change/undo.ts';
 import { AppError, toAppError } from '../../model/errors.ts';
 import type { RunAbout } from '../history/about.ts';
@@ -18,6 +19,9 @@ import { newRunId } from './run-id.ts';
 const ID = /^\d{8}-\d{6}-[0-9a-f]{4}$/;
 const AT_ONCE = 16;
 const LONGEST_TITLE = 200;
+
+/** What a run is told by; lines of other types are for going on with it. */
+const told: ReadonlySet<string> = new Set(['start', 'plan', 'event', 'end']);
 
 export interface HistoryOptions extends JournalOptions {
   /** Runs kept. */
@@ -40,6 +44,18 @@ export interface Run {
   readonly damagedLines: number;
 }
 
+/** What a run has left at its destination. */
+export interface Left {
+  readonly id: string;
+  readonly title: string;
+  readonly plan: unknown;
+  /** The run that began it: its id is in the names of the temporary files. */
+  readonly partsOf: string;
+  readonly resumption: Resumption;
+  /** At the destination already. */
+  readonly bytes: number;
+}
+
 export class History {
   readonly folder: string;
   readonly #options: HistoryOptions;
@@ -54,7 +70,7 @@ export class History {
   }
 
   /** Begins a journal. Never throws: without a place for it the run goes on without, and `onFailure` is told. */
-  async open(title: string, plan: unknown, about?: RunAbout): Promise<Journal> {
+  async open(title: string, plan: unknown, about?: RunAbout, partsOf?: string): Promise<Journal> {
     const journal = await this.#create();
     const { program } = this.#options;
     journal.line('start', {
@@ -66,7 +82,7 @@ export class History {
       ...(program === undefined ? {} : { program }),
       ...(about === undefined ? {} : { about }),
     });
-    journal.line('plan', { plan });
+    journal.line('plan', { plan, ...(partsOf === undefined ? {} : { partsOf }) });
     await this.#prune(journal.id).catch((error) => this.#options.onFailure(toAppError(error)));
     return journal;
   }
@@ -87,7 +103,7 @@ export class History {
     const path = this.#path(id);
     const summary = await this.#summary(id);
     const { readLines } = await import('./journal-file.ts');
-    const { lines, ...rest } = await readLines(path, most);
+    const { lines, ...rest } = await readLines(path, { types: told, most });
     return {
       summary,
       plan: lines.find((line) => line.type === 'plan')?.data.plan,
@@ -105,6 +121,7 @@ export class History {
     await rm(path).catch((error) => {
       throw toAppError(error);
     });
+    await rm(this.#claimPath(id), { force: true });
     await this.#forgetUndo(id);
   }
 
@@ -133,6 +150,55 @@ export class History {
       where: id,
       hint: 'see "vmferry history": only a run that changed a guest keeps something',
     });
+  }
+
+  /**
+   * What a run has left that another one can go on with, and whose files those are.
+   * @throws AppError `conflict` when it runs or another one has gone on with it, `unsupported` where there is nothing.
+   */
+  async resumable(id: string): Promise<Left> {
+    const refuse = (kind: 'conflict' | 'unsupported', why: string, hint: string) =>
+      new AppError(kind, `it can't be gone on with: ${why}`, { where: id, hint });
+    const { outcome, title } = await this.#summary(id);
+    if (outcome === 'running') throw refuse('conflict', 'it is running', `see "vmferry attach ${id}"`);
+    const claim = await this.#claimOf(id);
+    if (claim === 'discarded') throw refuse('conflict', 'what it had written was removed', 'run it again');
+    if (claim !== undefined) {
+      throw refuse('conflict', `${claim} has gone on with it`, `see "vmferry resume ${claim}"`);
+    }
+    const [{ readLines }, { bootId, resumableOf }] = await Promise.all([
+      import('./journal-file.ts'),
+      import('./resume-lines.ts'),
+    ]);
+    const { lines } = await readLines(this.#path(id));
+    const found = resumableOf(lines, await bootId());
+    if ('reason' in found)
+      throw refuse('unsupported', found.reason, `"vmferry history ${id} --rerun" runs it again`);
+    const { plan, partsOf } = lines.find((line) => line.type === 'plan')?.data ?? {};
+    return {
+      id,
+      title,
+      plan,
+      partsOf: typeof partsOf === 'string' && ID.test(partsOf) ? partsOf : id,
+      ...found,
+    };
+  }
+
+  /** Nobody else goes on with this run from now on. @throws AppError `conflict` when another one does. */
+  async claim(id: string, by: string): Promise<void> {
+    await writeFile(this.#claimPath(id), `${by}\n`, { flag: 'wx', mode: 0o600 }).catch((error) => {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw toAppError(error);
+      throw new AppError('conflict', 'another run goes on with it', { where: id });
+    });
+  }
+
+  async #claimOf(id: string): Promise<string | undefined> {
+    const text = await readFile(this.#claimPath(id), 'utf8').catch(() => undefined);
+    return text?.trim();
+  }
+
+  #claimPath(id: string): string {
+    return this.#path(id).replace(/\.jsonl$/, '.resumed');
   }
 
   async #create(): Promise<Journal> {

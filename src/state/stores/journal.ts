@@ -67,6 +67,16 @@ export class Journal {
     this.#writing ??= this.#write();
   }
 
+  /** Resolves when the lines so far are in the file; `durable`: on the medium. @throws AppError `io` when they are not. */
+  async written(durable: boolean): Promise<void> {
+    await this.#writing;
+    if (this.#torn || this.#handle === undefined) throw new Failed('io', 'the journal can not be written');
+    if (!durable) return;
+    await this.#handle.datasync().catch((error) => {
+      throw toAppError(error);
+    });
+  }
+
   /** Writes the end, waits until all is on the disk, and closes. Never throws; a second call does nothing. */
   async close(end: RunEnd): Promise<void> {
     if (this.#closed) return;
