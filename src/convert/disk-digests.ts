@@ -3,6 +3,7 @@ import { type BlockDigest, type DiskDigest, diskDigest } from '../io/digest.ts';
 import { type DigestAlgorithm, usualAlgorithm } from '../io/digest-hash.ts';
 import { digested } from '../io/digested.ts';
 import type { Disk } from '../io/disk.ts';
+import { toFailure } from '../model/errors.ts';
 import type { MachineDisk } from '../model/machine.ts';
 import type { Plan } from '../model/plan.ts';
 import type { RunContext } from './run-context.ts';
@@ -100,9 +101,14 @@ export class DiskDigests {
 
   /** What the run that was cut knew of the disk; the rest is read again. */
   async #earlier(id: string, size: number): Promise<DiskDigest | undefined> {
-    const { resumption, earlierDigests } = this.#context;
+    const { resumption, earlierDigests, emit } = this.#context;
     if (resumption === undefined) return undefined;
-    const found = (await earlierDigests?.())?.find((kept) => kept.id === id)?.digest;
+    const kept = await earlierDigests?.().catch((error) => {
+      const why = toFailure(error).message;
+      emit({ type: 'log', level: 'info', text: `digests are made anew, by reading it once more: ${why}` });
+      return undefined;
+    });
+    const found = kept?.find((one) => one.id === id)?.digest;
     return found?.size === size ? found : undefined;
   }
 }

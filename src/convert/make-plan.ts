@@ -49,6 +49,7 @@ export interface PlanRequest {
   /** Only where there is a target. */
   readonly start?: boolean;
   readonly warm?: Warm;
+  readonly proof?: Proof;
   /** Without the machine: that is the one given here. */
   readonly keep?: Keep;
 }
@@ -91,6 +92,7 @@ export function makePlan(request: PlanRequest): Plan {
     sync: request.sync,
     ...(target !== undefined && request.start === true ? { start: true } : {}),
     ...(request.warm === undefined ? {} : { warm: request.warm }),
+    ...request.proof,
     ...(request.keep === undefined ? {} : { keep: { ...request.keep, machine: request.machine } }),
     ...guestPlan(request, product),
     ...(arrange === undefined ? {} : { arrange }),

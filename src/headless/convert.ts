@@ -13,6 +13,7 @@ import type { Container, Plan } from '../model/plan.ts';
 import { MiB, parseBytes, TiB } from '../model/units.ts';
 import type { Draft, MachineEdit, Planned } from '../state/state.ts';
 import type { AwayOptions } from './away-options.ts';
+import { carryOut } from './carry-out.ts';
 import type { CommonOptions } from './common-options.ts';
 import {
   connectDestination,
@@ -20,11 +21,11 @@ import {
   keyValues,
   type SourceOptions,
 } from './environment-options.ts';
-import { carryOut } from './carry-out.ts';
 import { type GuestOptions, guestLines, guestOf, sshKeysOf, unknownChanges } from './guest-options.ts';
 import { findingLine, type Output, terminalOutput } from './output.ts';
 import { arrangeOf, type PieceOptions } from './piece-options.ts';
 import { addImage, withDispatcher } from './session.ts';
+import { proofOf, type VerifyOptions } from './verify-options.ts';
 import { type WarmOptions, warmOf } from './warm-options.ts';
 
 export interface ConvertOptions
@@ -133,7 +134,7 @@ async function planFor(
   const takesFiles = destination.status === 'connected' && destination.product === undefined;
   const warm = warmOf(options);
   const place = delivers ? deliveryDraft(options, takesFiles) : await draftOf(options);
-  const change = { ...place, ...(warm === undefined ? {} : { warm }) };
+  const change = { ...place, ...(warm === undefined ? {} : { warm }), ...proofOf(options) };
   await dispatcher.perform({ type: 'draft', change });
   const id = await addImage(composed, await imageOf(composed, image, options), options);
   const keys = sshKeysOf(options);
@@ -302,6 +303,7 @@ function editOf(composed: Composed, id: string, options: ConvertOptions, change:
     ...(options.nicModel === undefined ? {} : { nicModel: options.nicModel }),
     ...(guest === undefined ? {} : { guest }),
     ...(arrange === undefined ? {} : { arrange }),
+  };
 }
 
 /** The adapters with the networks as `--network FROM=TO` says, `*` being all; undefined when it says nothing. */

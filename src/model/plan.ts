@@ -152,6 +152,9 @@ export interface Plan {
   readonly copyOf?: CopyOf;
 }
 
+/** What shows that all of it has arrived. */
+export type Proof = Pick<Plan, 'verify' | 'sums' | 'digest'>;
+
 /** What the user has changed of one machine; absent means as it is. */
 export interface MachineEdit {
   readonly name?: string;

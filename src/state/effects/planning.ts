@@ -148,6 +148,7 @@ function planFor(context: EffectContext, item: MachineItem, count: number, keep:
     ...(draft.start === undefined ? {} : { start: draft.start }),
     ...(draft.warm === undefined ? {} : { warm: draft.warm }),
     ...(keep === undefined ? {} : { keep }),
+    ...(draft.proof === undefined ? {} : { proof: draft.proof }),
   });
 }
 
