@@ -1,6 +1,7 @@
 /** What speaks against a delivery, before a byte moves. */
 import { posix } from 'node:path';
 import type { Host } from '../../io/host/host.ts';
+import { quoteArgs } from '../../io/ssh/quote-args.ts';
 import { toAppError } from '../../model/errors.ts';
 import type { Finding } from '../../model/finding.ts';
 import { checkHostFolder } from '../host-delivery.ts';
@@ -26,7 +27,7 @@ export async function checkDelivery(
   return [
     ...(await checkHostFolder(host, folder, request, [...files, ...own], bytes)),
     ...ownFolder(host, folder, request),
-    ...(await registered(host, home, posix.join(folder, `${base}.vbox`), signal)),
+    ...(await registered(host, home, posix.join(folder, `${base}.vbox`), request)),
     ...(version === undefined
       ? [noManage(host)]
       : [...(await sameName(host, request)), ...tooOld(host, version, fitted)]),
@@ -56,7 +57,12 @@ function ownFolder(host: Host, folder: string, { force, machine }: DeliveryReque
 }
 
 /** VirtualBox holds what it knows of that machine in memory, and would write it over ours. */
-async function registered(host: Host, home: string, vbox: string, signal: AbortSignal): Promise<Finding[]> {
+async function registered(
+  host: Host,
+  home: string,
+  vbox: string,
+  { name, signal }: DeliveryRequest,
+): Promise<Finding[]> {
   if ((await host.files.stat(vbox, signal)) === undefined) return [];
   const known = (await readRegistries(host, home, [], signal)).flatMap((registry) => registry.machines);
   if (!known.includes(vbox)) return [];
@@ -65,7 +71,7 @@ async function registered(host: Host, home: string, vbox: string, signal: AbortS
       rule: 'virtualbox.target-registered',
       severity: 'blocker',
       message: `VirtualBox knows a machine of this file: ${vbox}`,
-      remedy: 'choose another name, or remove that machine first: VBoxManage unregistervm',
+      remedy: `choose another name, or take that machine out of VirtualBox first: VBoxManage unregistervm ${quoteArgs([name])}`,
     },
   ];
 }
@@ -75,16 +81,18 @@ async function sameName(host: Host, { name, signal }: DeliveryRequest): Promise<
     if (toAppError(error).kind !== 'io') throw error;
     return '';
   });
-  const taken = list
-    .split(/\r?\n/)
-    .some((line) => line.replace(/ \{[0-9a-f-]{36}\}\s*$/i, '') === `"${name}"`);
-  if (!taken) return [];
+  const [uuid] = list.split(/\r?\n/).flatMap((line) => {
+    const [, listed, id] = /^(.*) \{([0-9a-f-]{36})\}\s*$/i.exec(line) ?? [];
+    return listed === `"${name}"` ? [id!] : [];
+  });
+  if (uuid === undefined) return [];
   return [
     {
       rule: 'virtualbox.name-taken',
       severity: 'blocker',
       message: `there is a machine "${name}" already in VirtualBox on ${host.name}`,
-      remedy: 'choose another name, or remove that machine first: VBoxManage unregistervm',
+      // Also one that a run which was killed has left half made.
+      remedy: `choose another name, or take that machine out of VirtualBox first: VBoxManage unregistervm ${uuid}`,
     },
   ];
 }

@@ -2,10 +2,10 @@
  * A machine made by VBoxManage: VirtualBox writes its settings in its own version and refuses what it does not have.
  * Options are spelled as both 6.x and 7.x know them ("VBoxManage" in the user manual).
  */
-import { posix } from 'node:path';
 import type { Host } from '../../io/host/host.ts';
-import { AppError, toAppError } from '../../model/errors.ts';
-import { fileNameOf } from './file-name.ts';
+import { quoteArgs } from '../../io/ssh/quote-args.ts';
+import { toAppError } from '../../model/errors.ts';
+import type { Leftover } from '../../model/leftover.ts';
 import type { Controller } from './fit-disks.ts';
 import type { FittedMachine } from './fit-machine.ts';
 import type { PlacedNic } from './fit-nics.ts';
@@ -120,56 +120,58 @@ async function guestTypes(host: Host): Promise<Set<string>> {
 }
 
 /**
- * Resolves to the path of its settings. Not to be cancelled: on any error it is taken out of VirtualBox again.
+ * Not to be cancelled; what it has made when it fails `removeMachine` removes. `made` is told the path of its settings.
  * @throws AppError `io` with what VirtualBox refused.
  */
-export async function createMachine(host: Host, given: Omit<NewMachine, 'types'>): Promise<string> {
+export async function createMachine(
+  host: Host,
+  given: Omit<NewMachine, 'types'>,
+  made: (settings: string) => void,
+): Promise<void> {
   const machine = { ...given, types: await guestTypes(host) };
   const [create, ...rest] = machineCommands(machine);
-  const said = await vboxManage(host, create!).catch(async (error) => {
-    await removeUnregistered(host, machine);
-    throw told(host, machine, error, []);
-  });
-  const settings = /^Settings file: '(\/.*)'\s*$/m.exec(said)?.[1] ?? settingsPath(machine);
-  try {
-    for (const args of rest) await vboxManage(host, args);
-  } catch (error) {
-    throw told(host, machine, error, await removeMachine(host, machine.uuid, settings));
-  }
-  return settings;
+  const said = await vboxManage(host, create!);
+  const settings = /^Settings file: '(\/.*)'\s*$/m.exec(said)?.[1];
+  if (settings !== undefined) made(settings);
+  for (const args of rest) await vboxManage(host, args);
 }
 
-const settingsPath = ({ baseFolder, name }: NewMachine): string => {
-  const base = fileNameOf(name);
-  return posix.join(baseFolder, base, `${base}.vbox`);
-};
-
-/** The settings are written before the machine is registered: those of ours have our UUID. */
-async function removeUnregistered(host: Host, machine: NewMachine): Promise<void> {
-  const path = settingsPath(machine);
-  const text = await host.files.text(path).catch(() => '');
-  if (text.includes(`{${machine.uuid}}`)) await host.files.remove(path).catch(() => undefined);
+/**
+ * As far as it was made. Its disks are left: they belong to the delivery. `kept`: what had the name of its settings comes
+ * back by itself. Resolves to what stays. Never throws.
+ */
+export async function removeMachine(
+  host: Host,
+  { name, uuid, settings, kept }: { name: string; uuid: string; settings: string; kept: boolean },
+): Promise<Leftover[]> {
+  const left: Leftover[] = [];
+  const unregister = ['unregistervm', uuid];
+  const failed = await vboxManage(host, unregister).then(() => undefined, toAppError);
+  if (failed !== undefined && (await isListed(host, uuid)))
+    left.push({
+      what: `VirtualBox on ${host.name} may list the machine "${name}" still (${failed.message})`,
+      command: quoteArgs(['VBoxManage', ...unregister]),
+    });
+  // It keeps the settings of one step before, and writes them before it registers a machine: those of ours have our UUID.
+  for (const path of [settings, `${settings}-prev`]) {
+    const stays = await removeOurs(host, path, uuid).then(() => undefined, toAppError);
+    if (stays === undefined || (kept && path === settings)) continue;
+    left.push({
+      what: `${path} on ${host.name} may be there still (${stays.message})`,
+      command: quoteArgs(['rm', '-f', '--', path]),
+    });
+  }
+  return left;
 }
 
-/** Its disks are left: they belong to the delivery. Resolves to what could not be undone. */
-export async function removeMachine(host: Host, uuid: string, settings: string): Promise<string[]> {
-  try {
-    await vboxManage(host, ['unregistervm', uuid]);
-  } catch (error) {
-    return [`VirtualBox still lists it (VBoxManage unregistervm ${uuid}): ${toAppError(error).message}`];
-  }
-  // VirtualBox keeps the settings of one step before.
-  for (const file of [settings, `${settings}-prev`]) {
-    await host.files.remove(file).catch(() => undefined);
-  }
-  return [];
-}
+/** Also where nobody can tell. */
+const isListed = (host: Host, uuid: string): Promise<boolean> =>
+  vboxManage(host, ['list', 'vms']).then(
+    (list) => list.toLowerCase().includes(`{${uuid}}`),
+    () => true,
+  );
 
-function told(host: Host, { name }: NewMachine, error: unknown, left: readonly string[]): AppError {
-  const { kind, message } = toAppError(error);
-  return new AppError(kind, [message, ...left].join('; '), {
-    where: `${host.name}: ${name}`,
-    hint: left.length === 0 ? 'nothing of it was left' : 'remove it by hand',
-    cause: error,
-  });
+async function removeOurs(host: Host, path: string, uuid: string): Promise<void> {
+  if ((await host.files.stat(path)) === undefined) return;
+  if ((await host.files.text(path)).includes(`{${uuid}}`)) await host.files.remove(path);
 }

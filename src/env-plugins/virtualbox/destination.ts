@@ -4,10 +4,11 @@ import { posix } from 'node:path';
 import type { Host } from '../../io/host/host.ts';
 import { AppError, toAppError } from '../../model/errors.ts';
 import type { Field } from '../../model/field.ts';
+import type { Leftover } from '../../model/leftover.ts';
 import { deliverText, hostDelivery, hostFolder } from '../host-delivery.ts';
 import type { Delivery, DeliveryRequest, DestinationRole } from '../plugin.ts';
 import { checkDelivery } from './check-delivery.ts';
-import { createMachine } from './create-machine.ts';
+import { createMachine, removeMachine } from './create-machine.ts';
 import { fileNameOf } from './file-name.ts';
 import { fitMachine, guestHardware } from './fit-machine.ts';
 import { type WatchedSink, watchImage } from './image-id.ts';
@@ -107,13 +108,32 @@ async function delivery(host: Host, request: DeliveryRequest, { folder, base }: 
   const vbox = posix.join(folder, `${base}.vbox`);
   let place = vbox;
   let version: ManageVersion | undefined;
-  const inner = await hostDelivery(host, folder, request, async () => {
+  let begun: { readonly kept: boolean } | undefined;
+  const { name } = request;
+  /** Before its files are moved. */
+  const remove = async (): Promise<Leftover[]> => {
+    if (begun === undefined) return [];
+    const left = await removeMachine(host, { name, uuid, settings: place, ...begun });
+    if (left.length === 0) begun = undefined;
+    return left;
+  };
+  const inner = await hostDelivery(host, folder, request, async (setAside) => {
     if (version === undefined) return;
     const fitted = fitMachine(withDisks(request, written));
     const disks = fitted.placed.disks.map(({ disk }) => posix.join(folder, disk.name));
-    const { name } = request;
-    const machine = { name, uuid, fitted, disks, baseFolder: posix.dirname(folder), version };
-    place = await inPlaceOf(host, vbox, request, () => createMachine(host, machine));
+    // VirtualBox makes no machine over the settings of another one.
+    const kept = (await host.files.stat(vbox)) !== undefined;
+    if (kept) await setAside(vbox);
+    begun = { kept };
+    try {
+      const machine = { name, uuid, fitted, disks, baseFolder: posix.dirname(folder), version };
+      await createMachine(host, machine, (settings) => {
+        place = settings;
+      });
+    } catch (error) {
+      await remove();
+      throw error;
+    }
   });
   return {
     ...inner,
@@ -140,7 +160,11 @@ async function delivery(host: Host, request: DeliveryRequest, { folder, base }: 
         return inner.commit();
       }
       const places = await inner.commit();
+      begun = undefined; // it is there, and stays
       return [...places, host.here ? place : `${host.name}:${place}`];
+    },
+    async rollback() {
+      return [...(await remove()), ...(await inner.rollback())];
     },
     start: (signal) => start(host, uuid, place, request.settings.screen || 'headless', signal),
   };
@@ -166,32 +190,6 @@ function diskFile({ name, id }: Written): DiskFile {
   throw new AppError('unsupported', `"${name}" is no VDI, VMDK or VHD with a UUID of its own`, {
     hint: 'choose the format vdi',
   });
-}
-
-/** VirtualBox makes no machine over the settings of another one: they are put aside, and back if that fails. */
-async function inPlaceOf(
-  host: Host,
-  vbox: string,
-  { force, runId }: DeliveryRequest,
-  make: () => Promise<string>,
-): Promise<string> {
-  if ((await host.files.stat(vbox)) === undefined) return make();
-  if (!force) {
-    throw new AppError('conflict', 'a machine of this name exists already', {
-      where: `${host.name}:${vbox}`,
-      hint: 'choose another name or folder, or allow files to be replaced (--force)',
-    });
-  }
-  const aside = posix.join(posix.dirname(vbox), `.${posix.basename(vbox)}.vmferry-${runId}.replaced`);
-  await host.files.rename(vbox, aside);
-  try {
-    const made = await make();
-    await host.files.remove(aside).catch(() => undefined);
-    return made;
-  } catch (error) {
-    await host.files.rename(aside, vbox).catch(() => undefined);
-    throw error;
-  }
 }
 
 async function deliverBytes(inner: Delivery, name: string, bytes: Uint8Array): Promise<void> {
