@@ -52,10 +52,10 @@ export async function reviewPlan(
         // A disk that is only packed will be unpacked by the run; any other reason stops it.
         if (packedWith(error) === undefined) findings.push(unopened(disk.name, error, willBeHeld));
       }
+    }
     const own = await arrangedForReview(plan, found, signal);
     findings.push(...own.findings);
     const images = own.disks.map(({ disk, image }) => ({ id: disk.id, image }));
-    }
     const backing = await openBacking(plan, connect, signal).catch((error) => {
       findings.push(backingUnreadable(plan.destination.backing ?? '', error));
       return undefined;
@@ -78,8 +78,8 @@ export async function reviewPlan(
       role,
       request,
       {
-        moves: own.moves,
         signal,
+        moves: own.moves,
         ...(undoOf === undefined ? {} : { undoOf }),
         ...(source.secret === undefined ? {} : { passphrase: () => source.secret!(guestPassphrase) }),
       },
@@ -90,6 +90,7 @@ export async function reviewPlan(
     for (const thing of opened.reverse()) await thing.close();
   }
 }
+
 /** What could not be opened now is arranged by the run. */
 async function arrangedForReview(
   plan: Plan,
@@ -106,7 +107,6 @@ async function arrangedForReview(
   };
   return { disks: [], moves: [], findings: [finding] };
 }
-
 
 function unopened(name: string, error: unknown, willBeHeld: boolean): Finding {
   const { kind, message, hint, where } = toAppError(error);
