@@ -2,7 +2,7 @@
 import { describeFailure } from '../model/errors.ts';
 import { describeLeftover } from '../model/leftover.ts';
 import { formatBytes, formatDuration } from '../model/units.ts';
-import type { RecordedDisk } from '../state/history/record.ts';
+import { byText, conditionTexts, digestTexts, diskText } from '../state/history/words.ts';
 import type { HistoryEntry } from '../state/state.ts';
 import { changeLines } from './guest-options.ts';
 import { findingLine } from './output.ts';
@@ -10,24 +10,21 @@ import { findingLine } from './output.ts';
 export const when = (at: number): string => new Date(at).toISOString().slice(0, 16).replace('T', ' ');
 
 export function describeEntry(entry: HistoryEntry): string[] {
-  const { about, failure, planProblem, bytesWritten } = entry;
+  const { about, failure, bytesWritten } = entry;
+  const by = byText(entry);
   const rate = entry.seconds > 0 ? `, ${formatBytes(Math.round(entry.bytes / entry.seconds))}/s` : '';
   const written = bytesWritten === undefined ? '' : `, ${formatBytes(bytesWritten)} written`;
   return [
     entry.title,
     `  ${when(entry.startedAt)} UTC, ${entry.outcome}, ${formatBytes(entry.bytes)} in ${formatDuration(entry.seconds)}${rate}${written}`,
     ...(about === undefined ? [] : [`  from ${about.source.name}, to ${about.destination.name}`]),
-    ...byLine(entry),
+    ...(by === '' ? [] : [`  ${by}`]),
     ...entry.places.map((place) => `  ${place}`),
     ...(failure === undefined ? [] : [`  ${describeFailure(failure)}`]),
     ...entry.leftovers.map((left) => `  left behind: ${describeLeftover(left)}`),
-    ...(planProblem === undefined ? [] : [`  it can not be run again: ${planProblem}`]),
-    ...conditionLines(entry),
-    ...part('disks:', entry.disks.map(diskLine)),
-    ...part(
-      'digests:',
-      entry.digests.map(({ disk, algorithm, value }) => `  ${disk}: ${algorithm} ${value}`),
-    ),
+    ...conditionTexts(entry).map((text) => `  ${text}`),
+    ...part('disks:', indented(entry.disks.map(diskText))),
+    ...part('digests:', indented(digestTexts(entry))),
     ...part(
       'findings:',
       entry.findings.map((finding) => `  ${findingLine(finding)}`),
@@ -46,28 +43,4 @@ export function describeEntry(entry: HistoryEntry): string[] {
 const part = (title: string, lines: readonly string[]): string[] =>
   lines.length === 0 ? [] : [title, ...lines];
 
-function byLine({ program, user, host }: HistoryEntry): string[] {
-  const parts = [
-    ...(user === undefined ? [] : [`by ${user}`]),
-    ...(host === undefined ? [] : [`on ${host}`]),
-    ...(program === undefined ? [] : [`with vmferry ${program}`]),
-  ];
-  return parts.length === 0 ? [] : [`  ${parts.join(' ')}`];
-}
-
-function conditionLines({ newer, journal }: HistoryEntry): string[] {
-  return [
-    ...(newer === undefined
-      ? []
-      : [`  its journal is of version ${newer}, newer than this vmferry: not all of it may be shown`]),
-    ...(journal.truncated ? ['  its journal is too long to be read whole: the end is not shown'] : []),
-    ...(journal.damagedLines > 0 ? [`  lines of its journal that are damaged: ${journal.damagedLines}`] : []),
-  ];
-}
-
-function diskLine({ name, sizeBytes, bytesRead, seconds, whole }: RecordedDisk): string {
-  const size = sizeBytes === undefined ? '' : `, ${formatBytes(sizeBytes)}`;
-  const read = bytesRead === undefined ? '' : `, ${formatBytes(bytesRead)} read`;
-  const time = seconds === undefined ? '' : ` in ${formatDuration(seconds)}`;
-  return `  ${name}${size}${read}${time}${whole === false ? ', not to its end' : ''}`;
-}
+const indented = (lines: readonly string[]): string[] => lines.map((line) => `  ${line}`);

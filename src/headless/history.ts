@@ -74,7 +74,7 @@ async function exportTo(
     path === '-' ? { take: (text: string) => written(text) } : { path, force: options.force === true };
   await dispatcher.perform({
     type: 'history-export',
-    of: id === undefined ? { filter } : { id },
+    of: id === undefined ? { filter } : { ids: [id] },
     format,
     to,
   });

@@ -1,11 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import {
-  dateText,
-  entryLines,
-  newestFirst,
-  planTexts,
-  timeText,
-} from '../../src/screens/history/history-view.ts';
+import { entryLines, planTexts } from '../../src/screens/history/entry-lines.ts';
+import { dateText, newestFirst, timeText } from '../../src/screens/history/history-view.ts';
 import { drawApp, keys } from './draw.tsx';
 import { catalog, history, historyEntry, machine, noon, noRecord, plan, states } from './states.ts';
 

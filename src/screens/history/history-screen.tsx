@@ -1,8 +1,8 @@
 import { Box, Text } from 'ink';
 import { useEffect, useState } from 'react';
 import { formatBytes, formatDuration } from '../../model/units.ts';
-import { type HistorySummary, isActive } from '../../state/state.ts';
-import { type ScreenProps, useKeys } from '../screen.ts';
+import type { HistorySummary } from '../../state/state.ts';
+import { type ScreenProps, useRemembered } from '../screen.ts';
 import { rateText } from '../speed.ts';
 import { Dialog } from '../widgets/dialog.tsx';
 import { truncate } from '../widgets/fit-text.ts';
@@ -10,7 +10,18 @@ import { Panel, panelInside } from '../widgets/panel.tsx';
 import { type Column, ScrollList, useScrollList } from '../widgets/scroll-list.tsx';
 import { useTerminal } from '../widgets/terminal.ts';
 import { TextPane } from '../widgets/text-pane.tsx';
-import { dateText, entryLines, newestFirst, outcomeTone } from './history-view.ts';
+import { entryLines } from './entry-lines.ts';
+import { ExportForm } from './export-form.tsx';
+import {
+  dateText,
+  emptyText,
+  newestFirst,
+  type OutcomeFilter,
+  outcomeTone,
+  removeText,
+  searched,
+} from './history-view.ts';
+import { useHistoryKeys } from './use-history-keys.ts';
 
 const listColumns: Column<HistorySummary>[] = [
   { title: 'When', width: 16, cell: (e) => dateText(e.startedAt) },
@@ -22,64 +33,68 @@ const listColumns: Column<HistorySummary>[] = [
   { title: 'Where', width: { grow: 1, min: 12 }, from: 120, cut: 'start', cell: (e) => e.places.join(', ') },
 ];
 
+type Asked = 'remove' | 'export';
+
 export function HistoryScreen({ port, state, rows, columns }: ScreenProps) {
   const { styles, glyphs } = useTerminal();
   const [opened, setOpened] = useState<string>();
-  const [removing, setRemoving] = useState<HistorySummary>();
+  const [asked, setAsked] = useState<{ what: Asked; of: readonly HistorySummary[] }>();
+  const [outcome, setOutcome] = useRemembered<OutcomeFilter>('history:outcome', 'all');
+  const [marks, setMarks] = useState<ReadonlySet<string>>(new Set());
   useEffect(() => void port.dispatch({ type: 'history' }), [port]);
   const entry = state.historyEntry?.id === opened ? state.historyEntry : undefined;
+  const listed = newestFirst(state.history).filter((e) => outcome === 'all' || e.outcome === outcome);
   const list = useScrollList<HistorySummary>({
     name: 'history',
-    rows: newestFirst(state.history),
+    rows: listed,
     columns: listColumns,
     keyOf: (e) => e.id,
-    textOf: (e) => [e.title, e.outcome, dateText(e.startedAt), ...e.places].join(' '),
+    textOf: searched,
     height: rows - 1,
-    noun: 'conversion',
+    noun: outcome === 'all' ? 'conversion' : `${outcome} conversion`,
+    marks,
+    onMark: (keys) => setMarks(new Set(keys)),
     active: entry === undefined,
   });
+  const marked = listed.filter(({ id }) => marks.has(id));
   const row = entry ?? list.current;
-  const none = row === undefined ? 'there is nothing in the list' : undefined;
-  const rerun = () => row !== undefined && void port.dispatch({ type: 'history-rerun', id: row.id });
-  const busy = isActive(state.run)
-    ? 'a conversion is running'
-    : row?.outcome === 'running'
-      ? 'it is still running'
-      : undefined;
-  useKeys([
-    ...(entry === undefined
-      ? [{ key: 'enter', label: 'open', help: 'show its plan and log', reason: none, run: () => open(row) }]
-      : [{ key: 'esc', label: 'the list', run: () => setOpened(undefined) }]),
-    { key: 'r', label: 'run again', help: 'run its plan again as it was', reason: none ?? busy, run: rerun },
-    {
-      key: 'd',
-      label: 'remove',
-      help: 'remove it from the history; its result stays',
-      reason: none ?? (row?.outcome === 'running' ? 'it is still running' : undefined),
-      run: () => setRemoving(row),
+  useHistoryKeys({
+    ...{ port, state, outcome, opened: entry !== undefined },
+    chosen: entry === undefined && marked.length > 0 ? marked : row === undefined ? [] : [row],
+    open(of) {
+      setOpened(of.id);
+      void port.dispatch({ type: 'history-open', id: of.id });
     },
-  ]);
-  const open = (of: HistorySummary | undefined) => {
-    if (of === undefined) return;
-    setOpened(of.id);
-    void port.dispatch({ type: 'history-open', id: of.id });
-  };
-  if (removing !== undefined) {
+    close: () => setOpened(undefined),
+    show: setOutcome,
+    remove: (of) => setAsked({ what: 'remove', of }),
+    exportThese: (of) => setAsked({ what: 'export', of }),
+  });
+  const width = Math.min(columns, 76);
+  if (asked?.what === 'remove') {
+    const ids = asked.of.map(({ id }) => id);
     return (
       <Dialog
         title="Remove"
-        text={`Remove "${removing.title}" of ${dateText(removing.startedAt)} from the history? What it made stays where it is.`}
+        text={removeText(asked.of)}
         yes="remove"
         no="keep"
-        width={Math.min(columns, 76)}
+        width={width}
         height={rows}
         onYes={() => {
-          void port.dispatch({ type: 'history-remove', ids: [removing.id] });
-          setRemoving(undefined);
+          void port.dispatch({ type: 'history-remove', ids });
+          setMarks(new Set());
+          setAsked(undefined);
           setOpened(undefined);
         }}
-        onNo={() => setRemoving(undefined)}
+        onNo={() => setAsked(undefined)}
       />
+    );
+  }
+  if (asked?.what === 'export') {
+    const ids = asked.of.map(({ id }) => id);
+    return (
+      <ExportForm port={port} ids={ids} width={width} height={rows} onClose={() => setAsked(undefined)} />
     );
   }
   if (entry !== undefined) {
@@ -99,7 +114,7 @@ export function HistoryScreen({ port, state, rows, columns }: ScreenProps) {
   const where = row === undefined || row.places.length === 0 ? '' : `Result: ${row.places.join(', ')}`;
   return (
     <Box flexDirection="column" width={columns} height={rows}>
-      <ScrollList list={list} width={columns} empty="nothing has been converted yet" />
+      <ScrollList list={list} width={columns} empty={emptyText(outcome)} />
       <Text {...styles.dim} wrap="truncate">
         {truncate(where, columns, { ellipsis: glyphs.ellipsis, cut: 'middle' })}
       </Text>

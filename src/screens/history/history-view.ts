@@ -1,12 +1,6 @@
-/** Rows and lines of the history: pure. */
-import { describeFailure } from '../../model/errors.ts';
-import { optionsInWords } from '../../model/options.ts';
-import type { Plan } from '../../model/plan.ts';
-import type { Catalog, HistoryEntry, HistorySummary } from '../../state/state.ts';
-import { changeLines } from '../configuration/changes-view.ts';
-import { speedText } from '../speed.ts';
+/** Rows of the history: pure. */
+import type { HistorySummary } from '../../state/state.ts';
 import type { Tone } from '../widgets/terminal.ts';
-import type { PaneLine } from '../widgets/text-pane-view.ts';
 
 /** `2026-03-01 12:00`, in the time zone of this computer. */
 export function dateText(at: number): string {
@@ -34,55 +28,41 @@ export const outcomeTone: Record<HistorySummary['outcome'], Tone> = {
   unknown: 'warn',
 };
 
-export function entryLines(entry: HistoryEntry, catalog: Catalog): PaneLine[] {
-  const read = speedText(entry.bytes, entry.seconds);
-  return [
-    {
-      text: `${entry.outcome}, started ${dateText(entry.startedAt)}, ${read}`,
-      tone: outcomeTone[entry.outcome],
-    },
-    ...(entry.failure === undefined
-      ? []
-      : [{ text: describeFailure(entry.failure), tone: 'error' as const }]),
-    ...heading('Result', entry.places),
-    ...(entry.plan === undefined ? [] : heading('Plan', planTexts(entry.plan, catalog))),
-    ...entry.changes.flatMap((change, i) => [
-      { text: '' },
-      ...(i === 0 ? [{ text: 'Changed inside the guest', tone: 'title' as const }] : []),
-      ...changeLines(change),
-    ]),
-    ...heading(
-      'Log',
-      entry.log.map(
-        (line) => `${timeText(line.at)} ${line.level === 'info' ? '' : `${line.level}: `}${line.text}`,
-      ),
-    ),
-  ];
+export type OutcomeFilter = HistorySummary['outcome'] | 'all';
+
+const outcomes: readonly OutcomeFilter[] = ['all', 'done', 'failed', 'cancelled', 'interrupted'];
+
+/** The next one at each press of a key. */
+export const nextOutcome = (now: OutcomeFilter): OutcomeFilter =>
+  outcomes[(outcomes.indexOf(now) + 1) % outcomes.length]!;
+
+export const emptyText = (outcome: OutcomeFilter): string =>
+  outcome === 'all' ? 'nothing has been converted yet' : `no conversion is ${outcome}; o shows others`;
+
+/** What the filter of the list looks at. */
+export const searched = ({ title, outcome, startedAt, places, about, failure }: HistorySummary): string =>
+  [
+    ...[title, outcome, dateText(startedAt), ...places],
+    ...(about === undefined ? [] : [about.machine, about.source.name, about.source.machine]),
+    ...(about === undefined ? [] : [about.destination.name]),
+    ...(failure === undefined ? [] : [failure.message]),
+  ].join(' ');
+
+export function removeText(of: readonly HistorySummary[]): string {
+  const [first, ...others] = of;
+  const what =
+    others.length === 0
+      ? `"${first!.title}" of ${dateText(first!.startedAt)}`
+      : `these ${of.length} conversions`;
+  return `Remove ${what} from the history? What ${others.length === 0 ? 'it' : 'they'} made stays where it is.`;
 }
 
-const heading = (title: string, texts: readonly string[]): PaneLine[] =>
-  texts.length === 0
-    ? []
-    : [
-        { text: '' },
-        { text: title, tone: 'title' },
-        ...texts.map((text) => ({ text: `  ${text}`, hang: 4 })),
-      ];
+/** Offered in the form of an export. */
+export const exportPath = (folder: string, ids: readonly string[]): string =>
+  `${folder.replace(/\/$/, '')}/vmferry-${ids.length === 1 ? ids[0] : 'history'}.md`;
 
-/** The plan in words. Settings of an environment are shown, secrets are not in a plan. */
-export function planTexts(plan: Plan, catalog: Catalog): string[] {
-  const { source, destination, machine } = plan;
-  const environment = (id: string) => catalog.environments.find((e) => e.id === id)?.label ?? id;
-  const product = catalog.products.find((p) => p.id === destination.product)?.label ?? destination.product;
-  const format = catalog.formats.find((f) => f.id === destination.format);
-  const options = optionsInWords(format?.options ?? [], destination.options);
-  const settings = Object.entries(destination.settings).map(([key, value]) => `${key} ${value}`);
-  const packaged = destination.container === 'disks' ? '' : `${destination.container.toUpperCase()} with `;
-  return [
-    `from ${environment(source.environment)}: ${source.machine}`,
-    `machine ${machine.name}, ${machine.disks.length} ${machine.disks.length === 1 ? 'disk' : 'disks'}`,
-    `to ${environment(destination.environment)}${settings.length === 0 ? '' : ` (${settings.join(', ')})`} for ${product}`,
-    `as ${packaged}${format?.label ?? destination.format}${options === '' ? '' : `: ${options}`}`,
-    ...(plan.force ? ['what has the same name is replaced'] : []),
-  ];
+export function formatOfPath(path: string): 'markdown' | 'json' | undefined {
+  const name = path.trim().toLowerCase();
+  if (name.endsWith('.json')) return 'json';
+  return /\.(md|markdown)$/.test(name) ? 'markdown' : undefined;
 }

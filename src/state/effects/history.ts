@@ -1,6 +1,7 @@
 /** Earlier conversions, from their journals. */
 
 import { AppError, toAppError } from '../../model/errors.ts';
+import { pathHere } from '../../model/guest-additions.ts';
 import type { Effect } from '../dispatcher.ts';
 import type { HistoryFilter } from '../history/filter.ts';
 import { summaryOf } from '../history/summary.ts';
@@ -43,16 +44,20 @@ export const exportReports: Effect<'history-export'> = async ({ of, format, to }
     import('../history/export.ts'),
   ]);
   const entry = async (id: string) => entryOf(await services.history.get(id));
-  const pieces =
-    'id' in of
-      ? oneReport(await entry(of.id), format)
-      : allReports(await summaries(services, of.filter), format, entry);
+  const some = async () => {
+    if ('filter' in of) return summaries(services, of.filter);
+    return (await summaries(services)).filter(({ id }) => of.ids.includes(id));
+  };
+  const [id, ...others] = 'ids' in of ? of.ids : [];
+  const alone = id !== undefined && others.length === 0;
+  const pieces = alone ? oneReport(await entry(id), format) : allReports(await some(), format, entry);
   if ('take' in to) {
     for await (const piece of pieces) await to.take(piece);
     return;
   }
-  await writeReports(pieces, to.path, to.force);
-  emit({ type: 'notice', notice: { level: 'info', text: `written: ${to.path}` } });
+  const path = pathHere(to.path);
+  await writeReports(pieces, path, to.force);
+  emit({ type: 'notice', notice: { level: 'info', text: `written: ${path}` } });
 };
 
 export const rerun: Effect<'history-rerun'> = async ({ id }, { services, emit, perform }) => {

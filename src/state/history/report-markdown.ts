@@ -5,6 +5,7 @@ import { formatBytes, formatDuration } from '../../model/units.ts';
 import type { HistoryEntry, HistorySummary } from '../state.ts';
 import { escaped, fenced, table } from './markdown.ts';
 import { type Rate, rateOf, stretches, warningsOf } from './report.ts';
+import { conditionTexts, diskName } from './words.ts';
 
 /** Of a long log the beginning and the end are shown. */
 const LOG_HEAD = 20;
@@ -34,7 +35,10 @@ export function markdownOf(entry: HistoryEntry): string {
     ),
     section('Plan', planLines(entry)),
     section('Log (UTC)', logLines(entry)),
-    section('This report', conditionLines(entry)),
+    section(
+      'What is not known',
+      conditionTexts(entry).map((text) => `- ${escaped(text)}`),
+    ),
   ];
   return `${sections
     .filter((lines) => lines.length > 0)
@@ -109,10 +113,9 @@ function diskTable({ disks }: HistoryEntry): string[] {
   return table(['Disk', 'Size', 'Allocated', 'Read', 'Time', 'Rate'], rows);
 }
 
-function digestTable({ digests, disks }: HistoryEntry): string[] {
-  if (digests.length === 0) return [];
-  const nameOf = (id: string) => disks.find((disk) => disk.id === id)?.name ?? id;
-  const rows = digests.map(({ disk, algorithm, value }) => [nameOf(disk), algorithm, value]);
+function digestTable(entry: HistoryEntry): string[] {
+  if (entry.digests.length === 0) return [];
+  const rows = entry.digests.map(({ disk, algorithm, value }) => [diskName(entry, disk), algorithm, value]);
   return table(['Disk', 'Algorithm', 'Digest'], rows);
 }
 
@@ -181,12 +184,10 @@ function leftoverTable({ leftovers }: HistoryEntry): string[] {
   );
 }
 
-const planLines = ({ planText, planProblem }: HistoryEntry): string[] => [
-  ...planText.map((line) => `${line.startsWith('  ') ? '  ' : ''}- ${escaped(line)}`),
-  ...(planProblem === undefined ? [] : [`It can not be run again: ${escaped(planProblem)}.`]),
-];
+const planLines = ({ planText }: HistoryEntry): string[] =>
+  planText.map((line) => `${line.startsWith('  ') ? '  ' : ''}- ${escaped(line)}`);
 
-function logLines({ log, logLeftOut }: HistoryEntry): string[] {
+function logLines({ log }: HistoryEntry): string[] {
   if (log.length === 0) return [];
   const lines = log.map(({ at, level, text }) => {
     const time = new Date(at).toISOString().slice(11, 19);
@@ -197,23 +198,5 @@ function logLines({ log, logLeftOut }: HistoryEntry): string[] {
     cut <= 0
       ? lines
       : [...lines.slice(0, LOG_HEAD), `… ${cut} lines more, in the JSON report …`, ...lines.slice(-LOG_TAIL)];
-  return [
-    ...fenced(shown),
-    ...(logLeftOut === 0 ? [] : ['', `${logLeftOut} further lines were not kept: there were too many.`]),
-  ];
-}
-
-function conditionLines({ journal, newer, program }: HistoryEntry): string[] {
-  const { truncated, damagedLines } = journal;
-  return [
-    ...(newer === undefined
-      ? []
-      : [
-          `- The journal is of version ${newer}, which is newer than what wrote this report${program === undefined ? '' : `: vmferry ${escaped(program)} knows more of it`}.`,
-        ]),
-    ...(truncated ? ['- The journal is longer than what is read: events at its end are missing here.'] : []),
-    ...(damagedLines === 0
-      ? []
-      : [`- ${damagedLines === 1 ? 'One line' : `${damagedLines} lines`} of the journal could not be read.`]),
-  ];
+  return fenced(shown);
 }

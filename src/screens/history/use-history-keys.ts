@@ -1,0 +1,69 @@
+/** The keys of the history: on the list for the row under the cursor or those marked, else for the one that is open. */
+import type { DispatcherPort } from '../../state/port.ts';
+import { type HistorySummary, isActive, type State } from '../../state/state.ts';
+import { useKeys } from '../screen.ts';
+import { nextOutcome, type OutcomeFilter } from './history-view.ts';
+
+export interface HistoryKeys {
+  readonly port: DispatcherPort;
+  readonly state: State;
+  /** What keys are for: the one that is open, those marked, or the row under the cursor. */
+  readonly chosen: readonly HistorySummary[];
+  readonly opened: boolean;
+  readonly outcome: OutcomeFilter;
+  open(of: HistorySummary): void;
+  close(): void;
+  show(outcome: OutcomeFilter): void;
+  remove(of: readonly HistorySummary[]): void;
+  exportThese(of: readonly HistorySummary[]): void;
+}
+
+export function useHistoryKeys(keys: HistoryKeys): void {
+  const { port, state, chosen, opened, outcome } = keys;
+  const [first] = chosen;
+  const none = first === undefined ? 'there is nothing in the list' : undefined;
+  const several = chosen.length > 1 ? 'several are marked' : undefined;
+  const runs = chosen.some((row) => row.outcome === 'running') ? 'it is still running' : undefined;
+  const busy = isActive(state.run) ? 'a conversion is running' : runs;
+  const next = nextOutcome(outcome);
+  useKeys([
+    ...(opened
+      ? [{ key: 'esc', label: 'the list', run: keys.close }]
+      : [
+          {
+            key: 'enter',
+            label: 'open',
+            help: 'show its plan, findings and log',
+            reason: none ?? several,
+            run: () => keys.open(first!),
+          },
+          {
+            key: 'o',
+            label: next === 'all' ? 'all outcomes' : `only ${next}`,
+            help: 'show only those with one outcome: the next one at each press',
+            run: () => keys.show(next),
+          },
+        ]),
+    {
+      key: 'r',
+      label: 'run again',
+      help: 'run its plan again as it was',
+      reason: none ?? several ?? busy,
+      run: () => void port.dispatch({ type: 'history-rerun', id: first!.id }),
+    },
+    {
+      key: 'e',
+      label: 'export',
+      help: 'write a report of it, or of those marked, as Markdown or JSON',
+      reason: none,
+      run: () => keys.exportThese(chosen),
+    },
+    {
+      key: 'd',
+      label: 'remove',
+      help: 'remove it, or those marked, from the history; what was made stays',
+      reason: none ?? runs,
+      run: () => keys.remove(chosen),
+    },
+  ]);
+}
