@@ -157,10 +157,10 @@ export type Command =
   | { readonly type: 'history-open'; readonly id: string }
   /** Those that run stay, and are told in the error. @throws AppError `conflict`. */
   | { readonly type: 'history-remove'; readonly ids: readonly string[] }
-  /** One as a report, or all that a filter leaves; to a file, or piece by piece to `take`. */
+  /** One as a report, several, or all that a filter leaves; to a file, or piece by piece to `take`. */
   | {
       readonly type: 'history-export';
-      readonly of: { readonly id: string } | { readonly filter: HistoryFilter };
+      readonly of: { readonly ids: readonly string[] } | { readonly filter: HistoryFilter };
       readonly format: ReportFormat;
       readonly to:
         | { readonly path: string; readonly force: boolean }

@@ -13,9 +13,6 @@ const MOST_KEPT = 64 * MiB;
 const MOST_READ = 512 * MiB;
 const MOST_LINE = 16 * MiB;
 
-/** What `vmferry history` reads; lines of other types are for going on with a run. */
-const wanted: ReadonlySet<string> = new Set(['start', 'plan', 'event', 'end']);
-
 export interface Ends {
   readonly first: JournalLine | undefined;
   readonly last: JournalLine | undefined;
@@ -68,8 +65,18 @@ export interface JournalText {
   readonly damagedLines: number;
 }
 
+export interface ReadOptions {
+  /** Only lines of these types; the others are counted. */
+  readonly types?: ReadonlySet<string>;
+  /** Bytes of lines that are read. */
+  readonly most?: number | undefined;
+}
+
 /** The lines, as far as the bounds go. */
-export async function readLines(path: string, most = MOST_KEPT): Promise<JournalText> {
+export async function readLines(
+  path: string,
+  { types, most = MOST_KEPT }: ReadOptions = {},
+): Promise<JournalText> {
   return withFile(path, async (handle, size) => {
     const lines: JournalLine[] = [];
     const passedOver = new Map<string, number>();
@@ -80,7 +87,7 @@ export async function readLines(path: string, most = MOST_KEPT): Promise<Journal
         return { lines, passedOver: Object.fromEntries(passedOver), truncated: true, damagedLines };
       }
       const type = /^\{"type":"([\w.-]{1,40})"/.exec(text)?.[1];
-      if (type !== undefined && !wanted.has(type)) {
+      if (type !== undefined && types?.has(type) === false) {
         passedOver.set(type, (passedOver.get(type) ?? 0) + 1);
         continue;
       }
