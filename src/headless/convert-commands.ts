@@ -3,11 +3,12 @@ import { type Command, Option } from 'commander';
 import { withAway } from './away-options.ts';
 import { collect, type Done, imageHelp, withDestination, withSecrets, withSource } from './common-options.ts';
 import { withChangeChoice, withGuestChanges } from './guest-options.ts';
+import { withKeep } from './keep-options.ts';
 import { withPieces } from './piece-options.ts';
 import { withVerify } from './verify-options.ts';
 
 function withConversion(command: Command): Command {
-  return withPieces(withVerify(withGuestChanges(withDestination(withSource(withSecrets(command))))))
+  return withKeep(withPieces(withVerify(withGuestChanges(withDestination(withSource(withSecrets(command)))))))
     .argument('[image]', imageHelp)
     .option('--sample', 'the sample machine that comes along')
     .option('-o, --to <path>', 'a file (its extension says the format) or a folder')

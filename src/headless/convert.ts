@@ -22,6 +22,7 @@ import {
   type SourceOptions,
 } from './environment-options.ts';
 import { type GuestOptions, guestLines, guestOf, sshKeysOf, unknownChanges } from './guest-options.ts';
+import { type KeepOptions, keepDraft } from './keep-options.ts';
 import { findingLine, type Output, terminalOutput } from './output.ts';
 import { arrangeOf, type PieceOptions } from './piece-options.ts';
 import { addImage, withDispatcher } from './session.ts';
@@ -33,6 +34,7 @@ export interface ConvertOptions
     SourceOptions,
     DestinationOptions,
     WarmOptions,
+    KeepOptions,
     VerifyOptions,
     PieceOptions,
     AwayOptions,
@@ -134,7 +136,8 @@ async function planFor(
   const takesFiles = destination.status === 'connected' && destination.product === undefined;
   const warm = warmOf(options);
   const place = delivers ? deliveryDraft(options, takesFiles) : await draftOf(options);
-  const change = { ...place, ...(warm === undefined ? {} : { warm }), ...proofOf(options) };
+  const keep = await keepDraft(composed, options);
+  const change = { ...place, ...(warm === undefined ? {} : { warm }), ...keep, ...proofOf(options) };
   await dispatcher.perform({ type: 'draft', change });
   const id = await addImage(composed, await imageOf(composed, image, options), options);
   const keys = sshKeysOf(options);

@@ -69,7 +69,7 @@ function tell(event: Event, run: Run | undefined, output: Output, asking: boolea
   const { level } = event.type === 'run-log' ? event.line : { level: 'info' };
   const toTell = level === 'warning' || (level === 'error' && (run?.items.length ?? 0) > 1);
   if (event.type === 'run-log' && toTell) output.remark(`${level}: ${event.line.text}`);
-  if (event.type === 'run-log' && /^(done: |note: |pass \d+[:,] )/.test(event.line.text))
+  if (event.type === 'run-log' && /^(done: |note: |kept: |pass \d+[:,] )/.test(event.line.text))
     output.remark(event.line.text);
   if (isActive(run) && !asking) output.progress(progressLine(run!));
 }

@@ -7,6 +7,7 @@ import type { CommonOptions, Done } from './common-options.ts';
 import { addConvert, addRun, addUndo } from './convert-commands.ts';
 import { exitCode } from './exit-codes.ts';
 import { addHistory } from './history-options.ts';
+import { addKept } from './keep-options.ts';
 import { addCheck, addFiles, addInspect, addList, addServe } from './look-commands.ts';
 import { terminalOutput } from './output.ts';
 
@@ -66,6 +67,7 @@ export function makeProgram(done: Done): Command {
   addConvert(program, done);
   addRun(program, done);
   addHistory(program, done);
+  addKept(program, done);
   addAway(program, done);
   addUndo(program, done);
   addPlugins(program, done);
