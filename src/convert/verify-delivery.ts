@@ -32,10 +32,9 @@ export async function verifyDelivery(
 ): Promise<void> {
   const { signal, emit } = context;
   emit({ type: 'step', text: 'looking for what was delivered' });
-  const source = sourceOf(session);
-  const found = await findDelivered(source, plan, disks, places, signal);
   const opened: { readonly one: DeliveredDisk; readonly place: Found; readonly image: OpenImage }[] = [];
   try {
+    const found = await findDelivered(sourceOf(session), plan, disks, places, signal);
     for (const [i, place] of found.entries())
       opened.push({ one: disks[i]!, place, image: await openBack(session, place, context) });
     const totals = await Promise.all(opened.map(({ image }) => allocatedBytes(image, signal)));
