@@ -1,10 +1,10 @@
 /** `runs`: those that live in processes of their own, and a word to one of them. */
 import { AppError } from '../model/errors.ts';
-import { formatBytes, formatDuration } from '../model/units.ts';
+import { localTime } from '../model/start-time.ts';
+import { formatBytes, formatDuration, parseRate } from '../model/units.ts';
 import type { Dispatcher } from '../state/dispatcher.ts';
 import type { RunWish } from '../state/runs.ts';
 import type { LiveRun } from '../state/state.ts';
-import { rateOf } from './away-options.ts';
 import type { CommonOptions } from './common-options.ts';
 import { type Output, table, terminalOutput } from './output.ts';
 import { withDispatcher } from './session.ts';
@@ -45,7 +45,7 @@ function limitOf(text: string): { id: string; wish: RunWish } {
   const [id = '', rate] = text.split('=', 2);
   if (id === '' || rate === undefined)
     throw new AppError('usage', '--limit takes RUN=BYTES', { hint: 'such as ID=20M, or ID=none' });
-  return { id, wish: { type: 'rate', ...(rate === 'none' ? {} : { bytesPerSecond: rateOf(rate) }) } };
+  return { id, wish: { type: 'rate', ...(rate === 'none' ? {} : { bytesPerSecond: parseRate(rate) }) } };
 }
 
 function tellAll(found: readonly LiveRun[], output: Output): void {
@@ -75,11 +75,4 @@ function stateText({ status, waiting, asks }: LiveRun): string {
   if (waiting?.until !== undefined) return `begins ${localTime(waiting.until)}`;
   if (waiting?.before !== undefined) return `waits, ${waiting.before} before it`;
   return status;
-}
-
-/** `2026-03-01 22:00`, in the time zone of this computer. */
-function localTime(at: number): string {
-  const date = new Date(at);
-  const shifted = new Date(at - date.getTimezoneOffset() * 60_000);
-  return shifted.toISOString().slice(0, 16).replace('T', ' ');
 }

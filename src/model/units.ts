@@ -44,3 +44,10 @@ export function parseBytes(text: string): number {
   if (!Number.isSafeInteger(bytes)) throw new AppError('usage', `"${text}" is not a whole number of bytes`);
   return bytes;
 }
+
+/** Bytes a second, from `20M` or `20 MiB/s`. @throws AppError `usage`. */
+export function parseRate(text: string): number {
+  const bytes = parseBytes(text.replace(/\/s\s*$/, ''));
+  if (bytes > 0) return bytes;
+  throw new AppError('usage', `${text} is no rate`, { hint: 'give a number above zero, such as 20M' });
+}

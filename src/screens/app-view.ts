@@ -79,5 +79,8 @@ export function helpLines(summary: KeySummary): PaneLine[] {
   ];
 }
 
-export const quitQuestion = (state: State): string | undefined =>
-  isActive(state.run) ? 'A conversion is running. Stop it and quit?' : undefined;
+export function quitQuestion({ run }: State): string | undefined {
+  if (!isActive(run)) return undefined;
+  if (run?.away === undefined) return 'A conversion is running. Stop it and quit?';
+  return `A conversion is running, in a process of its own. Leave it running?\n\nIt is found again on the Run screen, and by: vmferry attach ${run.away}\n\nTo stop it takes back what was written so far. Ctrl+C once more leaves it, too.`;
+}

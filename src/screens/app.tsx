@@ -106,7 +106,11 @@ function Frame({ port, onEnd, onSuspend }: FrameProps) {
   if (columns < smallest.columns || rows < smallest.rows) return <TooSmall columns={columns} rows={rows} />;
   const notices = noticeLines(state, summary, columns);
   const body = bodyRows(rows, notices.length);
-  const over = overlay({ state, port, columns, rows: body, asking, question, help, end, setAsking, setHelp });
+  const ended = () => onEnd?.();
+  const over = overlay({
+    ...{ state, port, columns, rows: body, asking, question, help },
+    ...{ end, ended, setAsking, setHelp },
+  });
   const Screen = screens[state.screen];
   return (
     <Box flexDirection="column" width={columns} height={rows} overflow="hidden">
@@ -149,13 +153,29 @@ interface OverlayOptions {
   readonly question: string | undefined;
   readonly help: ReturnType<typeof helpLines> | undefined;
   end(): void;
+  ended(): void;
   setAsking(asking: boolean): void;
   setHelp(help: undefined): void;
 }
 
 function overlay(options: OverlayOptions) {
-  const { state, port, columns, rows, asking, question, help, end, setAsking, setHelp } = options;
+  const { state, port, columns, rows, asking, question, help, end, ended, setAsking, setHelp } = options;
   const size = { width: Math.min(columns, 76), height: rows };
+  if (asking && question !== undefined && state.run?.away !== undefined) {
+    const stop = () => void port.dispatch({ type: 'terminate', stop: true }).finally(ended);
+    return (
+      <Dialog
+        {...size}
+        title="Quit"
+        text={question}
+        yes="leave it running and quit"
+        no="go on"
+        more={[{ key: 's', label: 'stop it and quit', run: stop }]}
+        onYes={end}
+        onNo={() => setAsking(false)}
+      />
+    );
+  }
   if (asking && question !== undefined) {
     return (
       <Dialog

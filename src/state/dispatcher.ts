@@ -104,7 +104,7 @@ export class Dispatcher implements DispatcherPort {
   /** For screens: a failure becomes a notice. */
   async dispatch(command: Command): Promise<void> {
     try {
-      if (command.type !== 'go') this.#clearNotice();
+      if (command.type !== 'go' && command.type !== 'runs') this.#clearNotice();
       await this.perform(command);
     } catch (error) {
       const failure = toFailure(error);
@@ -119,7 +119,7 @@ export class Dispatcher implements DispatcherPort {
     if (this.#state.terminating && command.type !== 'terminate') {
       throw new AppError('cancelled', 'the program is ending');
     }
-    if (command.type === 'terminate') return this.#terminate();
+    if (command.type === 'terminate') return this.#terminate(command.stop === true);
     const { run, lane } = effects[command.type];
     const signal = lane === undefined ? this.#ended.signal : this.#enter(lane);
     const context: EffectContext = {
@@ -160,13 +160,14 @@ export class Dispatcher implements DispatcherPort {
   }
 
   /** Nothing is left running: effects are cancelled and awaited, the session closed, the keychain let go. */
-  #terminate(): Promise<void> {
-    this.#ending ??= this.#end();
+  #terminate(stop: boolean): Promise<void> {
+    this.#ending ??= this.#end(stop);
     return this.#ending;
   }
 
-  async #end(): Promise<void> {
+  async #end(stop: boolean): Promise<void> {
     this.#emit({ type: 'terminating' });
+    if (stop) await this.#stopAway();
     this.#live.run?.cancel();
     // A question that nobody has answered here is not one that was answered by no.
     this.#live.away?.close();
@@ -186,6 +187,19 @@ export class Dispatcher implements DispatcherPort {
     delete this.#live.session;
     delete this.#live.destination;
     await this.#services.secrets.close();
+  }
+
+  /** What it has begun it takes back by itself; that is waited for, not for ever. */
+  async #stopAway(): Promise<void> {
+    const { away } = this.#live;
+    if (away === undefined) return;
+    away.send({ type: 'cancel' });
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, patience);
+    });
+    await Promise.race([away.ended.catch(() => undefined), late]);
+    clearTimeout(timer);
   }
 
   #clearNotice(): void {

@@ -18,6 +18,8 @@ export interface Terminal {
   /** Goes on by this key in the same way. */
   keyTo(key: string, text: string | RegExp): Promise<void>;
   resize(columns: number, rows: number): Promise<void>;
+  /** The terminal goes, as a lost connection's does. */
+  lose(): Promise<void>;
 }
 
 export interface TerminalOptions {
@@ -62,6 +64,7 @@ export async function openTerminal(command: string, options: TerminalOptions): P
     send,
     keyTo,
     tabTo: (text) => keyTo('Tab', text),
+    lose: async () => void (await tmux('kill-server')),
     async type(text) {
       await tmux('send-keys', '-l', '--', text);
       const end = text.trim().slice(-6);

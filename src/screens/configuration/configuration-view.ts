@@ -50,7 +50,8 @@ export function chosenMachine(state: State, place: number): string | undefined {
 export function startReason(state: State): string | undefined {
   const { planned, selected, run } = state;
   if (selected.length === 0) return 'no machine is chosen; press 3 and choose one';
-  if (isActive(run)) return 'a conversion is running; press 5 to see it';
+  if (isActive(run))
+    return `a conversion is running; press 5 to see it${run?.away === undefined ? '' : ', and d there to leave it to itself'}`;
   const place = placeReason(state) ?? recipientsReason(state);
   if (place !== undefined) return place;
   if (planned.status === 'failed') return `no plan: ${planned.failure?.message ?? 'the reason is not known'}`;

@@ -9,6 +9,8 @@ import { barText, shareOf } from '../widgets/progress-bar.tsx';
 import { useTerminal } from '../widgets/terminal.ts';
 import { TextPane } from '../widgets/text-pane.tsx';
 import { paneLines } from '../widgets/text-pane-view.ts';
+import { LiveRuns } from './live-runs.tsx';
+import { RateDialog } from './rate-dialog.tsx';
 import { RunRows } from './run-rows.tsx';
 import {
   headline,
@@ -28,7 +30,7 @@ import { useRunKeys } from './use-run-keys.ts';
 
 export function RunScreen({ port, state, rows, columns }: ScreenProps) {
   const { run } = state;
-  const [asking, setAsking] = useState<'cancel' | 'shut-down' | undefined>();
+  const [asking, setAsking] = useState<'cancel' | 'shut-down' | 'rate' | undefined>();
   const [part, setPart] = useState<'result' | 'log'>('result');
   const active = isActive(run);
   const now = useNow(active);
@@ -43,11 +45,23 @@ export function RunScreen({ port, state, rows, columns }: ScreenProps) {
     active: asked === undefined && !replacing,
     askCancel: () => setAsking('cancel'),
     askShutDown: () => setAsking('shut-down'),
+    askRate: () => setAsking('rate'),
     askReplace: plans.length === 0 ? undefined : () => setAnswered(undefined),
     switchPart:
       run === undefined || active ? undefined : () => setPart((p) => (p === 'result' ? 'log' : 'result')),
   });
-  if (run === undefined) return <NoRun />;
+  if (run === undefined) return <LiveRuns port={port} runs={state.liveRuns} width={columns} height={rows} />;
+  if (asked === 'rate') {
+    return (
+      <RateDialog
+        port={port}
+        limit={run.limit}
+        width={Math.min(columns, 70)}
+        height={rows}
+        onClose={() => setAsking(undefined)}
+      />
+    );
+  }
   if (asked === 'shut-down') {
     return (
       <Dialog
@@ -109,19 +123,6 @@ export function RunScreen({ port, state, rows, columns }: ScreenProps) {
       ) : (
         <Result run={run} now={now} part={part} width={columns} height={rows - totalRows} />
       )}
-    </Box>
-  );
-}
-
-function NoRun() {
-  const { styles } = useTerminal();
-  return (
-    <Box flexDirection="column" paddingX={2} paddingTop={1}>
-      <Text {...styles.title}>Nothing runs and nothing has run yet.</Text>
-      <Text> </Text>
-      <Text>Choose machines on the Image screen (3), look at the plan on the</Text>
-      <Text>Configuration screen (4), and start it there with g.</Text>
-      <Text {...styles.dim}>Conversions of earlier days are in the history (h).</Text>
     </Box>
   );
 }

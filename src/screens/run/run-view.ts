@@ -6,9 +6,9 @@ import { rateText, speedText } from '../speed.ts';
 import { percentText, shareOf } from '../widgets/progress-bar.tsx';
 import type { Tone } from '../widgets/terminal.ts';
 import type { PaneLine } from '../widgets/text-pane-view.ts';
+import { waitingText } from './live-runs-view.ts';
 
 const statusWords = {
-  waiting: 'WAITING',
   running: 'Running',
   paused: 'PAUSED: p goes on',
   cancelling: 'CANCELLING: what was begun is being taken back',
@@ -40,7 +40,7 @@ export function headline(run: Run): Headline {
     return { text: `CANCELLED, ${count('done')} done; of the others nothing was left behind`, tone: 'warn' };
   }
   const parts = [
-    statusWords[status],
+    status === 'waiting' ? `WAITING: ${waitingText(run.waiting ?? {})}` : statusWords[status],
     items.length > 1 && at >= 0 ? `machine ${at + 1} of ${items.length}` : undefined,
     items.length > 1 && count('done') > 0 ? `${count('done')} done` : undefined,
     items.length > 1 && count('failed') > 0 ? `${count('failed')} FAILED` : undefined,
@@ -75,6 +75,7 @@ export function totalText(run: Run, now: number): string {
   return [
     size,
     moving && run.rate > 0 ? `${formatBytes(run.rate)}/s` : undefined,
+    run.limit === undefined ? undefined : `at most ${formatBytes(run.limit)}/s`,
     moving && left !== undefined ? `${formatDuration(left)} left` : undefined,
     `${formatDuration(Math.floor(seconds))} so far`,
   ]
@@ -251,20 +252,32 @@ export interface RunReasons {
   readonly pause?: string;
   readonly cancel?: string;
   readonly another?: string;
+  readonly leave?: string;
 }
 
 /** Why a key can't be used now. */
 export function runReasons(run: Run | undefined): RunReasons {
   if (run === undefined) {
     const none = 'nothing runs';
-    return { pause: none, cancel: none, another: 'nothing has run yet; press 2 to choose an environment' };
+    return {
+      pause: none,
+      cancel: none,
+      leave: none,
+      another: 'nothing has run yet; press 2 to choose an environment',
+    };
   }
   if (run.status === 'cancelling') {
     const reason = 'it is being cancelled';
     return { pause: reason, cancel: reason, another: `${reason}; wait for its end` };
   }
-  if (isActive(run)) return { another: 'it still runs; wait for its end or cancel it' };
-  return { pause: 'it has ended', cancel: 'it has ended' };
+  if (isActive(run)) {
+    const another = 'it still runs; wait for its end or cancel it';
+    if (run.away === undefined)
+      return { another, leave: 'it runs inside of this program, and would end with it' };
+    const pause = run.status === 'waiting' ? { pause: 'it has not begun' } : {};
+    return { ...pause, another: `${another}, or leave it to itself with d` };
+  }
+  return { pause: 'it has ended', cancel: 'it has ended', leave: 'it has ended' };
 }
 
 /** The machine under way, where it is copied while it runs. */

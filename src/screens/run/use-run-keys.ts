@@ -9,6 +9,7 @@ export interface RunKeys {
   readonly active: boolean;
   askCancel(): void;
   askShutDown(): void;
+  askRate(): void;
   /** Absent: nothing failed for files of the same name alone. */
   readonly askReplace: (() => void) | undefined;
   /** Absent: there is only one part. */
@@ -21,6 +22,7 @@ export function useRunKeys({
   active,
   askCancel,
   askShutDown,
+  askRate,
   askReplace,
   switchPart,
 }: RunKeys): void {
@@ -46,6 +48,22 @@ export function useRunKeys({
         run: askCancel,
       },
       ...shutDownKey(run, askShutDown),
+      {
+        key: 'd',
+        label: 'leave',
+        help: 'let it go on by itself: this program may end, or begin another one',
+        quiet: ended,
+        reason: reasons.leave,
+        run: () => void port.dispatch({ type: 'detach' }),
+      },
+      {
+        key: 'r',
+        label: 'rate',
+        help: 'limit how many bytes a second it reads',
+        quiet: ended,
+        reason: reasons.cancel,
+        run: askRate,
+      },
       {
         key: 'n',
         label: 'another',

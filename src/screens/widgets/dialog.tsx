@@ -1,4 +1,5 @@
 import { Text } from 'ink';
+import { shownKey } from '../keyboard.ts';
 import { type KeyBinding, useKeys } from '../screen.ts';
 import { wrap } from './fit-text.ts';
 import { Panel, panelInside } from './panel.tsx';
@@ -57,6 +58,13 @@ export function Dialog({
         {` ${yes}   `}
         <Text {...styles.title}>[n]</Text>
         {` ${no}`}
+        {more.map((binding) => (
+          <Text key={shownKey(binding)}>
+            {'   '}
+            <Text {...styles.title}>{`[${shownKey(binding)}]`}</Text>
+            {` ${binding.label}`}
+          </Text>
+        ))}
       </Text>
     </Panel>
   );

@@ -22,7 +22,7 @@ export function isReached(state: State, step: Step): boolean {
     case 'configuration':
       return state.selected.length > 0;
     case 'run':
-      return state.run !== undefined;
+      return state.run !== undefined || state.liveRuns.length > 0;
   }
 }
 
@@ -55,7 +55,7 @@ export function headerSteps(state: State, columns: number): HeaderStep[] {
 
 /** Where the machines come from, how many are chosen, and what runs meanwhile. */
 export function headerFacts(state: State): string[] {
-  const { connection, selected, run } = state;
+  const { connection, selected, run, liveRuns } = state;
   const facts: string[] = [];
   if (state.screen === 'history') facts.push('History');
   if (connection.status !== 'none') {
@@ -72,7 +72,13 @@ export function headerFacts(state: State): string[] {
   if (selected.length > 0)
     facts.push(`${selected.length} ${selected.length === 1 ? 'machine' : 'machines'} chosen`);
   if (run !== undefined && isActive(run)) {
-    facts.push(`${run.status} ${Math.floor(shareOf(run.bytesDone, run.bytesTotal) * 100)}%`);
+    facts.push(
+      run.status === 'waiting'
+        ? 'waiting'
+        : `${run.status} ${Math.floor(shareOf(run.bytesDone, run.bytesTotal) * 100)}%`,
+    );
+  } else if (liveRuns.length > 0) {
+    facts.push(`${liveRuns.length} ${liveRuns.length === 1 ? 'run goes' : 'runs go'} on`);
   }
   return facts;
 }

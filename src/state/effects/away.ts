@@ -21,13 +21,17 @@ export const attach: Effect<'attach'> = async ({ id }, context) => {
   await follow((hear) => runsOf(context).attach(id, hear), context);
 };
 
-export const detach: Effect<'detach'> = (_, { live, emit, getState }) => {
-  const { run } = getState();
+export const detach: Effect<'detach'> = async (_, { live, emit, perform }) => {
   if (live.away === undefined) {
     throw new AppError('conflict', 'it runs inside of this program, and ends with it');
   }
-  live.away.close();
-  if (run?.away !== undefined) emit({ type: 'run-left', id: run.away });
+  const { id, close } = live.away;
+  close();
+  // It is among them where it was.
+  await perform({ type: 'runs' });
+  emit({ type: 'run-left', id });
+  const text = `it goes on by itself; it is entered again here, or by: vmferry attach ${id}`;
+  emit({ type: 'notice', notice: { level: 'info', text } });
 };
 
 export const list: Effect<'runs'> = async (_, context) => {

@@ -14,6 +14,7 @@ export const load: Effect<'load'> = async (_, context) => {
     emitProfiles(context),
     context.perform({ type: 'history' }),
     context.perform({ type: 'load-plugins' }),
+    ...(services.runs === undefined ? [] : [context.perform({ type: 'runs' })]),
     services.secrets.choose(preferences.secretStore).then((store) => emit({ type: 'secret-store', store })),
   ]);
 };
