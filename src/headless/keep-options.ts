@@ -5,7 +5,7 @@ import { type Command, Option } from 'commander';
 import type { Composed } from '../compose.ts';
 import { AppError } from '../model/errors.ts';
 import { type KeepPlace, type KeepStage, keepStages } from '../model/plan.ts';
-import type { DraftChange, KeepDraft } from '../state/state.ts';
+import type { KeepDraft } from '../state/state.ts';
 import type { Done } from './common-options.ts';
 
 export interface KeepOptions {
@@ -27,10 +27,7 @@ export const withKeep = (command: Command): Command =>
     );
 
 /** Each of them says that it is wanted. @throws AppError `usage`. */
-export async function keepDraft(
-  composed: Composed,
-  options: KeepOptions,
-): Promise<Pick<DraftChange, 'keep'>> {
+export async function keepDraft(composed: Composed, options: KeepOptions): Promise<{ keep?: KeepDraft }> {
   const { keep, keepIn, keepFormat } = options;
   if (keep === undefined && keepIn === undefined && keepFormat === undefined) return {};
   const draft: KeepDraft = {
