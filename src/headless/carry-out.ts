@@ -2,6 +2,7 @@
 import type { Composed } from '../compose.ts';
 import type { Finding } from '../model/finding.ts';
 import type { Plan } from '../model/plan.ts';
+import type { Command } from '../state/commands.ts';
 import { type AwayOptions, isAway, whenOf } from './away-options.ts';
 import { followCommand } from './follow-run.ts';
 import type { Output } from './output.ts';
@@ -16,11 +17,15 @@ export async function carryOut(
 ): Promise<number> {
   const when = whenOf(options);
   if (!isAway(options)) return followCommand(composed, { type: 'run', plans, when }, output, told);
-  const { dispatcher } = composed;
+  return beginAway(composed, { type: 'run-away', plans, when }, output);
+}
+
+/** A run that is left at once. */
+export async function beginAway({ dispatcher }: Composed, command: Command, output: Output): Promise<number> {
   const unwatch = dispatcher.watch((event) => {
     if (event.type === 'run-left') tellAway(event.id, output);
   });
-  await dispatcher.perform({ type: 'run-away', plans, when }).finally(unwatch);
+  await dispatcher.perform(command).finally(unwatch);
   return 0;
 }
 

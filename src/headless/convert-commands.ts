@@ -87,6 +87,20 @@ export function addRun(program: Command, done: Done): void {
     );
 }
 
+export function addResume(program: Command, done: Done): void {
+  withAway(withSecrets(program.command('resume')))
+    .argument('[run]', 'its id; without one: those that can be gone on with')
+    .description('go on with a conversion that was cut, without moving again what is there already')
+    .option('--identity <file>', 'the file of the identity (age) that opens the image')
+    .option('--to-secret <field=ref>', 'as --secret, for the destination', collect)
+    .option('--discard', 'remove what it has left at the destination instead')
+    .option('--json', 'one event a line')
+    .option('-q, --quiet', 'no progress, no remarks')
+    .action(async (id: string | undefined, options) =>
+      done(await (await import('./resume.ts')).resume(id, options)),
+    );
+}
+
 export function addUndo(program: Command, done: Done): void {
   withChangeChoice(withSource(withSecrets(program.command('undo-changes'))))
     .argument('<run>', 'the id of the conversion, see vmferry history')

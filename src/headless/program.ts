@@ -4,7 +4,7 @@ import { toAppError, toFailure } from '../model/errors.ts';
 import { packageVersion } from '../package-root.ts';
 import { addAway } from './away-commands.ts';
 import type { CommonOptions, Done } from './common-options.ts';
-import { addConvert, addRun, addUndo } from './convert-commands.ts';
+import { addConvert, addResume, addRun, addUndo } from './convert-commands.ts';
 import { exitCode } from './exit-codes.ts';
 import { addHistory } from './history-options.ts';
 import { addKept } from './keep-options.ts';
@@ -66,6 +66,7 @@ export function makeProgram(done: Done): Command {
   addFiles(program, done);
   addConvert(program, done);
   addRun(program, done);
+  addResume(program, done);
   addHistory(program, done);
   addKept(program, done);
   addAway(program, done);

@@ -37,13 +37,14 @@ export async function withDispatcher<T>(
   });
   const { dispatcher } = composed;
   let stops = 0;
-  const stop = () => {
+  const stop = (signal: NodeJS.Signals) => {
     stops++;
     // The second one doesn't wait for what was written to be removed.
     if (stops > 1) process.exit(130);
+    // Who presses Ctrl+C wants nothing of it; a terminal that is gone, or a computer that goes down, is no such wish.
     // What does not let go in time (a read from a dead network mount) is left to its fate.
     void dispatcher
-      .perform({ type: 'terminate' })
+      .perform({ type: 'terminate', ...(signal === 'SIGINT' ? {} : { keep: true as const }) })
       .then(() => setTimeout(() => process.exit(130), 1000).unref());
   };
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;

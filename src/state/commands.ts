@@ -166,6 +166,18 @@ export type Command =
         | { readonly path: string; readonly force: boolean }
         | { readonly take: (text: string) => Promise<void> };
     }
+  /** Answers with a `resumable` event: runs that were cut, and what they have left. */
+  | { readonly type: 'resumable' }
+  /** Goes on with one. @throws AppError `conflict`, `unsupported` where that can't be. */
+  | {
+      readonly type: 'resume-run';
+      readonly id: string;
+      readonly when?: RunWhen;
+      /** In a process of its own, which is left at once: as `run-away`. */
+      readonly away?: true;
+    }
+  /** Removes what one has left at its destination; answers with a `discarded` event. */
+  | { readonly type: 'discard-run'; readonly id: string }
   /** Runs the plan of an earlier conversion again. */
   | { readonly type: 'history-rerun'; readonly id: string }
   // Kept copies
@@ -176,6 +188,9 @@ export type Command =
   | { readonly type: 'status' }
   /** Cancels what runs here, closes what is open, and ends. A run in a process of its own goes on. */
   | {
-      readonly type: 'terminate' /** The run on the screen is cancelled first, wherever it lives. */;
+      readonly type: 'terminate';
+      /** The run on the screen is cancelled first, wherever it lives. */
       readonly stop?: true;
+      /** What can be gone on with stays at the destination. */
+      readonly keep?: true;
     };

@@ -119,7 +119,7 @@ export class Dispatcher implements DispatcherPort {
     if (this.#state.terminating && command.type !== 'terminate') {
       throw new AppError('cancelled', 'the program is ending');
     }
-    if (command.type === 'terminate') return this.#terminate(command.stop === true);
+    if (command.type === 'terminate') return this.#terminate(command);
     const { run, lane } = effects[command.type];
     const signal = lane === undefined ? this.#ended.signal : this.#enter(lane);
     const context: EffectContext = {
@@ -160,15 +160,16 @@ export class Dispatcher implements DispatcherPort {
   }
 
   /** Nothing is left running: effects are cancelled and awaited, the session closed, the keychain let go. */
-  #terminate(stop: boolean): Promise<void> {
-    this.#ending ??= this.#end(stop);
+  #terminate(how: Extract<Command, { type: 'terminate' }>): Promise<void> {
+    this.#ending ??= this.#end(how);
     return this.#ending;
   }
 
-  async #end(stop: boolean): Promise<void> {
+  async #end({ stop, keep }: Extract<Command, { type: 'terminate' }>): Promise<void> {
     this.#emit({ type: 'terminating' });
     if (stop) await this.#stopAway();
-    this.#live.run?.cancel();
+    if (keep) this.#live.run?.suspend();
+    else this.#live.run?.cancel();
     // A question that nobody has answered here is not one that was answered by no.
     this.#live.away?.close();
     this.#ended.abort(new AppError('cancelled', 'the program is ending'));

@@ -4,6 +4,7 @@ import type { Failure } from '../model/errors.ts';
 import type { GuestReport } from '../model/guest-report.ts';
 import type { ImageInfo } from '../model/image-info.ts';
 import type { Judgement } from '../model/judgement.ts';
+import type { Leftover } from '../model/leftover.ts';
 import type { Machine } from '../model/machine.ts';
 import type { KeptState } from './kept.ts';
 import type {
@@ -20,6 +21,7 @@ import type {
   Planned,
   Profile,
   Question,
+  ResumableRun,
   Run,
   RunItem,
   RunStatus,
@@ -198,6 +200,9 @@ export type Event =
   | { readonly type: 'run-left'; readonly id: string }
   | { readonly type: 'live-runs'; readonly runs: readonly LiveRun[] }
   | { readonly type: 'history'; readonly entries: readonly HistorySummary[] }
+  | { readonly type: 'resumable'; readonly runs: readonly ResumableRun[] }
+  /** What could not be removed; not kept. */
+  | { readonly type: 'discarded'; readonly id: string; readonly leftovers: readonly Leftover[] }
   | { readonly type: 'history-entry'; readonly entry?: HistoryEntry }
   | { readonly type: 'kept'; readonly kept: KeptState }
   /** Not kept: the list follows. */

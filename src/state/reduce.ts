@@ -20,6 +20,7 @@ export const initialState: State = {
   planned: { status: 'idle', plans: [], findings: [], text: [], bytes: 0 },
   liveRuns: [],
   history: [],
+  resumable: [],
   terminating: false,
 };
 
@@ -134,6 +135,10 @@ export function reduce(state: State, event: Event): State {
       return { ...state, liveRuns: event.runs };
     case 'history':
       return { ...state, history: event.entries };
+    case 'resumable':
+      return { ...state, resumable: event.runs };
+    case 'discarded':
+      return state;
     case 'history-entry':
       return withOptional(state, 'historyEntry', event.entry);
     case 'kept':

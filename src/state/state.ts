@@ -394,6 +394,22 @@ export interface HistoryEntry extends HistorySummary, RunRecord {
   readonly journal: JournalCondition;
 }
 
+/** A run that was cut and can be gone on with. */
+export interface ResumableRun {
+  readonly id: string;
+  readonly title: string;
+  /** Milliseconds since 1970. */
+  readonly startedAt: number;
+  /** At the destination already. */
+  readonly bytes: number;
+  readonly disks: readonly {
+    readonly name: string;
+    readonly sizeBytes: number;
+    /** Below this it is done. */
+    readonly doneBelow: number;
+  }[];
+}
+
 /** How much of a journal could be read. */
 export interface JournalCondition {
   readonly truncated: boolean;
@@ -446,6 +462,7 @@ export interface State {
   readonly liveRuns: readonly LiveRun[];
   readonly history: readonly HistorySummary[];
   readonly historyEntry?: HistoryEntry;
+  readonly resumable: readonly ResumableRun[];
   /** The store of kept copies, as it was when it was last looked at. */
   readonly kept?: KeptState;
   /** Set by `terminate`: everything is being ended. */

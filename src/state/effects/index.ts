@@ -15,6 +15,7 @@ import * as machines from './machines.ts';
 import * as planning from './planning.ts';
 import * as plugins from './plugins.ts';
 import * as questions from './questions.ts';
+import * as resuming from './resuming.ts';
 import * as running from './running.ts';
 import * as serving from './serving.ts';
 import * as watching from './watching.ts';
@@ -78,6 +79,9 @@ export const effects: { readonly [T in Exclude<Command['type'], 'terminate'>]: E
   'history-remove': { run: history.remove },
   'history-export': { run: history.exportReports },
   'history-rerun': { run: history.rerun },
+  resumable: { run: resuming.list },
+  'resume-run': { run: resuming.resumeRun },
+  'discard-run': { run: resuming.discardRun },
   kept: { run: keeping.list },
   'kept-remove': { run: keeping.remove },
   status: { run: running.status },
