@@ -215,7 +215,8 @@ export class Delivering {
     }
     emit({ type: 'step', text: 'removing what was written' });
     await this.#lasting?.takenBack();
-    await delivery.rollback();
+    const leftovers = await delivery.rollback();
+    if (leftovers.length > 0) emit({ type: 'leftovers', leftovers });
   }
 
   #keeps({ kind }: AppError): boolean {

@@ -6,6 +6,7 @@ import type { SharedReader } from '../io/shared-disk.ts';
 import { AppError } from '../model/errors.ts';
 import { type Finding, logText, worst } from '../model/finding.ts';
 import type { GuestChange } from '../model/guest-change.ts';
+import type { Leftover } from '../model/leftover.ts';
 import type { Machine, MachineDisk } from '../model/machine.ts';
 import type { PassReport } from '../model/pass-report.ts';
 import type { SourceCondition } from './check-plan.ts';
@@ -40,6 +41,8 @@ export type ConversionEvent =
   | { readonly type: 'blocked'; readonly rules: readonly string[] }
   /** What is changed inside the guest, before it is. */
   | { readonly type: 'changes'; readonly changes: readonly GuestChange[] }
+  /** What was made at the destination and could not be taken back. */
+  | { readonly type: 'leftovers'; readonly leftovers: readonly Leftover[] }
   | { readonly type: 'log'; readonly level: 'info' | 'warning'; readonly text: string };
 
 /** As the reason of an abort: the run is to end, and what can be gone on with stays. */

@@ -49,7 +49,9 @@ export async function verifyDelivery(
       for (const { one, place, image } of opened) {
         emit({ type: 'step', text: `reading back ${place.where}` });
         const onBytes = (bytes: number) => meter.add(one.disk.id, bytes);
+        emit({ type: 'disk', id: one.disk.id, status: 'running' });
         await compared(one.digest, image, place.where, { onBytes, context });
+        emit({ type: 'disk', id: one.disk.id, status: 'done' });
         emit({ type: 'log', level: 'info', text: `verified: ${place.where} holds what was read` });
       }
     } finally {

@@ -4,6 +4,7 @@ import { isFolder } from '../../convert/make-plan.ts';
 import type { ConversionEvent, RunContext } from '../../convert/run-context.ts';
 import type { Outcome, RunEnd, RunMember } from '../../convert/run-plan.ts';
 import { AppError, describeFailure, type Failure, toFailure } from '../../model/errors.ts';
+import { describeLeftover } from '../../model/leftover.ts';
 import type { Plan } from '../../model/plan.ts';
 import { formatBytes, formatDuration } from '../../model/units.ts';
 import type { EffectContext } from '../dispatcher.ts';
@@ -43,6 +44,7 @@ export async function beginItem(
     recorder.log(line);
     emit({ type: 'run-log', line });
   };
+  let clean = true;
   change({ status: 'running', step: 'starting', historyId: journal.id });
   log('info', title);
   const before =
@@ -62,6 +64,7 @@ export async function beginItem(
     },
     emit: (event) => {
       recorder.take(event);
+      if (event.type === 'leftovers') clean = false;
       tell(event, index, context, log);
     },
     password: (user) => newPassword(user, plan, context, control.signal),
@@ -101,7 +104,9 @@ export async function beginItem(
     const cancelled = failure.kind === 'cancelled';
     log(
       cancelled ? 'warning' : 'error',
-      failure.message === 'cancelled' ? 'cancelled; nothing is left behind' : describeFailure(failure),
+      failure.message === 'cancelled' && clean
+        ? 'cancelled; nothing is left behind'
+        : describeFailure(failure),
     );
     const disks = context.getState().run?.items[index]?.disks ?? [];
     const bytes = disks.reduce((sum, disk) => sum + disk.bytesDone, 0);
@@ -149,6 +154,9 @@ function tell(
     }
     case 'findings':
     case 'digest':
+      return;
+    case 'leftovers':
+      for (const left of event.leftovers) log('warning', `left behind: ${describeLeftover(left)}`);
       return;
     case 'blocked':
       return emit({ type: 'run-item', index, change: { blockedBy: event.rules } });

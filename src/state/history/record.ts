@@ -19,6 +19,8 @@ export interface RecordedDisk {
   readonly seconds?: number;
   /** False: it was not read to its end. */
   readonly whole?: boolean;
+  /** It was read back at the destination and is the same: how long that took. */
+  readonly verifiedSeconds?: number;
 }
 
 export interface RecordedDigest {
@@ -92,6 +94,7 @@ const known = z.discriminatedUnion('type', [
     seconds: amount,
     whole: z.boolean().catch(true),
   }),
+  z.object({ type: z.literal('verified'), id: text, seconds: amount }),
   z.object({ type: z.literal('progress'), bytes: amount }),
   z.object({ type: z.literal('pass'), pass }),
   z.object({ type: z.literal('digest'), disk: text, algorithm: text, value: text }),
@@ -133,6 +136,11 @@ export function recordOf(events: readonly { readonly at: string; readonly event:
       case 'disk': {
         const { id, bytes: bytesRead, seconds, whole } = data;
         disks.set(id, { ...(disks.get(id) ?? { id, name: id }), bytesRead, seconds, whole });
+        break;
+      }
+      case 'verified': {
+        const { id, seconds: verifiedSeconds } = data;
+        disks.set(id, { ...(disks.get(id) ?? { id, name: id }), verifiedSeconds });
         break;
       }
       case 'progress':

@@ -32,6 +32,9 @@ export class RunRecorder {
   readonly #disks = new Map<string, DiskRecord>();
   /** Their last bytes are told after their end. */
   readonly #ended: [string, DiskRecord][] = [];
+  /** What was delivered is read back. */
+  #verifying = false;
+  #verifyBegun = 0;
   #lines = 0;
   #leftOut = 0;
   /** Of passes and steps that have ended: each counts from 0. */
@@ -65,7 +68,8 @@ export class RunRecorder {
         this.#append('disks', { disks: event.disks });
         break;
       case 'disk':
-        this.#disk(event.id, event.status);
+        if (this.#verifying) this.#verified(event.id, event.status);
+        else this.#disk(event.id, event.status);
         break;
       case 'progress':
         if (event.verifying !== true) this.#progress(event.disks);
@@ -75,6 +79,12 @@ export class RunRecorder {
         this.#append('digest', { disk, algorithm, value });
         break;
       }
+      case 'verifying':
+        this.#verifying = true;
+        break;
+      case 'leftovers':
+        for (const leftover of event.leftovers) this.#append('leftover', { leftover });
+        break;
       case 'pass':
         this.#append('pass', { pass: event.pass });
         break;
@@ -111,6 +121,11 @@ export class RunRecorder {
       disk.seconds = this.#secondsOf(disk);
       this.#ended.push([id, disk]);
     }
+  }
+
+  #verified(id: string, status: 'running' | 'done'): void {
+    if (status === 'running') this.#verifyBegun = this.#now();
+    else this.#append('verified', { id, seconds: (this.#now() - this.#verifyBegun) / 1000 });
   }
 
   #progress(disks: readonly { readonly id: string; readonly bytesDone: number }[]): void {

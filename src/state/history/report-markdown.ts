@@ -101,16 +101,18 @@ const failureLines = ({ kind, message, where, hint }: Failure): string[] => [
 function diskTable({ disks }: HistoryEntry): string[] {
   if (disks.length === 0) return [];
   const bytes = (value: number | undefined) => (value === undefined ? '' : formatBytes(value));
-  const rows = disks.map(({ name, sizeBytes, allocatedBytes, bytesRead, seconds, whole }) => {
+  const rows = disks.map((disk) => {
+    const { name, sizeBytes, allocatedBytes, bytesRead, seconds, whole, verifiedSeconds } = disk;
     const rate = rateOf(bytesRead ?? 0, seconds ?? 0);
     return [
       ...[name, bytes(sizeBytes), bytes(allocatedBytes)],
       `${bytes(bytesRead)}${whole === false ? ', not to its end' : ''}`,
       seconds === undefined ? '' : formatDuration(seconds),
       rate === undefined ? '' : `${formatBytes(rate)}/s`,
+      verifiedSeconds === undefined ? 'no' : `the same, in ${formatDuration(verifiedSeconds)}`,
     ];
   });
-  return table(['Disk', 'Size', 'Allocated', 'Read', 'Time', 'Rate'], rows);
+  return table(['Disk', 'Size', 'Allocated', 'Read', 'Time', 'Rate', 'Read back'], rows);
 }
 
 function digestTable(entry: HistoryEntry): string[] {

@@ -39,6 +39,7 @@ export function reportOf(entry: HistoryEntry): object {
       bytesRead: disk.bytesRead ?? null,
       seconds: disk.seconds ?? null,
       whole: disk.whole ?? false,
+      verifiedSeconds: disk.verifiedSeconds ?? null,
       digests: digestsOf(entry.digests, disk.id),
     })),
     digests: entry.digests,

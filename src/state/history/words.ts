@@ -13,11 +13,14 @@ export function byText({ program, user, host }: HistoryEntry): string {
   return parts.join(', ');
 }
 
-export function diskText({ name, sizeBytes, bytesRead, seconds, whole }: RecordedDisk): string {
+export function diskText(disk: RecordedDisk): string {
+  const { name, sizeBytes, bytesRead, seconds, whole, verifiedSeconds } = disk;
   const size = sizeBytes === undefined ? '' : `, ${formatBytes(sizeBytes)}`;
   const read = bytesRead === undefined ? '' : `, ${formatBytes(bytesRead)} read`;
   const time = seconds === undefined ? '' : ` in ${formatDuration(seconds)}`;
-  return `${name}${size}${read}${time}${whole === false ? ', not to its end' : ''}`;
+  const same =
+    verifiedSeconds === undefined ? '' : `, read back in ${formatDuration(verifiedSeconds)}: the same`;
+  return `${name}${size}${read}${time}${whole === false ? ', not to its end' : ''}${same}`;
 }
 
 /** A disk by its name, where the journal knows it. */
