@@ -14,6 +14,7 @@ import { backingFindings, type OpenBacking } from './backing.ts';
 import { keepFindings } from './keep-findings.ts';
 import { diskFileNames, isFolder, packageFileName } from './make-plan.ts';
 import { findingsOf } from './open-image.ts';
+import { proofFindings } from './proof-findings.ts';
 import { outputName, wrapperFindings } from './wrapped-output.ts';
 
 export interface CheckedDisk {
@@ -50,6 +51,7 @@ export async function checkPlan(
     ...plan.machine.findings,
     ...sourceFindings(plan, condition),
     ...formatFindings(plan, destination),
+    ...proofFindings(plan, destination),
     ...networkFindings(plan, request),
   ];
   let bytes = 0;

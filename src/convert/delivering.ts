@@ -229,11 +229,14 @@ export class Delivering {
   }
 
   /** Where that is wanted. What was delivered stays, whatever comes of this. @throws AppError `corrupt` … */
-  async verify(): Promise<void> {
-    if (!this.plan.verify) return;
-    const { verifyDelivery } = await import('./verify-delivery.ts');
+  async verify(): Promise<Pick<Outcome, 'warning'>> {
+    const takesFiles = destinationOf(this.#destination!).product === undefined;
+    const { verify = false, sums = verify && takesFiles } = this.plan;
+    if (!verify && !sums) return {};
+    const { sumsOf, verifyDelivery } = await import('./verify-delivery.ts');
     const disks = this.#digests?.disks ?? [];
-    await verifyDelivery(this.plan, this.#destination!, disks, this.#places, this.#inner);
+    if (verify) await verifyDelivery(this.plan, this.#destination!, disks, this.#places, this.#inner);
+    return sums ? sumsOf(this.#begun!, this.#inner) : {};
   }
 
   /** What was delivered stays, whatever comes of this. */

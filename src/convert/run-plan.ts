@@ -105,8 +105,8 @@ class SharedRun {
     // All is read: the source's machine is let go before anything else is waited for.
     await this.#reading.close();
     await this.#each(async (member, i) => {
-      await member.verify();
-      this.ends[i] = { outcome: { ...outcomes.get(member)!, ...(await member.start()) } };
+      const told = { ...(await member.verify()), ...(await member.start()) };
+      this.ends[i] = { outcome: { ...outcomes.get(member)!, ...told } };
     });
   }
 

@@ -4,10 +4,10 @@
  */
 import { tmpdir } from 'node:os';
 import type { OpenImage } from '../codecs/codec.ts';
-import type { Session } from '../env-plugins/plugin.ts';
+import type { Delivery, Session } from '../env-plugins/plugin.ts';
 import type { DiskDigest } from '../io/digest.ts';
 import { allocatedBytes } from '../io/disk.ts';
-import { AppError, toAppError } from '../model/errors.ts';
+import { AppError, describeFailure, toAppError, toFailure } from '../model/errors.ts';
 import type { Plan } from '../model/plan.ts';
 import { formatBytes } from '../model/units.ts';
 import { type Difference, firstDifference } from './compare-disk.ts';
@@ -87,6 +87,25 @@ async function compared(
   const { signal, gate } = context;
   const difference = await firstDifference(image, expected, { signal, onBytes, gate });
   if (difference !== undefined) throw differs(difference, expected, where);
+}
+
+/** The files are there, whatever comes of this. */
+export async function sumsOf(
+  delivery: Delivery,
+  { signal, emit }: RunContext,
+): Promise<{ warning?: string }> {
+  if (delivery.sums === undefined) return {};
+  emit({ type: 'step', text: 'writing SHA256SUMS' });
+  try {
+    const place = await delivery.sums(signal);
+    emit({ type: 'log', level: 'info', text: `the sums of the files: ${place}` });
+    return {};
+  } catch (error) {
+    if (signal.aborted) throw error;
+    const warning = `it is there, but its SHA256SUMS could not be written: ${describeFailure(toFailure(error))}`;
+    emit({ type: 'log', level: 'warning', text: warning });
+    return { warning };
+  }
 }
 
 /** As an error that names the place. */

@@ -215,6 +215,12 @@ export async function hostDelivery(
       const placedOnes = parts.filter(({ placing }) => placing);
       return placedOnes.map((part) => (host.here ? part.final : `${host.name}:${part.final}`));
     },
+    async sums(signal) {
+      const { writeSums } = await import('./file-sums.ts');
+      const placedOnes = parts.filter(({ placing }) => placing).map(({ final }) => final);
+      const path = await writeSums(host, folder, placedOnes, signal);
+      return host.here ? path : `${host.name}:${path}`;
+    },
     async suspend() {
       for (const sink of open) await sink.abort();
       open.clear();

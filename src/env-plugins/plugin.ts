@@ -228,6 +228,11 @@ export interface Delivery {
    * Resolves to what could not be taken back. Safe to be called at any time, also twice; never throws.
    */
   rollback(): Promise<readonly Leftover[]>;
+  /**
+   * After `commit`: puts `SHA256SUMS` beside the files, worked out where they lie. Resolves to its place. Absent where
+   * there is no folder of files.
+   */
+  sums?(signal: AbortSignal): Promise<string>;
   /** After `commit`: what it replaced and could not remove. */
   remains?(): readonly Leftover[];
   /**

@@ -229,6 +229,14 @@ async function begin(request: DeliveryRequest): Promise<Delivery> {
       stays = await removeReplaced(moves, parts);
       return parts.map((part) => part.final);
     },
+    async sums(signal) {
+      const { writeSumsHere } = await import('../file-sums.ts');
+      return writeSumsHere(
+        folder,
+        parts.map((part) => part.final),
+        signal,
+      );
+    },
     async suspend() {
       for (const sink of open) await sink.abort();
       open.clear();
