@@ -21,7 +21,7 @@ oracles=(
   linux.uml=user-mode-linux busybox=busybox-static
   ploop=ploop uml_mkcow=uml-utilities uml_moo=uml-utilities
   guestfish=libguestfs-tools hivexregedit=libwin-hivex-perl hivexsh=libhivex-bin cpio=cpio lsinitramfs=initramfs-tools-core rpm=rpm rpmbuild=rpm db_load=db-util sqlite3=sqlite3
-  lzop=lzop
+  lzop=lzop cmark-gfm=cmark-gfm
   nbdkit=nbdkit nbdinfo=libnbd-bin nbdcopy=libnbd-bin qemu-nbd=qemu-utils qemu-io=qemu-utils openssl=openssl
   ntfs-3g=ntfs-3g mkntfs=ntfs-3g ntfsinfo=ntfs-3g genisoimage=genisoimage xorriso=xorriso xfs_db=xfsprogs losetup=mount
   smbd=samba pdbedit=samba smbclient=smbclient

@@ -5,8 +5,9 @@ import { plainText } from '../../model/plain-text.ts';
 export const escaped = (text: string): string =>
   plainText(text)
     // An entity stays one character in a table's cell, where a backslash before `|` is not read by all in the same way.
-    .replace(/[&<>|\\`]/g, (character) => `&#${character.charCodeAt(0)};`)
-    .replace(/[*_[\]#~$!]/g, '\\$&')
+    .replace(/[&<>|\\`*_[\]#~$!]/g, (character) =>
+      /[&<>|\\`]/.test(character) ? `&#${character.charCodeAt(0)};` : `\\${character}`,
+    )
     // What looks like an address is made a link otherwise.
     .replaceAll('://', ':&#47;&#47;')
     .replace(/\bwww\./gi, (www) => `${www.slice(0, 3)}&#46;`)
