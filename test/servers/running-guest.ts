@@ -11,6 +11,8 @@ export interface GuestHardware {
   /** One NIC each. */
   readonly macs?: readonly string[];
   readonly firmware?: 'bios' | 'uefi';
+  /** Further disks, on the virtio bus. */
+  readonly drives?: readonly string[];
 }
 
 export interface RunningGuest {
@@ -35,7 +37,7 @@ const controllers: Readonly<Record<GuestHardware['bus'], readonly string[]>> = {
 
 /** `drive`: a raw image or an NBD URI, which is only read. The machine ends with the test. */
 export async function startGuest(drive: string, hardware: GuestHardware): Promise<RunningGuest> {
-  const { bus, nicModel = 'virtio-net-pci', macs = [], firmware = 'bios' } = hardware;
+  const { bus, nicModel = 'virtio-net-pci', macs = [], firmware = 'bios', drives = [] } = hardware;
   const child = spawn(
     'qemu-system-x86_64',
     [
@@ -43,6 +45,7 @@ export async function startGuest(drive: string, hardware: GuestHardware): Promis
       ...['-display', 'none', '-serial', 'stdio', '-monitor', 'none'],
       ...(firmware === 'uefi' ? await uefi() : []),
       ...['-drive', `file=${drive},format=raw,if=none,id=disk,snapshot=on`, ...controllers[bus]],
+      ...drives.flatMap((file) => ['-drive', `file=${file},format=raw,if=virtio,snapshot=on`]),
       ...macs.flatMap((mac, i) => [
         ...['-netdev', `user,id=net${i},restrict=on`, '-device', `${nicModel},netdev=net${i},mac=${mac}`],
       ]),
