@@ -64,6 +64,26 @@ export function addCheck(program: Command, done: Done): void {
     );
 }
 
+export function addVerify(program: Command, done: Done): void {
+  withSource(withSecrets(program.command('verify')))
+    .argument('<image>', imageHelp)
+    .description(
+      'compare it, in any format, with what an earlier conversion read: by the digests of that run',
+    )
+    .requiredOption('--against <run>', 'the id of the conversion, see vmferry history')
+    .option('--disk <disk>', 'that disk of the conversion: its number, name or id')
+    .option('--from <format>', 'what the image is, where its marks do not say')
+    .option('--snapshot <name>', 'its snapshot of this name (of a disk also by id), not the current state')
+    .option('--window <offset+length>', 'only these bytes of the disk, such as 1M+2G')
+    .option('--partition <number>', 'only this partition of the disk')
+    .option('--follow', 'trust names in the image that lead out of its folder')
+    .option('--identity <file>', 'the file of the identity (age) that opens the image')
+    .option('--json', 'one JSON value')
+    .action(async (image: string, options) =>
+      done(await (await import('./verify.ts')).verify(image, options)),
+    );
+}
+
 export function addServe(program: Command, done: Done): void {
   withSource(withSecrets(program.command('serve')))
     .argument('<image>', imageHelp)

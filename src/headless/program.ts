@@ -8,7 +8,7 @@ import { addConvert, addResume, addRun, addUndo } from './convert-commands.ts';
 import { exitCode } from './exit-codes.ts';
 import { addHistory } from './history-options.ts';
 import { addKept } from './keep-options.ts';
-import { addCheck, addFiles, addInspect, addList, addServe } from './look-commands.ts';
+import { addCheck, addFiles, addInspect, addList, addServe, addVerify } from './look-commands.ts';
 import { terminalOutput } from './output.ts';
 
 /** Runs one command. Resolves to the exit code; every error has been printed. */
@@ -62,6 +62,7 @@ export function makeProgram(done: Done): Command {
   addList(program, done);
   addInspect(program, done);
   addCheck(program, done);
+  addVerify(program, done);
   addServe(program, done);
   addFiles(program, done);
   addConvert(program, done);

@@ -72,6 +72,8 @@ export type Command =
   | { readonly type: 'look-into'; readonly ids: readonly string[] }
   /** Verifies the structure of its images; with `deep` all data is read as well. Need not be in the list. */
   | { readonly type: 'check-machine'; readonly id: string; readonly deep: boolean }
+  /** Compare its disks with the digests of an earlier run; `disk`: that one of the run. */
+  | { readonly type: 'verify-machine'; readonly id: string; readonly run: string; readonly disk?: string }
   | { readonly type: 'stop-check' }
   /** Where it can run, by the rules; it is in the list. `destinations`: ids of packs of rules; absent: all. */
   | { readonly type: 'judge-machine'; readonly id: string; readonly destinations?: readonly string[] }

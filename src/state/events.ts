@@ -6,6 +6,7 @@ import type { ImageInfo } from '../model/image-info.ts';
 import type { Judgement } from '../model/judgement.ts';
 import type { Leftover } from '../model/leftover.ts';
 import type { Machine } from '../model/machine.ts';
+import type { DiskVerification } from '../model/verification.ts';
 import type { KeptState } from './kept.ts';
 import type {
   Catalog,
@@ -109,6 +110,7 @@ export type Event =
   | { readonly type: 'machine-check'; readonly id: string; readonly step: string; readonly share?: number }
   /** Without a result: it was given up. */
   | { readonly type: 'machine-checked'; readonly id: string; readonly result?: MachineCheck }
+  | { readonly type: 'machine-verified'; readonly id: string; readonly result: readonly DiskVerification[] }
   /** `broken`: the user's rules that could not be used, by file. */
   | {
       readonly type: 'machine-judged';

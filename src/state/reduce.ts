@@ -91,6 +91,7 @@ export function reduce(state: State, event: Event): State {
     case 'files-copied':
     case 'guest-remark':
     case 'machine-look':
+    case 'machine-verified':
     case 'disk-served':
     case 'serve-remark':
       return state;

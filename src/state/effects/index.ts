@@ -18,6 +18,7 @@ import * as questions from './questions.ts';
 import * as resuming from './resuming.ts';
 import * as running from './running.ts';
 import * as serving from './serving.ts';
+import * as verifying from './verifying.ts';
 import * as watching from './watching.ts';
 
 interface Entry<T extends Command['type']> {
@@ -49,6 +50,7 @@ export const effects: { readonly [T in Exclude<Command['type'], 'terminate'>]: E
   'find-machine': { run: machines.findMachine },
   'look-into': { run: machines.lookInto },
   'check-machine': { run: looking.check, lane: 'check' },
+  'verify-machine': { run: verifying.verify, lane: 'check' },
   'stop-check': { run: (_, { abort }) => abort('check') },
   'judge-machine': { run: judging.judgeMachine, lane: 'judge' },
   'map-machine': { run: looking.map },
