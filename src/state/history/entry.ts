@@ -22,13 +22,31 @@ export async function entryOf(run: Run): Promise<HistoryEntry> {
 
 export function planOf({ plan }: Run): { readonly plan: Plan } | { readonly planProblem: string } {
   if (plan === undefined) return { planProblem: 'its journal holds no plan: it was cut or is damaged' };
+  const another = 'its plan is of another version of vmferry';
+  const { version } = (plan ?? {}) as { version?: unknown };
+  if (typeof version === 'number' && version > 1)
+    return { planProblem: `${another}: ${version}, and 1 is known here` };
   try {
-    return { plan: parsePlan(plan) };
+    const parsed = parsePlan(plan);
+    const unknown = unknownKey(plan, parsed);
+    if (unknown === undefined) return { plan: parsed };
+    return { planProblem: `${another}: what "${unknown}" in it asks for is not known here` };
   } catch (error) {
-    const { version } = (plan ?? {}) as { version?: unknown };
-    const newer = typeof version === 'number' && version > 1 ? `it is of version ${version}: ` : '';
-    return { planProblem: `its plan is of another version of vmferry: ${newer}${toFailure(error).message}` };
+    return { planProblem: `${another}: ${toFailure(error).message}` };
   }
+}
+
+/** What was wished for and would be passed over. Of the machine itself a part that is not known is no wish. */
+function unknownKey(given: unknown, known: unknown, path = ''): string | undefined {
+  if (typeof given !== 'object' || given === null || typeof known !== 'object' || known === null) return;
+  for (const [key, value] of Object.entries(given)) {
+    const place = path === '' ? key : `${path}.${key}`;
+    if (place === 'machine') continue;
+    if (!Object.hasOwn(known, key)) return place;
+    const inside = unknownKey(value, (known as Record<string, unknown>)[key], place);
+    if (inside !== undefined) return inside;
+  }
+  return undefined;
 }
 
 /** None where this version does not know a product or a format that the plan names. */

@@ -83,13 +83,13 @@ export async function readLines(
     let damagedLines = 0;
     let kept = 0;
     for await (const text of textLines(handle, Math.min(size, MOST_READ))) {
-      if (text === undefined || kept + text.length > most) {
-        return { lines, passedOver: Object.fromEntries(passedOver), truncated: true, damagedLines };
-      }
-      const type = /^\{"type":"([\w.-]{1,40})"/.exec(text)?.[1];
+      const type = /^\{"type":"([\w.-]{1,40})"/.exec(text ?? '')?.[1];
       if (type !== undefined && types?.has(type) === false) {
         passedOver.set(type, (passedOver.get(type) ?? 0) + 1);
         continue;
+      }
+      if (text === undefined || kept + text.length > most) {
+        return { lines, passedOver: Object.fromEntries(passedOver), truncated: true, damagedLines };
       }
       const line = parseLine(text);
       if (line === undefined) damagedLines++;
