@@ -8,12 +8,14 @@ import type { PowerState } from '../model/machine.ts';
 import type { Plan } from '../model/plan.ts';
 import { arrangedFor, atSource } from './arrange/arranged.ts';
 import { type OpenBacking, openBacking, withBacking } from './backing.ts';
+import { Beside } from './beside.ts';
 import { type CheckedRequest, checkPlan } from './check-plan.ts';
 import { withCheckedOptions } from './checked-plan.ts';
 import { destinationOf, requestOf } from './delivery-request.ts';
 import { DiskDigests } from './disk-digests.ts';
 import type { Extraction } from './extraction.ts';
 import { wantsChanges } from './make-plan.ts';
+import { withWarning } from './keeping.ts';
 import { changed, passwordsOf } from './manipulated.ts';
 import { sourceOf } from './open-machine.ts';
 import { packaged } from './package-delivery.ts';
@@ -72,6 +74,11 @@ export class Delivering {
 
   get context(): RunContext {
     return this.#inner;
+  }
+
+  /** Something of it is at the destination. */
+  get hasBegun(): boolean {
+    return this.#begun !== undefined;
   }
 
   /** What runs for it ends with this error. */
@@ -148,6 +155,7 @@ export class Delivering {
     const context = this.#inner;
     const { signal } = context;
     let delivery: Delivery | undefined;
+    const beside = this.#reading.keep(new Beside(plan, this.#context));
     try {
       const request = await this.prepare(source, held, disks);
       const { disks: own, moves } = await arrangedFor(plan, disks, signal);
@@ -159,10 +167,14 @@ export class Delivering {
       const password = async (user: string) => this.#passwords.get(user)!;
       const changing = { ...context, password, moves };
       const role = destinationOf(this.#destination!);
-      const ready = await changed(plan, own, role, request, source, changing, this.#reading);
+      const made = await changed(plan, own, role, request, source, changing, this.#reading);
       const seal = await sealFor(plan, this.#destination!);
+      const extraction = { held, disks, ...(bytes === undefined ? {} : { bytes }) };
+      const member = (copy: Plan, of: RunContext) => new Delivering(copy, of);
+      const ready = await beside.changed(source, extraction, made, member);
       this.#begun = await role.begin(request);
-      delivery = packaged(plan, this.#begun, ready, request.nvram);
+      const doubled = await beside.converted(this.#begun, request, ready);
+      delivery = packaged(plan, doubled, ready, request.nvram);
       const recorded = await this.#recorded(held, disks, delivery);
       this.#digests = new DiskDigests(plan, recorded);
       const written = await provide(plan, ready, delivery, recorded, seal, this.#backing, this.#digests);
@@ -173,13 +185,16 @@ export class Delivering {
       const places = await delivery.commit();
       delivery = undefined; // it is there, and stays
       this.#places = places;
-      return { places, ...written, ...(bytes === undefined ? {} : { bytes }) };
+      await beside.done();
+      const outcome = { places, ...written, ...(bytes === undefined ? {} : { bytes }) };
+      return withWarning(outcome, beside.warning);
     } catch (error) {
       const ended = this.#ended.signal.aborted ? this.#ended.signal.reason : error;
       this.#ended.abort(error);
       if (delivery !== undefined) await this.#undo(delivery, ended);
       throw this.errorOf(ended);
     } finally {
+      await beside.end();
       for (const { reader } of disks) reader?.end();
       await this.#reading.close();
     }

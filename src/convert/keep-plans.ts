@@ -25,23 +25,23 @@ export function keepPlans(plan: Plan, run: string, title: string): Plan[] {
 type Place = Pick<PlanDestination, 'environment' | 'profile' | 'settings'>;
 
 function copyPlan(plan: Plan, keep: Keep, stage: KeepStage, place: Place): Plan {
-  const { keep: _keep, start: _start, guest, ...rest } = plan;
-  const changes = guest === undefined ? {} : { guest };
-  if (stage === 'converted') return { ...rest, ...changes, force: false, destination: likeIt(plan, place) };
+  const { source, machine, sync } = plan;
+  const rest = { version: 1, source, machine, force: false, sync } as const;
+  // Changes inside, and other disks, are those of the delivery itself.
+  if (stage === 'converted') return { ...rest, destination: likeIt(plan, place) };
   const format = keep.format ?? 'qcow2';
   const options = resolveOptions(codecById(format).encoder!.options, {});
   const { product } = plan.destination;
-  const { arrange: _arrange, ...plain } = rest;
   return {
-    ...(stage === 'changed' ? rest : plain),
-    force: false,
+    ...rest,
     destination: { ...place, product, container: 'disks', format, options },
-    ...(stage === 'changed' ? changes : { machine: asAtSource(atSource(plan), keep.machine) }),
+    ...(stage === 'changed' ? {} : { machine: asAtSource(plan, keep.machine) }),
   };
 }
 
 /** With the disks that go along. */
-function asAtSource({ machine }: Plan, own: Machine | undefined): Machine {
+function asAtSource(plan: Plan, own: Machine | undefined): Machine {
+  const { machine } = atSource(plan);
   if (own === undefined) return machine;
   const wanted = new Set(machine.disks.map((disk) => disk.id));
   return { ...own, disks: own.disks.filter((disk) => wanted.has(disk.id)) };

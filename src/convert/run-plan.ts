@@ -11,6 +11,7 @@ import { atSource } from './arrange/arranged.ts';
 import { Delivering, type Outcome } from './delivering.ts';
 import { type Extraction, extraction } from './extraction.ts';
 import { wantsChanges } from './make-plan.ts';
+import { withCopies, withoutCopies } from './keeping.ts';
 import { type ConversionEvent, Opened, type RunContext } from './run-context.ts';
 
 export type { Outcome } from './delivering.ts';
@@ -18,6 +19,8 @@ export type { Outcome } from './delivering.ts';
 export interface RunMember {
   readonly plan: Plan;
   readonly context: RunContext;
+  /** It is a copy that is kept of what this one reads, by its place: of no use where that one can't even begin. */
+  readonly of?: number;
 }
 
 export type RunEnd = { readonly outcome: Outcome } | { readonly error: AppError };
@@ -38,22 +41,25 @@ export const sharesSource = (a: Plan, b: Plan): boolean =>
 
 /** Runs plans of one source. One that fails does not stop the others. @returns how each ended, in their order. */
 export async function runPlans(members: readonly RunMember[]): Promise<RunEnd[]> {
-  const run = new SharedRun(members);
+  const all = withCopies(members);
+  const run = new SharedRun(all);
   try {
     await run.all();
   } finally {
     await run.close();
   }
-  return run.ends as RunEnd[];
+  return withoutCopies(all, run.ends as RunEnd[]);
 }
 
 class SharedRun {
   readonly ends: (RunEnd | undefined)[];
   readonly #members: readonly (Delivering | undefined)[];
+  readonly #given: readonly RunMember[];
   readonly #reading = new Opened();
   readonly #sessions = new Opened();
 
   constructor(members: readonly RunMember[]) {
+    this.#given = members;
     this.ends = members.map(() => undefined);
     this.#members = members.map(({ plan, context }, i) => {
       try {
@@ -122,11 +128,19 @@ class SharedRun {
         try {
           await work(member, i);
         } catch (error) {
-          this.ends[i] = { error: member.errorOf(error) };
+          const ended = { error: member.errorOf(error) };
+          this.ends[i] = ended;
           member.end(error);
+          if (!member.hasBegun)
+            for (const [j, { of }] of this.#given.entries()) if (of === i) this.#endCopy(j, ended);
         }
       }),
     );
+  }
+
+  #endCopy(index: number, end: { readonly error: AppError }): void {
+    this.ends[index] ??= end;
+    this.#members[index]?.end(end.error);
   }
 
   /** What is done at the source is done for all of them, told to all, and ends when all have ended. */

@@ -56,7 +56,7 @@ describe('the plans of kept copies', () => {
     expect(extracted?.machine).toMatchObject({ name: 'web', memoryBytes: 7 * MiB, disks: [{ id: 'vda' }] });
     expect(extracted?.machine.disks).toHaveLength(1);
     expect(extracted?.destination).toMatchObject({ container: 'disks', format: 'qcow2' });
-    expect(changed).toMatchObject({ guest: { changes: 'needed' }, machine: { name: 'renamed' } });
+    expect(changed).toMatchObject({ machine: { name: 'renamed', memoryBytes: 9 * MiB } });
     expect(converted?.destination).toMatchObject({
       container: plan.destination.container,
       format: plan.destination.format,
