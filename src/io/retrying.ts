@@ -20,7 +20,7 @@ export interface Persistence {
 
 /** A router that restarts, a host that fails over to another: that is a matter of minutes. */
 export const usualPersistence: Persistence = {
-  pausesMs: [200, 1000, 3000, 5000, 10_000, 15_000, 20_000, 30_000, 30_000],
+  pausesMs: [100, 500, 2000, 5000, 10_000, 15_000, 20_000, 30_000, 30_000, 30_000],
   roundMs: 5 * 60_000,
 };
 
@@ -125,82 +125,106 @@ export async function retrying<T>(
   }
 }
 
-export interface ReopeningOptions extends TriesOptions {
-  readonly name: string;
-}
-
 /**
- * A source that is bound to a connection, opened again when that was lost; many reads at once open it once. It has to
- * have the size and the time of change that it had. `open` is called at once.
+ * What is bound to a connection (a handle, an export), opened again when that was lost: once for all who use it, and
+ * with one count of tries for all.
  */
-export async function reopening(
-  options: ReopeningOptions,
-  open: (signal?: AbortSignal) => Promise<ByteSource>,
-  signal?: AbortSignal,
-): Promise<ByteSource> {
-  const first = await retrying(options, signal, () => open(signal));
-  const { name } = options;
-  const closing = new AbortController();
-  let current: Promise<ByteSource> = Promise.resolve(first);
-  // One for all reads: those that fail with the same connection are one failure.
-  const tries = new Tries(options);
-  const openAgain = async (lost: Promise<ByteSource>, why: unknown): Promise<ByteSource> => {
-    await lost.then((before) => before.close()).catch(() => undefined);
-    for (let failed = why; ; ) {
-      // No one's cancel ends it: many may wait.
-      await tries.failed(failed, closing.signal);
-      let fresh: ByteSource;
-      try {
-        fresh = await open(closing.signal);
-      } catch (error) {
-        failed = error;
-        continue;
-      }
-      if (fresh.size === first.size && fresh.modifiedAt === first.modifiedAt) return fresh;
-      await fresh.close().catch(() => undefined);
-      throw changed(name);
-    }
-  };
-  const using = async <T>(
-    cancel: AbortSignal | undefined,
-    work: (source: ByteSource) => Promise<T>,
-  ): Promise<T> => {
+export class Reopened<T> {
+  readonly #open: (signal: AbortSignal) => Promise<T>;
+  readonly #tries: Tries;
+  readonly #letGo: (lost: T) => Promise<unknown>;
+  readonly #closing = new AbortController();
+  #current: Promise<T>;
+
+  /** `open` checks that it is the same as `first`. `letGo` is told of one that is lost. */
+  constructor(
+    first: T,
+    tries: Tries,
+    how: { open(signal: AbortSignal): Promise<T>; letGo(lost: T): Promise<unknown> },
+  ) {
+    this.#current = Promise.resolve(first);
+    this.#tries = tries;
+    this.#open = how.open;
+    this.#letGo = how.letGo;
+  }
+
+  /** `work` may be done twice. @throws AppError as `work`, or as the last try to open it. */
+  async using<R>(cancel: AbortSignal | undefined, work: (now: T) => Promise<R>): Promise<R> {
     for (;;) {
-      throwIfAborted(cancel ?? closing.signal);
-      const used = current;
+      throwIfAborted(cancel);
+      throwIfAborted(this.#closing.signal);
+      const used = this.#current;
       const now = await untilAborted(used, cancel);
       try {
         const result = await work(now);
-        tries.progress();
+        this.#tries.progress();
         return result;
       } catch (error) {
-        if (cancel?.aborted || !tries.mayHelp(error)) throw error;
-        // Unless another read has done so.
-        if (used === current) current = openAgain(used, error);
-        current.catch(() => undefined); // who waits is told
+        if (cancel?.aborted || !this.#tries.mayHelp(error)) throw error;
+        // Unless another has done so.
+        if (used === this.#current) this.#current = this.#again(used, error);
+        this.#current.catch(() => undefined); // who waits is told
       }
     }
-  };
+  }
+
+  async #again(lost: Promise<T>, why: unknown): Promise<T> {
+    await lost.then(this.#letGo).catch(() => undefined);
+    for (let failed = why; ; ) {
+      // No one's cancel ends it: many may wait.
+      await this.#tries.failed(failed, this.#closing.signal);
+      try {
+        return await this.#open(this.#closing.signal);
+      } catch (error) {
+        failed = error;
+      }
+    }
+  }
+
+  /** No more of it is opened; resolves to the one that is, if any, for its owner to close. */
+  async end(): Promise<T | undefined> {
+    if (this.#closing.signal.aborted) return undefined;
+    this.#closing.abort();
+    return this.#current.catch(() => undefined);
+  }
+}
+
+/**
+ * A source that is bound to a connection, opened again when that was lost. It has to have the size and the time of change
+ * that it had. `open` is called at once.
+ */
+export async function reopening(
+  tries: Tries,
+  open: (signal?: AbortSignal) => Promise<ByteSource>,
+  signal?: AbortSignal,
+): Promise<ByteSource> {
+  const first = await open(signal);
+  const held = new Reopened(first, tries, {
+    async open(until) {
+      const fresh = await open(until);
+      if (fresh.size === first.size && fresh.modifiedAt === first.modifiedAt) return fresh;
+      await fresh.close().catch(() => undefined);
+      throw changed(first.name);
+    },
+    letGo: (lost) => lost.close(),
+  });
   const source: ByteSource = {
-    name,
+    name: first.name,
     size: first.size,
     access: 'random',
     ...(first.modifiedAt === undefined ? {} : { modifiedAt: first.modifiedAt }),
     async read(target, offset, cancel) {
       checkRange(source, offset, target.length);
-      await using(cancel, (now) => now.read(target, offset, cancel));
+      await held.using(cancel, (now) => now.read(target, offset, cancel));
     },
     async close() {
-      if (closing.signal.aborted) return;
-      closing.abort();
-      const now = await current.catch(() => undefined);
-      await now?.close();
+      await (await held.end())?.close();
     },
   };
   if (first.extents === undefined) return source;
   return {
     ...source,
-    extents: (from, to, cancel) => using(cancel, (now) => now.extents!(from, to, cancel)),
+    extents: (from, to, cancel) => held.using(cancel, (now) => now.extents!(from, to, cancel)),
   };
 }
 

@@ -95,7 +95,7 @@ describe('a source that is opened again', () => {
 
   it('is read whole, whatever is lost, and opened once for many reads', async () => {
     const { count, open } = fragile(bytes, 10);
-    const source = await reopening({ ...quick, name: 'x' }, open);
+    const source = await reopening(new Tries(quick), open);
     const parts = await Promise.all(Array.from({ length: 100 }, (_, i) => readBytes(source, i * 10, 10)));
     expect(Buffer.concat(parts).equals(bytes)).toBe(true);
     expect(count.opened).toBeLessThanOrEqual(12);
@@ -106,7 +106,7 @@ describe('a source that is opened again', () => {
 
   it('is refused when it is another than before', async () => {
     const { count, open } = fragile(bytes, 1);
-    const source = await reopening({ ...quick, name: 'x' }, open);
+    const source = await reopening(new Tries(quick), open);
     await readBytes(source, 0, 10);
     count.change = 1;
     await expect(readBytes(source, 0, 10)).rejects.toMatchObject({

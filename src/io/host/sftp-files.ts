@@ -3,27 +3,45 @@ import { posix } from 'node:path';
 import { AppError } from '../../model/errors.ts';
 import { MiB } from '../../model/units.ts';
 import { readBytes } from '../byte-source.ts';
+import { reopening } from '../retrying.ts';
 import type { RemoteStats, Sftp } from '../ssh/sftp.ts';
 import { sftpSource } from '../ssh/sftp-source.ts';
 import type { HostFile, HostFiles } from './host.ts';
+import { isOurs, isRenamed } from './lost-answers.ts';
 import { sftpSink } from './sftp-sink.ts';
 import type { SshLink } from './ssh-link.ts';
 
 export function sftpFiles(link: SshLink): HostFiles {
-  const sftp = async (signal?: AbortSignal): Promise<Sftp> => (await link.current(signal)).sftp(signal);
+  /** `again`: the answer to a first try was lost. What is asked for does no harm when it is asked for twice. */
+  const asking = async <T>(
+    signal: AbortSignal | undefined,
+    work: (sftp: Sftp, again: boolean) => Promise<T>,
+  ): Promise<T> => {
+    const tries = link.tries();
+    for (let again = false; ; again = true) {
+      try {
+        return await work(await (await link.current(signal)).sftp(signal), again);
+      } catch (error) {
+        await tries.failed(error, signal);
+      }
+    }
+  };
   const files: HostFiles = {
-    home: async (signal) => (await sftp(signal)).realpath('.', signal),
-    realpath: async (path, signal) => (await sftp(signal)).realpath(path, signal),
+    home: (signal) => asking(signal, (sftp) => sftp.realpath('.', signal)),
+    realpath: (path, signal) => asking(signal, (sftp) => sftp.realpath(path, signal)),
     async stat(path, signal) {
-      const stats = await (await sftp(signal)).stat(path, signal).catch((error) => {
+      const stats = await asking(signal, (sftp) => sftp.stat(path, signal)).catch((error) => {
         if (error instanceof AppError && error.kind === 'not-found') return undefined;
         throw error;
       });
       return stats === undefined ? undefined : fileOf(path, stats);
     },
     async list(folder, signal) {
-      const names: string[] = [];
-      for await (const entry of (await sftp(signal)).entries(folder, signal)) names.push(entry.filename);
+      const names = await asking(signal, async (sftp) => {
+        const found: string[] = [];
+        for await (const entry of sftp.entries(folder, signal)) found.push(entry.filename);
+        return found;
+      });
       const found: HostFile[] = [];
       for (const name of names.sort()) {
         const file = await files.stat(posix.join(folder, name), signal);
@@ -31,9 +49,8 @@ export function sftpFiles(link: SshLink): HostFiles {
       }
       return found;
     },
-    async open(path, signal) {
-      return sftpSource(await link.current(signal), path, signal);
-    },
+    open: (path, signal) =>
+      reopening(link.tries(), async (until) => sftpSource(await link.current(until), path, until), signal),
     async text(path, { signal, maximumBytes = MiB } = {}) {
       const source = await files.open(path, signal);
       try {
@@ -45,20 +62,30 @@ export function sftpFiles(link: SshLink): HostFiles {
       }
     },
     async create(path, { signal, mode, resume } = {}) {
-      return sftpSink(await link.current(signal), path, { signal, mode, resume });
+      return asking(signal, (_, again) =>
+        sftpSink(link, path, { signal, mode, resume }).catch(async (error) => {
+          if (!again || !(await isOurs(files, path, error, signal))) throw error;
+          return sftpSink(link, path, { signal, mode, resume: true });
+        }),
+      );
     },
-    makeFolder: async (path, signal) => makeFolders(await sftp(signal), path, signal),
-    rename: async (from, to, signal) => (await sftp(signal)).rename(from, to, signal),
-    async remove(path, signal) {
-      const files = await sftp(signal);
-      const found = await files.stat(path, signal).catch(() => undefined);
-      const gone = found?.isDirectory()
-        ? files.removeFolder(path, signal).catch(() => files.removeFile(path, signal)) // a link to one
-        : files.removeFile(path, signal);
-      await gone.catch((error) => {
-        if (!(error instanceof AppError) || error.kind !== 'not-found') throw error;
-      });
-    },
+    makeFolder: (path, signal) => asking(signal, (sftp) => makeFolders(sftp, path, signal)),
+    rename: (from, to, signal) =>
+      asking(signal, (sftp, again) =>
+        sftp.rename(from, to, signal).catch(async (error) => {
+          if (!again || !(await isRenamed(files, to, error, signal))) throw error;
+        }),
+      ),
+    remove: (path, signal) =>
+      asking(signal, async (sftp) => {
+        const found = await sftp.stat(path, signal).catch(() => undefined);
+        const gone = found?.isDirectory()
+          ? sftp.removeFolder(path, signal).catch(() => sftp.removeFile(path, signal)) // a link to one
+          : sftp.removeFile(path, signal);
+        await gone.catch((error) => {
+          if (!(error instanceof AppError) || error.kind !== 'not-found') throw error;
+        });
+      }),
   };
   return files;
 }

@@ -1,5 +1,6 @@
 /** A host behind SSH. */
 import { MiB } from '../../model/units.ts';
+import type { Tell } from '../retrying.ts';
 import type { SshConnection } from '../ssh/connection.ts';
 import { agentFiles } from './agent/agent-files.ts';
 import { type Become, Lanes } from './agent/lanes.ts';
@@ -9,14 +10,14 @@ import { sftpFiles } from './sftp-files.ts';
 import { SshLink } from './ssh-link.ts';
 import { noSuchCommand, startOverSsh } from './ssh-running.ts';
 
-/** Closing it closes the connection. */
-export function sshHost(connection: SshConnection): Host {
+/** Closing it closes the connection. `tell`: of connections that were lost, for a log. */
+export function sshHost(connection: SshConnection, { tell }: { readonly tell?: Tell } = {}): Host {
   const inC = (args: readonly string[]) => ['env', 'LC_ALL=C', ...args];
-  const link = new SshLink(connection);
+  const link = new SshLink(connection, { tell });
   const plain = sftpFiles(link);
   const opened: Lanes[] = [];
   const filesThrough = (become?: Become) => {
-    const lanes = new Lanes(link, become);
+    const lanes = new Lanes(link, { become, tell });
     opened.push(lanes);
     return agentFiles(lanes, plain);
   };

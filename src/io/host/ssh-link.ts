@@ -10,6 +10,9 @@ export interface LinkOptions extends Partial<Persistence> {
   readonly tell?: Tell | undefined;
 }
 
+/** What works on it is lost without anything having come from it: so often it is started again. */
+const pausesOfPiece = [0, 0, 200, 1000, 3000, 10_000];
+
 export class SshLink {
   readonly name: string;
   #main: SshConnection;
@@ -47,6 +50,16 @@ export class SshLink {
   /** It is the error of a host that could not be reached again: another try now is in vain. */
   isFinal(error: unknown): boolean {
     return error === this.#gaveUp;
+  }
+
+  /**
+   * For one piece of work that any connection can do. That the link itself is lost is told, and worked for, in `current`.
+   */
+  tries(): Tries {
+    return new Tries({
+      pausesMs: pausesOfPiece,
+      again: (error) => error.kind === 'unreachable' && !this.isFinal(error),
+    });
   }
 
   async #reconnect(why: AppError): Promise<SshConnection> {
@@ -106,6 +119,12 @@ export class SshLink {
     this.#extra.add(connection);
     void connection.lost.then(() => this.#extra.delete(connection));
     return connection;
+  }
+
+  /** Closes one of those. Never throws. */
+  async drop(connection: SshConnection): Promise<void> {
+    this.#extra.delete(connection);
+    await connection.close();
   }
 
   async close(): Promise<void> {

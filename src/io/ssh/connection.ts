@@ -178,7 +178,10 @@ export class SshConnection {
         else resolve(sftp);
       });
     });
-    return new Sftp(this, wrapper);
+    // The next one to ask has a new one.
+    return new Sftp(this, wrapper, () => {
+      this.#sftp = undefined;
+    });
   }
 
   /**

@@ -32,11 +32,13 @@ export class Sftp {
   #gone = false;
   readonly #pending = new Set<() => void>();
 
-  constructor(connection: SshConnection, sftp: SFTPWrapper) {
+  /** `ended`: it is of no use any more. */
+  constructor(connection: SshConnection, sftp: SFTPWrapper, ended: () => void) {
     this.#connection = connection;
     this.#sftp = sftp;
     sftp.on('error', () => undefined); // every request is told of it
     const end = () => {
+      if (!this.#gone) ended();
       this.#gone = true;
       for (const refuse of [...this.#pending]) refuse();
     };
@@ -257,7 +259,7 @@ export class Sftp {
         });
       case undefined:
         // No answer any more, though the connection stands: the SFTP server ended.
-        return new AppError('io', `SFTP: ${printable(error.message)}`, { where, cause: error });
+        return new AppError('unreachable', `SFTP: ${printable(error.message)}`, { where, cause: error });
       default:
         return new AppError('io', printable(error.message), { where, cause: error });
     }

@@ -150,18 +150,4 @@ describeWith([...sshdTools, 'python3'], 'a host on a long way', () => {
     await host.close();
     await vi.waitFor(() => expect(helpers(server)).toEqual([]), 5000);
   });
-
-  it('tells at once when what is written can not be', async () => {
-    const { proxy, host } = await far();
-    const folder = await tempFolder();
-    const sink = await host.files.create(join(folder, 'out'));
-    await sink.write(randomBytes(MiB, 1), 0);
-    proxy.cut();
-    const rest = async () => {
-      for (let at = 1; at < 200; at++) await sink.write(Buffer.alloc(MiB, 1), at * MiB);
-      await sink.finish(200 * MiB);
-    };
-    expect((await failure(rest())).kind).toMatch(/unreachable|io/);
-    await sink.abort();
-  });
 });

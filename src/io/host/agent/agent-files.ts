@@ -3,6 +3,7 @@ import { AppError } from '../../../model/errors.ts';
 import { MiB } from '../../../model/units.ts';
 import { readBytes } from '../../byte-source.ts';
 import type { HostFile, HostFiles } from '../host.ts';
+import { isOurs, isRenamed } from '../lost-answers.ts';
 import type { Agent } from './agent.ts';
 import { agentSink } from './agent-sink.ts';
 import { agentSource, placed } from './agent-source.ts';
@@ -12,51 +13,76 @@ import { type Facts, fileKinds, pathBytes } from './remote-file.ts';
 
 /** `instead`: how files are reached where no helper can be started. */
 export function agentFiles(lanes: Lanes, instead: HostFiles): HostFiles {
-  const ask = async (agent: Agent, code: number, path: string, signal: AbortSignal | undefined) => {
-    try {
-      return await agent.ask({ op: code, payload: pathBytes(path) }, { signal, most: 64 * 1024 });
-    } catch (error) {
-      throw placed(error, `${lanes.where}:${path}`);
+  /** By any helper; `otherwise` where there is none. `again`: the answer to a first try was lost. */
+  const asking = async <T>(
+    path: string,
+    signal: AbortSignal | undefined,
+    otherwise: () => Promise<T>,
+    work: (agent: Agent, again: boolean) => Promise<T>,
+  ): Promise<T> => {
+    const tries = lanes.tries();
+    for (let again = false; ; again = true) {
+      const agent = await lanes.agent(signal);
+      if (agent === undefined) return otherwise();
+      try {
+        return await work(agent, again);
+      } catch (error) {
+        await tries.failed(placed(error, `${lanes.where}:${path}`), signal);
+      }
     }
   };
-  const text = async (agent: Agent, code: number, path: string, signal: AbortSignal | undefined) =>
-    (await ask(agent, code, path, signal)).payload.toString();
+  const ask = (agent: Agent, code: number, payload: Uint8Array, signal: AbortSignal | undefined) =>
+    agent.ask({ op: code, payload }, { signal, most: 64 * 1024 });
+  const textOf = async (agent: Agent, code: number, path: string, signal: AbortSignal | undefined) =>
+    (await ask(agent, code, pathBytes(path), signal)).payload.toString();
   const files: HostFiles = {
-    async home(signal) {
-      const agent = await lanes.agent(signal);
-      return agent === undefined ? instead.home(signal) : text(agent, op.home, '', signal);
-    },
-    async realpath(path, signal) {
-      const agent = await lanes.agent(signal);
-      return agent === undefined ? instead.realpath(path, signal) : text(agent, op.realpath, path, signal);
-    },
+    home: (signal) =>
+      asking(
+        '',
+        signal,
+        () => instead.home(signal),
+        (agent) => textOf(agent, op.home, '', signal),
+      ),
+    realpath: (path, signal) =>
+      asking(
+        path,
+        signal,
+        () => instead.realpath(path, signal),
+        (agent) => textOf(agent, op.realpath, path, signal),
+      ),
     async stat(path, signal) {
-      const agent = await lanes.agent(signal);
-      if (agent === undefined) return instead.stat(path, signal);
-      try {
-        return fileOf(path, factsLayout.decode((await ask(agent, op.stat, path, signal)).payload));
-      } catch (error) {
+      const found = asking<HostFile | undefined>(
+        path,
+        signal,
+        () => instead.stat(path, signal),
+        async (agent) =>
+          fileOf(path, factsLayout.decode((await ask(agent, op.stat, pathBytes(path), signal)).payload)),
+      );
+      return found.catch((error) => {
         if (error instanceof AppError && error.kind === 'not-found') return undefined;
         throw error;
-      }
+      });
     },
-    async list(folder, signal) {
-      const agent = await lanes.agent(signal);
-      if (agent === undefined) return instead.list(folder, signal);
-      const where = `${lanes.where}:${folder}`;
-      const parts = await agent
-        .askAll({ op: op.list, payload: pathBytes(folder) }, { signal, most: listAnswerBytes })
-        .catch((error) => {
-          throw placed(error, where);
-        });
-      return parts
-        .flatMap((part) => entriesIn(part, folder, where))
-        .sort((a, b) => (a.path < b.path ? -1 : 1));
-    },
-    async open(path, signal) {
-      const agent = await lanes.agent(signal);
-      return agent === undefined ? instead.open(path, signal) : agentSource(lanes, agent, path, signal);
-    },
+    list: (folder, signal) =>
+      asking(
+        folder,
+        signal,
+        () => instead.list(folder, signal),
+        async (agent) => {
+          const request = { op: op.list, payload: pathBytes(folder) };
+          const parts = await agent.askAll(request, { signal, most: listAnswerBytes });
+          return parts
+            .flatMap((part) => entriesIn(part, folder, `${lanes.where}:${folder}`))
+            .sort((a, b) => (a.path < b.path ? -1 : 1));
+        },
+      ),
+    open: (path, signal) =>
+      asking(
+        path,
+        signal,
+        () => instead.open(path, signal),
+        (agent) => agentSource(lanes, agent, path, signal),
+      ),
     async text(path, { signal, maximumBytes = MiB } = {}) {
       const source = await files.open(path, signal);
       try {
@@ -67,30 +93,46 @@ export function agentFiles(lanes: Lanes, instead: HostFiles): HostFiles {
         await source.close();
       }
     },
-    async create(path, options = {}) {
-      const agent = await lanes.agent(options.signal);
-      return agent === undefined ? instead.create(path, options) : agentSink(lanes, agent, path, options);
-    },
-    async makeFolder(path, signal) {
-      const agent = await lanes.agent(signal);
-      if (agent === undefined) return instead.makeFolder(path, signal);
-      await ask(agent, op.makeFolder, path, signal);
-    },
-    async rename(from, to, signal) {
-      const agent = await lanes.agent(signal);
-      if (agent === undefined) return instead.rename(from, to, signal);
-      const payload = Buffer.concat([pathBytes(from), Buffer.alloc(1), pathBytes(to)]);
-      await agent.ask({ op: op.rename, payload }, { signal }).catch((error) => {
-        throw placed(error, `${lanes.where}:${from}`);
-      });
-    },
-    async remove(path, signal) {
-      const agent = await lanes.agent(signal);
-      if (agent === undefined) return instead.remove(path, signal);
-      await ask(agent, op.remove, path, signal).catch((error) => {
-        if (!(error instanceof AppError) || error.kind !== 'not-found') throw error;
-      });
-    },
+    create: (path, options = {}) =>
+      asking(
+        path,
+        options.signal,
+        () => instead.create(path, options),
+        (agent, again) =>
+          agentSink(lanes, agent, path, options).catch(async (error) => {
+            if (!again || !(await isOurs(files, path, error, options.signal))) throw error;
+            return agentSink(lanes, agent, path, { ...options, resume: true });
+          }),
+      ),
+    makeFolder: (path, signal) =>
+      asking<unknown>(
+        path,
+        signal,
+        () => instead.makeFolder(path, signal),
+        (agent) => ask(agent, op.makeFolder, pathBytes(path), signal),
+      ).then(() => undefined),
+    rename: (from, to, signal) =>
+      asking<unknown>(
+        from,
+        signal,
+        () => instead.rename(from, to, signal),
+        (agent, again) => {
+          const payload = Buffer.concat([pathBytes(from), Buffer.alloc(1), pathBytes(to)]);
+          return ask(agent, op.rename, payload, signal).catch(async (error) => {
+            if (!again || !(await isRenamed(files, to, error, signal))) throw error;
+          });
+        },
+      ).then(() => undefined),
+    remove: (path, signal) =>
+      asking<unknown>(
+        path,
+        signal,
+        () => instead.remove(path, signal),
+        (agent) =>
+          ask(agent, op.remove, pathBytes(path), signal).catch((error) => {
+            if (!(error instanceof AppError) || error.kind !== 'not-found') throw error;
+          }),
+      ).then(() => undefined),
   };
   return files;
 }

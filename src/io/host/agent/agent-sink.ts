@@ -1,4 +1,9 @@
-/** A new file at the far end, written by helpers: many writes under way on all connections, gaps left as holes. */
+/**
+ * A new file at the far end, written by helpers: many writes under way on all connections, gaps left as holes. What was
+ * not acknowledged when a connection was lost is written again, by another helper, into the same file; the same bytes
+ * at the same place, so that it does no harm when the first ones arrive late.
+ */
+import { AppError } from '../../../model/errors.ts';
 import { MiB } from '../../../model/units.ts';
 import type { ByteSink } from '../../byte-source.ts';
 import { throwIfAborted } from '../../in-order.ts';
@@ -9,7 +14,7 @@ import type { Lanes } from './lanes.ts';
 import { op } from './protocol.ts';
 import { openWith, RemoteFile } from './remote-file.ts';
 
-const pieceBytes = 512 * 1024;
+const pieceBytes = 128 * 1024;
 /** Copies of what is on its way. */
 const mostInFlight = 32 * MiB;
 const copyBytes = 8 * MiB;
@@ -38,6 +43,8 @@ export async function agentSink(
     throw placed(error, where);
   });
   const file = new RemoteFile(path, where, agent, opened, true);
+  const giveUp = new AbortController();
+  const until = signal === undefined ? giveUp.signal : AbortSignal.any([signal, giveUp.signal]);
   let failed: unknown;
   let inFlight = 0;
   let written = 0;
@@ -47,16 +54,26 @@ export async function agentSink(
     for (const go of waiting.splice(0)) go();
   };
 
-  const send = async (bytes: Buffer, offset: number) => {
+  /** By any helper, until one has done it. */
+  const done = async (bytes: number, work: (on: Agent, id: number) => Promise<unknown>) => {
+    const tries = lanes.tries();
+    for (;;) {
+      try {
+        return await lanes.using(bytes, until, async (on) => {
+          if (failed === undefined) await work(on, await file.on(on));
+        });
+      } catch (error) {
+        await tries.failed(error, until);
+      }
+    }
+  };
+  const send = async (payload: Buffer, offset: number) => {
     try {
-      await lanes.using(bytes.length, undefined, async (on) => {
-        if (failed !== undefined) return;
-        await on.ask({ op: op.write, file: await file.on(on), offset, payload: bytes });
-      });
+      await done(payload.length, (on, id) => on.ask({ op: op.write, file: id, offset, payload }));
     } catch (error) {
       failed ??= placed(error, where);
     } finally {
-      inFlight -= bytes.length;
+      inFlight -= payload.length;
       wake();
     }
   };
@@ -68,11 +85,11 @@ export async function agentSink(
   };
   const finish = async (size: number, modifiedAt: number | undefined) => {
     await room(0);
-    const last = (await lanes.agent()) ?? agent;
-    const on = await file.on(last);
-    await last.ask({ op: op.truncate, file: on, argument: size });
-    if (modifiedAt !== undefined) await last.ask({ op: op.setTime, file: on, argument: modifiedAt });
-    if (sync) await last.ask({ op: op.sync, file: on });
+    await done(1, async (on, id) => {
+      await on.ask({ op: op.truncate, file: id, argument: size });
+      if (modifiedAt !== undefined) await on.ask({ op: op.setTime, file: id, argument: modifiedAt });
+      if (sync) await on.ask({ op: op.sync, file: id });
+    });
     await file.close();
   };
   return {
@@ -96,8 +113,7 @@ export async function agentSink(
       await Promise.all(sending);
       if (failed !== undefined) throw failed;
       if (!durable) return;
-      const on = (await lanes.agent()) ?? agent;
-      await on.ask({ op: op.sync, file: await file.on(on) }).catch((error) => {
+      await done(1, (on, id) => on.ask({ op: op.sync, file: id })).catch((error) => {
         throw placed(error, where);
       });
     },
@@ -106,7 +122,8 @@ export async function agentSink(
         throw placed(error, where);
       }),
     async abort() {
-      failed ??= new Error('given up');
+      failed ??= new AppError('cancelled', 'it was given up', { where });
+      giveUp.abort();
       await file.close();
     },
   };

@@ -4,6 +4,7 @@ import { MiB } from '../../../model/units.ts';
 import { type ByteSource, checkRange } from '../../byte-source.ts';
 import { type Extent, ExtentList } from '../../extents.ts';
 import { throwIfAborted } from '../../in-order.ts';
+import type { Tries } from '../../retrying.ts';
 import { untilAborted } from '../abort-watch.ts';
 import { readAhead } from '../read-ahead.ts';
 import type { Agent, Squeezed } from './agent.ts';
@@ -13,12 +14,12 @@ import { fileKinds, openWith, RemoteFile } from './remote-file.ts';
 
 /** What one helper is asked for at once. */
 const pieceBytes = MiB;
-const mostTries = 5;
 /** Where less than this delays an answer, the reads of a copy under way are enough. */
 const nearMs = 2;
 const windowPerMs = 0.64 * MiB;
 const smallestWindow = 8 * MiB;
 const largestWindow = 64 * MiB;
+const bytesPerLane = 4 * MiB;
 /** So much in order, and it is a copy: further connections are worth their making. */
 const copyBytes = 2 * MiB;
 
@@ -62,7 +63,8 @@ export async function agentSource(
     pieceBytes,
     window: () => {
       const { roundTripMs } = lanes;
-      if (roundTripMs < nearMs) return 0;
+      // Several connections have something to do only when it is asked for.
+      if (roundTripMs < nearMs) return lanes.count > 1 ? lanes.count * bytesPerLane : 0;
       return Math.min(largestWindow, Math.max(smallestWindow, roundTripMs * windowPerMs));
     },
     onSequence: (bytes) => {
@@ -98,11 +100,24 @@ class Reader {
   #piece(target: Uint8Array, offset: number, signal: AbortSignal | undefined): Promise<void> {
     if (target.length === 0) return Promise.resolve();
     const { compression } = this.#lanes;
-    return this.#try(target.length, signal, async (agent, file) => {
-      const { deflate, end } = compression.begin(target.length, this.#lanes.count);
+    // What came before the connection was lost is not asked for again.
+    let done = 0;
+    return this.#try(target.length, signal, async (agent, file, tries) => {
+      const rest = target.subarray(done);
+      if (rest.length === 0) return;
+      const { deflate, end } = compression.begin(rest.length, this.#lanes.count);
       let squeezed: Squeezed | undefined;
+      let came = 0;
+      const onBytes = (count: number) => {
+        came += count;
+      };
       try {
-        squeezed = await agent.read(file, target, offset, { signal, deflate: deflate && agent.deflates });
+        const how = { signal, deflate: deflate && agent.deflates, onBytes };
+        squeezed = await agent.read(file, rest, offset + done, how);
+      } catch (error) {
+        done += came;
+        if (came > 0) tries.progress();
+        throw error;
       } finally {
         end(squeezed);
       }
@@ -113,18 +128,16 @@ class Reader {
   async #try<T>(
     bytes: number,
     signal: AbortSignal | undefined,
-    work: (agent: Agent, file: number) => Promise<T>,
+    work: (agent: Agent, file: number, tries: Tries) => Promise<T>,
   ): Promise<T> {
-    for (let tries = 1; ; tries++) {
+    const tries = this.#lanes.tries();
+    for (;;) {
       try {
         return await this.#lanes.using(bytes, signal, async (agent) =>
-          work(agent, await untilAborted(this.#file.on(agent), signal)),
+          work(agent, await untilAborted(this.#file.on(agent), signal), tries),
         );
       } catch (error) {
-        const isLost =
-          error instanceof AppError && error.kind === 'unreachable' && !this.#lanes.isFinal(error);
-        const again = isLost && tries < mostTries && !signal?.aborted;
-        if (!again) throw placed(error, this.#where);
+        await tries.failed(placed(error, this.#where), signal);
       }
     }
   }

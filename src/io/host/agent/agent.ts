@@ -138,8 +138,8 @@ export class Agent {
   roundTripMs = Number.POSITIVE_INFINITY;
   /** Bytes asked for, or sent, that are not answered. */
   outstanding = 0;
-  /** Bytes of answers, as they crossed. */
-  received = 0;
+  /** Bytes of requests and answers, as they crossed. */
+  crossed = 0;
   readonly #running: Running;
   readonly #where: string;
   readonly #answers: Answers;
@@ -153,7 +153,7 @@ export class Agent {
     this.#answers = new Answers(where, () => running.kill());
     this.lost = this.#answers.ended;
     const listen = (chunk: Buffer) => {
-      this.received += chunk.length;
+      this.crossed += chunk.length;
       this.#answers.take(chunk);
     };
     if (rest.length > 0) listen(rest);
@@ -219,14 +219,14 @@ export class Agent {
     file: number,
     target: Uint8Array,
     offset: number,
-    { signal, deflate = false }: { signal?: AbortSignal | undefined; deflate?: boolean } = {},
+    { signal, deflate = false, onBytes }: ReadOptions = {},
   ): Promise<Squeezed | undefined> {
     const { length } = target;
     const most = length + Math.ceil(length / grainBytes / 8);
     try {
       const { flags, payload, value } = await this.#send(
         { op: op.read, flags: deflate ? mayDeflate : 0, file, offset, argument: length },
-        { most, keep: false, into: target },
+        { most, keep: false, into: target, onBytes },
         signal,
       );
       const squeezed =
@@ -247,7 +247,7 @@ export class Agent {
 
   #send(
     request: Request,
-    how: Pick<Pending, 'most' | 'keep' | 'into' | 'more'>,
+    how: Pick<Pending, 'most' | 'keep' | 'into' | 'more' | 'onBytes'>,
     signal: AbortSignal | undefined,
   ): Promise<AgentAnswer> {
     const id = this.#nextId;
@@ -256,6 +256,11 @@ export class Agent {
     const answered = this.#answers.expect({ id, ...how }, signal);
     if (signal?.aborted || !this.alive) return answered;
     const header = requestHeader.encode({ ...fields, id, length: payload?.length ?? 0 });
+    // Of a write: when it is answered it has crossed.
+    const crossed = () => {
+      this.crossed += payload?.length ?? 0;
+    };
+    answered.then(crossed, () => undefined);
     const { stdin } = this.#running;
     if (payload === undefined) stdin.write(header);
     else if (payload.length < 4096) stdin.write(Buffer.concat([header, payload]));
@@ -285,6 +290,13 @@ export interface AskOptions {
   readonly signal?: AbortSignal | undefined;
   /** Bytes of the longest answer. */
   readonly most?: number;
+}
+
+export interface ReadOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly deflate?: boolean;
+  /** Told of bytes that are in their place already, from the first on; not of what is packed. */
+  readonly onBytes?: (count: number) => void;
 }
 
 /** The payload with its bitmap, if any, in front of the plain bytes. */

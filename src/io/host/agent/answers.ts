@@ -13,6 +13,8 @@ export interface Pending {
   readonly keep: boolean;
   /** An answer without flags is exactly these bytes, written here as they come. */
   into?: Uint8Array | undefined;
+  /** Told of bytes written there. */
+  readonly onBytes?: ((count: number) => void) | undefined;
   /** Given each answer; whether one more follows. */
   readonly more?: (answer: AgentAnswer) => boolean;
 }
@@ -109,8 +111,11 @@ export class Answers {
     const count = Math.min(length - this.#done, chunk.length - at);
     const part = chunk.subarray(at, at + count);
     if (this.#payload !== undefined) part.copy(this.#payload, this.#done);
-    else if (flags === 0 && status === answerStatus.fine)
-      this.#waiting[this.#first]!.into?.set(part, this.#done);
+    else if (flags === 0 && status === answerStatus.fine) {
+      const { into, onBytes } = this.#waiting[this.#first]!;
+      into?.set(part, this.#done);
+      onBytes?.(part.length);
+    }
     this.#done += count;
     if (this.#done === length) this.#finish();
     return at + count;

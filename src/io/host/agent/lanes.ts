@@ -1,6 +1,7 @@
 /** Helpers at work for one host: one on each connection, the least busy is taken. */
 import { AppError, toAppError } from '../../../model/errors.ts';
 import { MiB } from '../../../model/units.ts';
+import type { Tell, Tries } from '../../retrying.ts';
 import type { SshConnection } from '../../ssh/connection.ts';
 import { untilAborted } from '../abort-watch.ts';
 import type { Host } from '../host.ts';
@@ -8,6 +9,7 @@ import type { SshLink } from '../ssh-link.ts';
 import { startOverSsh } from '../ssh-running.ts';
 import { type Agent, startAgent } from './agent.ts';
 import { CompressionChoice } from './compression-choice.ts';
+import { LaneTrial } from './lane-trial.ts';
 
 export type Spawn = Host['spawn'];
 export type Become = (spawn: Spawn) => Spawn;
@@ -16,27 +18,46 @@ export type Become = (spawn: Spawn) => Spawn;
 const farMs = 4;
 const veryFarMs = 20;
 const mostBefore = 12 * MiB;
+/** From this share of its time on this process is what limits. */
+const busyShare = 0.75;
+/** Where a further connection was refused, or broke, another is not tried for so long. */
+const refusedMs = 30_000;
+
+export interface LanesOptions {
+  /** As whom the helper runs. */
+  readonly become?: Become | undefined;
+  readonly tell?: Tell | undefined;
+}
 
 export class Lanes {
   readonly compression = new CompressionChoice();
   readonly #link: SshLink;
-  readonly #become: Become | undefined;
+  readonly #options: LanesOptions;
   readonly #agents: Agent[] = [];
+  /** Of those that were made for more throughput. */
+  readonly #extra = new Map<Agent, SshConnection>();
+  readonly #trial = new LaneTrial();
+  /** By helpers that are gone. */
+  #crossedBefore = 0;
+  #load = performance.eventLoopUtilization();
+  /** What is not used any more, and has still something to answer. */
+  readonly #retiring = new Set<Agent>();
+  /** The host wanted no further ones: not before then again. */
+  #notBefore = 0;
   readonly #queue: (() => void)[] = [];
   #starting: Promise<Agent | undefined> | undefined;
-  #widening: Promise<void> | undefined;
+  #widening = false;
   #none = false;
   #closed = false;
 
-  /** `become` says as whom the helper runs. */
-  constructor(link: SshLink, become?: Become) {
+  constructor(link: SshLink, options: LanesOptions = {}) {
     this.#link = link;
-    this.#become = become;
+    this.#options = options;
   }
 
   /** See `SshLink`. */
-  isFinal(error: unknown): boolean {
-    return this.#link.isFinal(error);
+  tries(): Tries {
+    return this.#link.tries();
   }
 
   get where(): string {
@@ -77,10 +98,13 @@ export class Lanes {
     }
     if (agent === undefined) throw new AppError('unreachable', 'the helper there can not be started again');
     agent.outstanding += bytes;
+    this.#trial.begin();
     try {
       return await work(agent);
     } finally {
+      this.#trial.end();
       agent.outstanding -= bytes;
+      this.#closeIdle(agent);
       this.#wake();
     }
   }
@@ -102,7 +126,7 @@ export class Lanes {
   async #start(connection: SshConnection): Promise<Agent | undefined> {
     const plain: Spawn = (args, { signal } = {}) =>
       startOverSsh(connection, ['env', 'LC_ALL=C', ...args], { name: args[0]!, signal, wide: true });
-    const spawn = this.#become?.(plain) ?? plain;
+    const spawn = this.#options.become?.(plain) ?? plain;
     const agent = await startAgent((args) => spawn(args, {}), connection.name);
     if (agent === undefined) return undefined;
     if (this.#closed) {
@@ -111,12 +135,25 @@ export class Lanes {
     }
     this.#agents.push(agent);
     this.#wakeAll();
-    void agent.lost.then(() => {
-      const at = this.#agents.indexOf(agent);
-      if (at >= 0) this.#agents.splice(at, 1);
-      this.#wakeAll();
+    void agent.lost.then((why) => {
+      this.#leave(agent);
+      const left = this.#agents.length;
+      if (why.kind === 'unreachable' && left > 0)
+        this.#options.tell?.(`${this.where}: ${why.message}; ${left} of its connections go on`);
     });
     return agent;
+  }
+
+  #leave(agent: Agent): void {
+    const at = this.#agents.indexOf(agent);
+    if (at >= 0) {
+      this.#agents.splice(at, 1);
+      this.#crossedBefore += agent.crossed;
+    }
+    const connection = this.#extra.get(agent);
+    this.#extra.delete(agent);
+    if (connection !== undefined) void this.#link.drop(connection);
+    this.#wakeAll();
   }
 
   get count(): number {
@@ -127,26 +164,63 @@ export class Lanes {
     return Math.min(...this.#agents.map((agent) => agent.roundTripMs), Number.MAX_VALUE);
   }
 
-  /** Much is going to cross: further connections are made in the background where the delay is long. */
+  /**
+   * Much is going to cross: further connections are made in the background where the delay is long, or where they turn
+   * out to carry more. Asked again and again.
+   */
   widen(): void {
-    const wanted = this.roundTripMs >= veryFarMs ? 4 : this.roundTripMs >= farMs ? 2 : 1;
-    if (this.#widening !== undefined || this.#agents.length === 0) return;
-    if (this.#agents.length >= wanted) return;
-    this.#widening = this.#add(wanted - this.#agents.length);
+    const lanes = this.#agents.length;
+    if (this.#widening || lanes === 0 || this.#closed) return;
+    const byDelay = this.roundTripMs >= veryFarMs ? 4 : this.roundTripMs >= farMs ? 2 : 1;
+    const byTrial = this.#trial.wanted({ lanes, crossed: this.#crossed, idle: () => this.#isIdle() });
+    const wanted = Math.max(byDelay, byTrial);
+    if (wanted > lanes && performance.now() >= this.#notBefore) void this.#add(wanted - lanes);
+    else if (wanted < lanes) this.#retire(lanes - wanted);
+  }
+
+  get #crossed(): number {
+    return this.#agents.reduce((sum, agent) => sum + agent.crossed, this.#crossedBefore);
+  }
+
+  #isIdle(): boolean {
+    const before = this.#load;
+    this.#load = performance.eventLoopUtilization();
+    return performance.eventLoopUtilization(this.#load, before).utilization < busyShare;
   }
 
   async #add(count: number): Promise<void> {
+    this.#widening = true;
     // Few enough for sshd, which refuses many who are not logged in yet (MaxStartups, 10).
     await Promise.all(
       Array.from({ length: count }, async () => {
         try {
-          await this.#start(await this.#link.another());
+          const connection = await this.#link.another();
+          const agent = await this.#start(connection);
+          if (agent !== undefined) this.#extra.set(agent, connection);
         } catch (error) {
           // The host does not want more of us; those that stand do the work.
-          toAppError(error);
+          const isFinal = toAppError(error).kind === 'unsupported';
+          this.#notBefore = isFinal ? Number.POSITIVE_INFINITY : performance.now() + refusedMs;
         }
       }),
     );
+    this.#widening = false;
+  }
+
+  /** Those that brought nothing: closed when they have answered what they were asked. */
+  #retire(count: number): void {
+    for (const agent of [...this.#extra.keys()].slice(0, count)) {
+      this.#retiring.add(agent);
+      this.#agents.splice(this.#agents.indexOf(agent), 1);
+      this.#crossedBefore += agent.crossed;
+      this.#closeIdle(agent);
+    }
+  }
+
+  #closeIdle(agent: Agent): void {
+    if (agent.outstanding > 0 || !this.#retiring.delete(agent)) return;
+    agent.close();
+    this.#leave(agent);
   }
 
   /** Such as "python helper, 2 connections, zlib". */
@@ -159,6 +233,6 @@ export class Lanes {
 
   close(): void {
     this.#closed = true;
-    for (const agent of [...this.#agents]) agent.close();
+    for (const agent of [...this.#agents, ...this.#retiring]) agent.close();
   }
 }

@@ -58,8 +58,8 @@ sub hold {
     my @s = stat $d;
     answer($i, facts(S_ISBLK($s[2]) ? 0 + sysseek($d, 0, 2) : undef, @s), 0, 0, $f);
 }
-sub reading {
-    my ($i, $d, $o, $n, $deflate) = @_;
+sub data {
+    my ($d, $o, $n) = @_;
     my $b = '';
     check(defined sysseek($d, $o, 0));
     while (length $b < $n) {
@@ -67,6 +67,11 @@ sub reading {
         check(defined $r);
         fail('', 'END ' . ($o + length $b)) unless $r;
     }
+    return $b;
+}
+sub reading {
+    my ($i, $d, $o, $n, $deflate) = @_;
+    my $b = data($d, $o, $n);
     my ($count, $kept, $map, $body) = (0, 0, '', '');
     my $grains = int(($n + $G - 1) / $G);
     $map = "\0" x int(($grains + 7) / 8);
@@ -139,7 +144,7 @@ sub folders {
 sub serve {
     my ($i, $op, $fl, $f, $o, $x, $b) = @_;
     my $d = $files{$f};
-    fail('EBADF', 'not open') if $op >= 2 && $op <= 9 && $op != 4 && !$d;
+    fail('EBADF', 'not open') if ($op >= 2 && $op <= 9 && $op != 4 || $op == 17) && !$d;
     return reading($i, $d, $o, $x, $fl & 1) if $op == 2;
     return extents($i, $d, $o, $x) if $op == 3;
     return entries($i, $b) if $op == 11;
@@ -178,6 +183,12 @@ sub serve {
         check(-d $b && !-l $b ? rmdir $b : unlink $b);
     } elsif ($op == 16) {
         $say = (getpwuid($<))[7];
+    } elsif ($op == 17) {
+        my $end = eval { require Digest::SHA; 1 } ? $o + $x : 0;
+        for (my $a = $o; $a < $end; $a += 1048576) {
+            my $l = $end - $a;
+            $say .= Digest::SHA::sha256(data($d, $a, $l < 1048576 ? $l : 1048576));
+        }
     } else {
         fail('ENOSYS', 'unknown request');
     }

@@ -62,6 +62,8 @@ export const op = {
   rename: 14,
   remove: 15,
   home: 16,
+  /** file, offset, argument: length. → SHA-256 of each MiB from the offset on, one behind the other; nothing: it can't */
+  sums: 17,
 } as const;
 
 export const answerStatus = { fine: 0, failed: 1 } as const;

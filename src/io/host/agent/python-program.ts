@@ -125,7 +125,7 @@ def write(d, o, b):
 
 def serve(i, op, fl, f, o, x, b):
     d = files.get(f)
-    if op in (2, 3, 5, 6, 7, 8, 9) and d is None:
+    if op in (2, 3, 5, 6, 7, 8, 9, 17) and d is None:
         raise OSError(errno.EBADF, 'not open')
     if op == 2:
         return read(i, d, o, x, fl & 1)
@@ -168,6 +168,9 @@ def serve(i, op, fl, f, o, x, b):
             os.unlink(b)
     elif op == 16:
         parts = [os.path.expanduser(b'~')]
+    elif op == 17:
+        import hashlib
+        parts = [hashlib.sha256(data(d, a, min(1 << 20, o + x - a))).digest() for a in range(o, o + x, 1 << 20)]
     else:
         raise OSError(errno.ENOSYS, 'unknown request')
     answer(i, parts, value=v)
