@@ -4,6 +4,7 @@ import type { GuestReport } from '../../model/guest-report.ts';
 import type { MachineDisk } from '../../model/machine.ts';
 import type { Arrange, ArrangeWish, PartitionGroups } from '../../model/plan.ts';
 import { defaultGroups } from './default-groups.ts';
+import { groupsInWords } from './separate.ts';
 
 export interface WishedDisks {
   /** As the machine has them then. */
@@ -57,6 +58,13 @@ function groupsFor(disk: MachineDisk, report: GuestReport | undefined): Partitio
     where: disk.name,
     hint: 'what starts the machine stays together; say which partitions go together, such as 1+2,3',
   });
+}
+
+export function arrangeInWords(arrange: Arrange): string {
+  const names = arrange.disks.map(({ name }) => name).join(', ');
+  return arrange.kind === 'combine'
+    ? `combined of ${names}`
+    : `separated from ${names}, partitions ${groupsInWords(arrange.groups)}`;
 }
 
 /** `1+2,3`: what is joined by + goes together. @throws AppError `usage`. */
