@@ -5,6 +5,7 @@ import type { GuestPlan } from '../model/guest-plan.ts';
 import { optionsInWords } from '../model/options.ts';
 import type { Plan } from '../model/plan.ts';
 import { formatBytes } from '../model/units.ts';
+import { arrangeInWords } from './arrange/wish.ts';
 import { hardwareInWords } from './check-plan.ts';
 import { keepInWords } from './keep-when.ts';
 import { diskFileNames, isFolder, packageFileName } from './make-plan.ts';
@@ -36,6 +37,7 @@ export function describePlan(
   for (const [i, disk] of machine.disks.entries()) {
     lines.push(`  ${disk.name}${from(disk.format)}${size(disk.virtualSizeBytes)} becomes ${names[i]}`);
   }
+  if (plan.arrange !== undefined) lines.push(`  ${arrangeInWords(plan.arrange)}`);
   const { window, partition, snapshot, table } = source;
   if (snapshot !== undefined) lines.push(`  of it the snapshot ${snapshot}`);
   if (window !== undefined) {
