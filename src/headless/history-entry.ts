@@ -21,7 +21,7 @@ export function describeEntry(entry: HistoryEntry): string[] {
     ...(by === '' ? [] : [`  ${by}`]),
     ...entry.places.map((place) => `  ${place}`),
     ...(failure === undefined ? [] : [`  ${describeFailure(failure)}`]),
-    ...entry.leftovers.map((left) => `  left behind: ${describeLeftover(left)}`),
+    ...entry.leftovers.map((left) => `  ${describeLeftover(left)}`),
     ...conditionTexts(entry).map((text) => `  ${text}`),
     ...part('disks:', indented(entry.disks.map(diskText))),
     ...part('digests:', indented(digestTexts(entry))),

@@ -97,9 +97,10 @@ function timeOf(option: string, text: string, now: number): { at: number; end: n
     const [, day, minute = '00:00', second = ':00', zone = 'Z'] = date;
     const at = Date.parse(`${day}T${minute}${second}${zone}`);
     const whole = date[2] === undefined ? units.d : date[3] === undefined ? units.m : 1000;
-    // A day that no month has becomes another one.
-    const real = date[4] !== undefined || new Date(at).toISOString().startsWith(`${day}`);
-    if (!Number.isNaN(at) && real) return { at, end: at + whole };
+    // The 30th of February would be taken for a day of March.
+    const midnight = Date.parse(`${day}T00:00Z`);
+    const real = !Number.isNaN(at + midnight) && new Date(midnight).toISOString().startsWith(day!);
+    if (real) return { at, end: at + whole };
   }
   throw new AppError('usage', `--${option} ${text}: this is no time`, {
     hint: 'write it as 2026-11-01, 2026-11-01T12:30, or 30m, 12h, 7d, 2w for so long ago',

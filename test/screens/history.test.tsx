@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { entryLines, planTexts } from '../../src/screens/history/entry-lines.ts';
 import { dateText, newestFirst, timeText } from '../../src/screens/history/history-view.ts';
+import { rich } from '../state/history/entries.ts';
 import { drawApp, keys } from './draw.tsx';
 import { catalog, history, historyEntry, machine, noon, noRecord, plan, states } from './states.ts';
 
@@ -65,6 +66,61 @@ it('removes one after a yes', async () => {
   await app.press('y');
   await app.shows('1 conversion');
   expect(app.port.sent.at(-1)).toEqual({ type: 'history-remove', ids: ['h2'] });
+});
+
+it('shows those of one outcome, the next one at each press', async () => {
+  const app = drawApp(states.history!);
+  await app.press('o');
+  await app.shows('1 done conversion');
+  await app.press('o');
+  expect(await app.shows('1 failed conversion')).toContain('win2019 to OVA');
+  await app.press('o');
+  await app.shows('no conversion is cancelled');
+  await app.press('o', 'o');
+  await app.shows('2 conversions');
+});
+
+it('removes those that are marked', async () => {
+  const app = drawApp(states.history!);
+  await app.press(' ', keys.down, ' ', 'd');
+  await app.shows('these 2 conversions');
+  await app.press('y');
+  await app.shows('nothing has been converted yet');
+  expect(app.port.sent.at(-1)).toEqual({ type: 'history-remove', ids: ['h2', 'h1'] });
+});
+
+it('exports the row under the cursor, those marked, or the one that is open', async () => {
+  const app = drawApp(states.history!);
+  await app.press('e');
+  await app.shows('./vmferry-h2.md');
+  await app.press(keys.backspace, keys.backspace, 't', 'x', 't', keys.enter);
+  await app.shows('let the name end with .md or .json');
+  await app.press(keys.backspace, keys.backspace, keys.backspace, ...'json', keys.enter);
+  const of = { ids: ['h2'] };
+  const sent = {
+    type: 'history-export',
+    of,
+    format: 'json',
+    to: { path: './vmferry-h2.json', force: false },
+  };
+  await app.shows('2 conversions');
+  expect(app.port.sent.at(-1)).toEqual(sent);
+  await app.press(' ', keys.down, ' ', 'e', keys.enter);
+  await app.shows('2 conversions');
+  expect(app.port.sent.at(-1)).toMatchObject({ of: { ids: ['h2', 'h1'] }, format: 'markdown' });
+});
+
+it('shows what a run recorded', () => {
+  const texts = entryLines(rich, catalog).map((line) => line.text);
+  for (const text of [
+    'by op on jump, with vmferry 0.1.0',
+    'it can not be run again: it names a format that is gone',
+    '  left there: the volume web01-1; to remove it: virsh vol-delete web01-1 default',
+    '  system, 8 GiB, 1 GiB read in 1:30, read back in 0:30: the same',
+    `  system: sha256 ${'ab'.repeat(32)}`,
+    'WARNING: nvme is not offered',
+  ])
+    expect(texts).toContain(text);
 });
 
 it('filters', async () => {

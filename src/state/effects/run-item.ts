@@ -53,7 +53,11 @@ export async function beginItem(
       : { resumption: left.resumption, claim: () => services.history.claim(left.id, journal.id) };
   const record = new ResumeWriter(journal, await bootId(), before);
   const own: RunContext = {
-    connect: connectorFor(context, (step) => change({ step })),
+    connect: connectorFor(
+      context,
+      (step) => change({ step }),
+      (text) => log('warning', text),
+    ),
     runId: journal.id,
     signal: control.signal,
     gate: control.gate,
@@ -156,7 +160,7 @@ function tell(
     case 'digest':
       return;
     case 'leftovers':
-      for (const left of event.leftovers) log('warning', `left behind: ${describeLeftover(left)}`);
+      for (const left of event.leftovers) log('warning', describeLeftover(left));
       return;
     case 'blocked':
       return emit({ type: 'run-item', index, change: { blockedBy: event.rules } });
