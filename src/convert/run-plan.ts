@@ -10,8 +10,8 @@ import type { Plan } from '../model/plan.ts';
 import { atSource } from './arrange/arranged.ts';
 import { Delivering, type Outcome } from './delivering.ts';
 import { type Extraction, extraction } from './extraction.ts';
-import { wantsChanges } from './make-plan.ts';
 import { withCopies, withoutCopies } from './keeping.ts';
+import { wantsChanges } from './make-plan.ts';
 import { type ConversionEvent, Opened, type RunContext } from './run-context.ts';
 
 export type { Outcome } from './delivering.ts';
