@@ -8,6 +8,7 @@ import type { ByteSink } from '../../io/byte-source.ts';
 import type { HttpsClient } from '../../io/https/client.ts';
 import { throwIfAborted } from '../../io/in-order.ts';
 import { AppError } from '../../model/errors.ts';
+import type { Leftover } from '../../model/leftover.ts';
 import type { XapiSession } from './session.ts';
 import { TaskUpload } from './task-upload.ts';
 
@@ -24,6 +25,8 @@ export interface DiskUpload {
   readonly sink: ByteSink;
   /** All of it arrived. */
   readonly done: () => boolean;
+  /** Resolves to what stays of its task. Never throws. */
+  abort(): Promise<Leftover[]>;
 }
 
 export function chunkUpload(session: XapiSession, disk: UploadedDisk): DiskUpload {
@@ -69,9 +72,9 @@ export function chunkUpload(session: XapiSession, disk: UploadedDisk): DiskUploa
         await upload.finish(frame(0, 0));
         whole = true;
       }),
-    abort: () => upload.abort(),
+    abort: async () => void (await upload.abort()),
   };
-  return { sink, done: () => whole };
+  return { sink, done: () => whole, abort: () => upload.abort() };
 }
 
 function frame(offset: number, length: number): Buffer {

@@ -1,11 +1,10 @@
 /** What becomes of a machine whose disks are there, however they came. */
-import { AppError, toAppError } from '../../model/errors.ts';
+import { AppError } from '../../model/errors.ts';
 import type { PowerState } from '../../model/machine.ts';
 import { textIn } from '../../packages/xva/records.ts';
 import { powerState } from '../../packages/xva/xen-machine.ts';
 import { vifRecord } from '../../packages/xva/xen-record.ts';
 import type { DeliveryRequest } from '../plugin.ts';
-import { gone, persistently } from './hold.ts';
 import { networkFor, type Places } from './places.ts';
 import type { XapiSession } from './session.ts';
 import { callAsTask } from './tasks.ts';
@@ -42,9 +41,4 @@ export async function startMachine(
   await callAsTask(session, 'VM.start', [vm, false, false], { step, signal });
   const record = await session.record('VM.get_record', [vm], { step, signal });
   return textIn(record, 'power_state') === undefined ? 'unknown' : powerState(record);
-}
-
-/** Never throws: what stays has a name of ours. */
-export async function remove(work: () => Promise<unknown>): Promise<void> {
-  await persistently(() => gone(work())).catch((error) => void toAppError(error));
 }

@@ -9,9 +9,8 @@ import { AppError } from '../../model/errors.ts';
 import { nullRef, refIn, textIn, textsIn } from '../../packages/xva/records.ts';
 import { packAsXva } from '../../packages/xva/write-xva.ts';
 import type { Delivery } from '../plugin.ts';
-import { type DeliveryPlace, makeNics, remove, startMachine } from './delivered-machine.ts';
-import { gone } from './hold.ts';
-import { allOf } from './inventory.ts';
+import { type DeliveryPlace, makeNics, startMachine } from './delivered-machine.ts';
+import { type MadeThing, removeMade } from './made-things.ts';
 import type { Repository } from './places.ts';
 import type { XapiSession } from './session.ts';
 import { clientForStorage } from './storage-hosts.ts';
@@ -19,13 +18,6 @@ import { TaskUpload } from './task-upload.ts';
 
 export interface ImportPlace extends DeliveryPlace {
   readonly storage: Repository & { readonly label: string };
-}
-
-/** What the server has made, as long as it is not final. */
-interface Imported {
-  vm?: string;
-  /** Its disks, in the machine's order. */
-  vdis: string[];
 }
 
 /** @throws AppError. */
@@ -37,20 +29,19 @@ export async function importDelivery(place: ImportPlace): Promise<Delivery> {
   const client = await clientForStorage(session, [storage.ref], signal);
   const query = { sr_id: storage.ref };
   const upload = new TaskUpload(session, { path: '/import', query, client, step, signal });
-  const imported: Imported = { vdis: [] };
+  // What the server makes of the archive.
+  const made: MadeThing = { kind: 'VM', label };
+  const images = machine.disks.map((_, i): MadeThing => ({ kind: 'VDI', label: `${label} ${i}` }));
   let opened = 0;
   let committed = false;
   const archive = packAsXva(
     {
       sink: async () =>
         archiveSink(upload, step, signal, (result) => {
-          imported.vm = machineIn(result, session, step);
+          made.ref = machineIn(result, session, step);
         }),
       commit: async () => [],
-      rollback: async () => {
-        await upload.abort();
-        return [];
-      },
+      rollback: () => upload.abort(),
     },
     {
       name: 'machine',
@@ -80,27 +71,29 @@ export async function importDelivery(place: ImportPlace): Promise<Delivery> {
     },
     async commit() {
       await archive.commit();
-      const vm = imported.vm!;
-      imported.vdis = await disksOf(session, vm, machine.disks.length);
-      await makeNics(place, vm, `making the machine "${name}"`);
+      const vm = made.ref!;
       const naming = { step: `naming the machine "${name}"` };
-      for (const [i, vdi] of imported.vdis.entries())
-        await session.call('VDI.set_name_label', [vdi, `${name} ${i}`], naming);
       const uuid = await session.text('VM.get_uuid', [vm], naming);
+      made.uuid = uuid;
+      const vdis = await disksOf(session, vm, machine.disks.length);
+      await makeNics(place, vm, `making the machine "${name}"`);
+      for (const [i, vdi] of vdis.entries()) {
+        const image = images[i]!;
+        image.ref = vdi;
+        image.uuid = await session.text('VDI.get_uuid', [vdi], naming);
+        await session.call('VDI.set_name_label', [vdi, `${name} ${i}`], naming);
+      }
       await session.call('VM.set_name_label', [vm, name], naming);
       committed = true;
-      return [
-        `${session.name} ${name} (${uuid})`,
-        ...imported.vdis.map((_, i) => `${storage.label}/${name} ${i}`),
-      ];
+      return [`${session.name} ${name} (${uuid})`, ...images.map((_, i) => `${storage.label}/${name} ${i}`)];
     },
     async rollback() {
       if (committed) return [];
-      await archive.rollback();
-      await remove(() => removeImported(session, label, imported));
-      return [];
+      const left = await archive.rollback();
+      // A server that was told to end removes what it made, too: whoever is first.
+      return [...left, ...(await removeMade(session, [made, ...images]))];
     },
-    start: (abort) => startMachine(session, imported.vm ?? nullRef, name, abort),
+    start: (abort) => startMachine(session, made.ref ?? nullRef, name, abort),
   };
 }
 
@@ -126,7 +119,7 @@ function archiveSink(
       // The end of a tar is zeros.
       done(await upload.finish(Buffer.alloc(size - end)));
     },
-    abort: () => upload.abort(),
+    abort: async () => void (await upload.abort()),
   };
 }
 
@@ -156,16 +149,4 @@ async function disksOf(session: XapiSession, vm: string, count: number): Promise
       where: session.name,
     });
   return disks.map((drive) => refIn(drive, 'VDI')!);
-}
-
-/** A server that was told to end removes what it made, too: whoever is first. */
-async function removeImported(session: XapiSession, label: string, { vm, vdis }: Imported): Promise<void> {
-  const step = 'removing what was imported';
-  const [machines, images] = await Promise.all([allOf(session, 'VM', step), allOf(session, 'VDI', step)]);
-  for (const [ref, record] of machines)
-    if (ref === vm || textIn(record, 'name_label') === label)
-      await gone(session.call('VM.destroy', [ref], { step }));
-  for (const [ref, record] of images)
-    if (vdis.includes(ref) || textIn(record, 'name_label')?.startsWith(`${label} `))
-      await gone(session.call('VDI.destroy', [ref], { step }));
 }

@@ -2,11 +2,15 @@
  * Bytes on their way into a server, with a task that tells what became of them. The server says yes before it takes the
  * body, does not take HTTP's chunks, and hangs up when it has what it needs.
  */
+import { randomUUID } from 'node:crypto';
 import type { HttpsClient } from '../../io/https/client.ts';
 import type { Upload } from '../../io/https/upload.ts';
+import { throwIfAborted } from '../../io/in-order.ts';
 import { AppError, toAppError } from '../../model/errors.ts';
+import type { Leftover } from '../../model/leftover.ts';
+import { type MadeThing, removeMade } from './made-things.ts';
 import type { XapiSession } from './session.ts';
-import { endTask, makeTask, taskResult } from './tasks.ts';
+import { makeTask, taskResult } from './tasks.ts';
 
 export interface UploadTarget {
   readonly path: '/import_raw_vdi' | '/import';
@@ -26,7 +30,9 @@ export class TaskUpload {
   readonly #session: XapiSession;
   readonly #target: UploadTarget;
   #upload: Upload | undefined;
-  #task: string | undefined;
+  #task: MadeThing | undefined;
+  /** What became of it was asked for already. */
+  #asked = false;
 
   constructor(session: XapiSession, target: UploadTarget) {
     this.#session = session;
@@ -57,24 +63,32 @@ export class TaskUpload {
       if (failed.kind === 'cancelled') throw failed;
       return this.#ended(failed);
     }
-    const result = await taskResult(this.#session, this.#task!, { step, signal });
+    const result = await taskResult(this.#session, this.#task!.ref!, { step, signal });
     this.#task = undefined;
     return result;
   }
 
-  /** Never throws. */
-  async abort(): Promise<void> {
+  /** Resolves to what stays. Never throws. */
+  async abort(): Promise<Leftover[]> {
     this.#upload?.abort();
-    if (this.#task !== undefined) await endTask(this.#session, this.#task, true);
-    this.#task = undefined;
+    const task = this.#task;
+    if (task === undefined) return [];
+    const left = await removeMade(this.#session, [task]);
+    if (left.length === 0) this.#task = undefined;
+    return left;
   }
 
   async #begin(): Promise<Upload> {
     const { path, query, client, step, signal } = this.#target;
     const session = this.#session;
     await session.check(signal);
-    this.#task = await makeTask(session, step, signal);
-    const asked = new URLSearchParams({ session_id: session.id, task_id: this.#task, ...query });
+    // Not cancelled half-way: it is ended by its name where nothing else is known of it.
+    const label = `vmferry: ${step} (${randomUUID().slice(0, 8)})`;
+    const task: MadeThing = { kind: 'task', label };
+    this.#task = task;
+    task.ref = await makeTask(session, label);
+    throwIfAborted(signal);
+    const asked = new URLSearchParams({ session_id: session.id, task_id: task.ref, ...query });
     return client.upload({
       path: `${path}?${asked}`,
       headers: { 'content-type': 'application/octet-stream', 'content-length': endless },
@@ -87,14 +101,14 @@ export class TaskUpload {
   }
 
   async #reason(failed: AppError): Promise<AppError> {
-    if (this.#task === undefined || failed.kind === 'cancelled') return failed;
+    if (this.#task?.ref === undefined || this.#asked || failed.kind === 'cancelled') return failed;
     return this.#ended(failed).then(() => failed, toAppError);
   }
 
   /** @throws AppError: the server's, else the one that is given. */
   async #ended(failed: AppError): Promise<string> {
-    const task = this.#task!;
-    this.#task = undefined;
+    const task = this.#task!.ref!;
+    this.#asked = true;
     const { step } = this.#target;
     return taskResult(this.#session, task, { step, signal: AbortSignal.timeout(reasonMs) }).catch(
       (reason) => {

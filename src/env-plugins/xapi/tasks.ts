@@ -7,8 +7,8 @@ import type { CallOptions } from './json-rpc.ts';
 import type { XapiSession } from './session.ts';
 
 /** A task of our own, for a transfer beside the API. */
-export const makeTask = (session: XapiSession, step: string, signal?: AbortSignal): Promise<string> =>
-  session.text('task.create', [`vmferry: ${step}`, ''], { step, signal });
+export const makeTask = (session: XapiSession, label: string, signal?: AbortSignal): Promise<string> =>
+  session.text('task.create', [label, ''], { step: label, signal });
 
 /** `method` as a task of the server's, without a limit of time. Its result as text. @throws AppError. */
 export async function callAsTask(

@@ -31,7 +31,7 @@ export async function beginExport(
   { path, query: wanted, client, step }: ExportRequest,
   signal: AbortSignal,
 ): Promise<Transfer> {
-  const task = await makeTask(session, step, signal);
+  const task = await makeTask(session, `vmferry: ${step}`, signal);
   let download: Download;
   try {
     const query = new URLSearchParams({ session_id: session.id, task_id: task, ...wanted });
