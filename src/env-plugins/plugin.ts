@@ -21,6 +21,8 @@ export interface PluginContext {
   secret(key: string): Promise<string>;
   /** A short line for the screen: what is being waited for. */
   report(step: string): void;
+  /** A line for the run's log: a link that failed and was tried again. Absent where nobody keeps one. */
+  note?(text: string): void;
   /** A question with yes and no, such as an unknown host key. Headless runs answer no. */
   confirm(question: string): Promise<boolean>;
   /**

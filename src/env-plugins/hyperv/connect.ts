@@ -29,7 +29,7 @@ export async function connect(
 async function reach(settings: Settings, context: PluginContext, certificates: string): Promise<Transport> {
   const way = wayOf(settings);
   const shares = sharesOf(settings, context, way);
-  if (way === 'ssh') return sshTransport(await connectHost(settings, context), shares);
+  if (way === 'ssh') return sshTransport(await connectHost(settings, context), shares, context.note);
   return winrmTransport(await connectWinRm(settings, context, certificates), shares);
 }
 

@@ -2,6 +2,7 @@
 import type { HostFiles } from '../../io/host/host.ts';
 import { sftpFiles } from '../../io/host/sftp-files.ts';
 import { SshLink } from '../../io/host/ssh-link.ts';
+import type { Tell } from '../../io/retrying.ts';
 import type { SshConnection } from '../../io/ssh/connection.ts';
 import { MiB } from '../../model/units.ts';
 import { diskFiles, type Shares } from './disk-files.ts';
@@ -36,8 +37,8 @@ export const commandWords: readonly string[] = [
 ];
 
 /** Closing it closes the connection, and `shares`. */
-export function sshTransport(connection: SshConnection, shares?: Shares): Transport {
-  const link = new SshLink(connection);
+export function sshTransport(connection: SshConnection, shares?: Shares, tell?: Tell): Transport {
+  const link = new SshLink(connection, { tell });
   return {
     name: connection.name,
     files: diskFiles(connection.name, sftpFiles(link), shares),

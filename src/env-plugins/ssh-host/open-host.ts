@@ -50,5 +50,5 @@ async function plainHost(settings: Settings, context: PluginContext): Promise<Ho
     import('./connect.ts'),
     import('../../io/host/ssh-host.ts'),
   ]);
-  return sshHost(await connectHost(settings, context));
+  return sshHost(await connectHost(settings, context), { tell: context.note });
 }

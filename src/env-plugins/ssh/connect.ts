@@ -17,7 +17,7 @@ export async function connect(
   const connection = await connectHost(settings, context);
   try {
     const home = await (await connection.sftp(signal)).realpath('.', signal);
-    const host = sshHost(connection);
+    const host = sshHost(connection, { tell: context.note });
     const folders = foldersOf(settings).map((folder) => remotePath(folder, home));
     return {
       source: sourceRole(connection, { home, folders, imageExtensions: options.imageExtensions }, host),

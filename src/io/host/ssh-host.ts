@@ -11,7 +11,10 @@ import { SshLink } from './ssh-link.ts';
 import { noSuchCommand, startOverSsh } from './ssh-running.ts';
 
 /** Closing it closes the connection. `tell`: of connections that were lost, for a log. */
-export function sshHost(connection: SshConnection, { tell }: { readonly tell?: Tell } = {}): Host {
+export function sshHost(
+  connection: SshConnection,
+  { tell }: { readonly tell?: Tell | undefined } = {},
+): Host {
   const inC = (args: readonly string[]) => ['env', 'LC_ALL=C', ...args];
   const link = new SshLink(connection, { tell });
   const plain = sftpFiles(link);

@@ -1,6 +1,7 @@
 /** Opening a session: the context that a plugin gets, with secrets, questions and steps. */
 import { type Connector, type ConnectRequest, pluginById } from '../../convert/sessions.ts';
 import type { PluginContext, Session, Settings } from '../../env-plugins/plugin.ts';
+import { sparingly } from '../../io/retrying.ts';
 import { AppError, toFailure } from '../../model/errors.ts';
 import type { Opening } from '../../model/plan.ts';
 import { parsePartition, parseWindow } from '../../model/window.ts';
@@ -37,6 +38,7 @@ export async function openSession(
   request: ConnectRequest,
   signal: AbortSignal,
   report: (step: string) => void,
+  note?: (text: string) => void,
 ): Promise<Session> {
   const { services } = context;
   await knowEnvironment(context, request.environment);
@@ -49,6 +51,7 @@ export async function openSession(
   const pluginContext: PluginContext = {
     signal,
     report: (step) => report(services.redactor.redact(step)),
+    ...(note === undefined ? {} : { note: sparingly(note) }),
     secret: (key) => secretFor(context, request, key),
     confirm: (text) => confirm(context, { text, from: askerOf(context, request) }, signal),
     ...(services.canAnswer
@@ -70,15 +73,16 @@ function askerOf(context: EffectContext, request: ConnectRequest): string {
   return host === '' || name === host ? name : `${name}, ${host}`;
 }
 
-/** A connector for runs: each opens sessions of its own. */
+/** A connector for runs: each opens sessions of its own. `note` is for their log. */
 export const connectorFor =
-  (context: EffectContext, report: (step: string) => void): Connector =>
+  (context: EffectContext, report: (step: string) => void, note?: (text: string) => void): Connector =>
   async (request, signal) =>
     openSession(
       context,
       { ...request, settings: await settingsFor(context, request.profile, request.settings) },
       signal,
       report,
+      note,
     );
 
 /**

@@ -88,6 +88,7 @@ async function reach(
     secret,
     report: (step) => plugin.report(step),
     confirm: (question) => plugin.confirm(question),
+    ...(plugin.note === undefined ? {} : { note: plugin.note }),
     ...(plugin.ask === undefined ? {} : { ask: plugin.ask.bind(plugin) }),
   };
   const [{ connectHost }, { sshHost }] = await Promise.all([
@@ -96,7 +97,8 @@ async function reach(
   ]);
   // A host that needs old TLS has an sshd of the same age.
   const legacy = server.legacy ? 'yes' : 'no';
-  return sshHost(await connectHost({ host, user, port: sshPort, keyFile: sshKeyFile, legacy }, context));
+  const connection = await connectHost({ host, user, port: sshPort, keyFile: sshKeyFile, legacy }, context);
+  return sshHost(connection, { tell: plugin.note });
 }
 
 export interface HostPlace {
