@@ -6,7 +6,9 @@ import type { Disk } from '../io/disk.ts';
 import { toFailure } from '../model/errors.ts';
 import type { MachineDisk } from '../model/machine.ts';
 import type { Plan } from '../model/plan.ts';
+import { diskFileNames } from './make-plan.ts';
 import type { RunContext } from './run-context.ts';
+import { outputName } from './wrapped-output.ts';
 
 export interface DigestDisk {
   readonly id: string;
@@ -71,7 +73,7 @@ export class DiskDigests {
   async begin(disk: MachineDisk, image: Disk, file: string): Promise<DigestingDisk> {
     const { digests, resumption, emit } = this.#context;
     const earlier = await this.#earlier(disk.id, image.size);
-    const algorithm = earlier?.algorithm ?? this.#plan.digest ?? usualAlgorithm();
+    const algorithm = earlier?.algorithm ?? algorithmFor(this.#plan);
     const writing = digests?.begin({ id: disk.id, name: disk.name, size: image.size, algorithm });
     const onBlock = (known: BlockDigest) =>
       writing?.block(known, known.digest.equals(digest.zerosOf(known.block)));
@@ -111,4 +113,17 @@ export class DiskDigests {
     const found = kept?.find((one) => one.id === id)?.digest;
     return found?.size === size ? found : undefined;
   }
+}
+
+/** The delivered file holds the disk byte by byte. */
+export const isLinear = (plan: Plan): boolean =>
+  plan.destination.container === 'disks' &&
+  plan.destination.format === 'raw' &&
+  diskFileNames(plan).every((name) => outputName(name).wrapper === undefined);
+
+/** A file far away is hashed there, by what is to be had everywhere. */
+function algorithmFor(plan: Plan): DigestAlgorithm {
+  if (plan.digest !== undefined) return plan.digest;
+  const hashedThere = plan.verify === true && plan.destination.environment !== 'local' && isLinear(plan);
+  return hashedThere ? 'sha256' : usualAlgorithm();
 }

@@ -18,6 +18,11 @@ export interface ByteSource {
   read(target: Uint8Array, offset: number, signal?: AbortSignal): Promise<void>;
   /** Where the storage can tell which ranges hold data; absent where it can't. Same law as `Disk.extents`. */
   extents?(from: number, to: number, signal?: AbortSignal): Promise<Extent[]>;
+  /**
+   * SHA-256 of each MiB from `offset` on, worked out where the bytes lie; undefined where that can't be. Absent where
+   * they have to be read for it.
+   */
+  sums?(offset: number, length: number, signal?: AbortSignal): Promise<Buffer[] | undefined>;
   close(): Promise<void>;
 }
 

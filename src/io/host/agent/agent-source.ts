@@ -57,6 +57,10 @@ export async function agentSource(
       checkRange(source, from, to - from);
       return reader.extents(from, to, cancel);
     },
+    async sums(offset, length, cancel) {
+      checkRange(source, offset, length);
+      return reader.sums(offset, length, cancel);
+    },
     close: () => file.close(),
   };
   return readAhead(source, {
@@ -160,6 +164,15 @@ class Reader {
       out.push('zero', value - out.end);
     }
     return out.list;
+  }
+
+  async sums(offset: number, length: number, signal: AbortSignal | undefined): Promise<Buffer[] | undefined> {
+    const count = Math.ceil(length / MiB);
+    const { payload } = await this.#try(length, signal, (agent, file) =>
+      agent.ask({ op: op.sums, file, offset, argument: length }, { signal, most: count * 32 }),
+    );
+    if (payload.length !== count * 32) return undefined;
+    return Array.from({ length: count }, (_, i) => payload.subarray(i * 32, (i + 1) * 32));
   }
 
   #nonsense(): AppError {
