@@ -4,6 +4,7 @@ import { throwIfAborted } from '../io/in-order.ts';
 import type { SharedReader } from '../io/shared-disk.ts';
 import { AppError, describeFailure, toAppError, toFailure } from '../model/errors.ts';
 import type { Finding } from '../model/finding.ts';
+import { type Leftover, withLeftovers } from '../model/leftover.ts';
 import type { PowerState } from '../model/machine.ts';
 import type { Plan } from '../model/plan.ts';
 import { arrangedFor, atSource } from './arrange/arranged.ts';
@@ -185,14 +186,16 @@ export class Delivering {
       const places = await delivery.commit();
       delivery = undefined; // it is there, and stays
       this.#places = places;
+      const replaced = this.#begun.remains?.() ?? [];
+      if (replaced.length > 0) context.emit({ type: 'leftovers', leftovers: replaced });
       await beside.done();
       const outcome = { places, ...written, ...(bytes === undefined ? {} : { bytes }) };
       return withWarning(outcome, beside.warning);
     } catch (error) {
       const ended = this.#ended.signal.aborted ? this.#ended.signal.reason : error;
       this.#ended.abort(error);
-      if (delivery !== undefined) await this.#undo(delivery, ended);
-      throw this.errorOf(ended);
+      const left = delivery === undefined ? [] : await this.#undo(delivery, ended);
+      throw left === undefined ? this.#stopped(ended) : withLeftovers(this.errorOf(ended), left);
     } finally {
       await beside.end();
       for (const { reader } of disks) reader?.end();
@@ -209,7 +212,8 @@ export class Delivering {
     const { record, resumption, ...plain } = this.#inner;
     if (record === undefined) return plain;
     // What a machine that runs had on its disks at that moment is gone, and changes inside would come out otherwise.
-    const lasts = held.condition.hold !== 'held' && !wantsChanges(this.plan);
+    const { arrange } = this.plan;
+    const lasts = held.condition.hold !== 'held' && !wantsChanges(this.plan) && arrange === undefined;
     const goesOn = lasts && canGoOn(this.plan, delivery);
     const identity = goesOn ? await identityOf(disks, plain.signal) : undefined;
     if (resumption !== undefined) refuseChanged(resumption.source, identity);
@@ -219,19 +223,38 @@ export class Delivering {
     return this.#inner;
   }
 
-  /** What was acknowledged is worth more than a clean place where somebody can mend what went wrong. */
-  async #undo(delivery: Delivery, error: unknown): Promise<void> {
+  /**
+   * What was acknowledged is worth more than a clean place where somebody can mend what went wrong: undefined then, else
+   * what could not be removed.
+   */
+  async #undo(delivery: Delivery, error: unknown): Promise<readonly Leftover[] | undefined> {
     const { emit } = this.#inner;
     if (delivery.suspend !== undefined && this.#keeps(toAppError(error))) {
       emit({ type: 'step', text: 'keeping what was written' });
       await delivery.suspend();
       this.#lasting?.suspended();
-      return;
+      return undefined;
     }
     emit({ type: 'step', text: 'removing what was written' });
     await this.#lasting?.takenBack();
     const leftovers = await delivery.rollback();
     if (leftovers.length > 0) emit({ type: 'leftovers', leftovers });
+    return leftovers;
+  }
+
+  /** What was written is kept. */
+  #stopped(error: unknown): AppError {
+    const { signal, runId, resumption } = this.#context;
+    const { kind, message, where, hint } = toAppError(signal.aborted ? signal.reason : error);
+    const goOn =
+      this.#lasting === undefined && resumption !== undefined
+        ? 'what was written stays'
+        : `"vmferry resume ${runId}" goes on, and moves nothing again; with --discard it removes what was written`;
+    return new AppError(kind, message, {
+      ...(where === undefined ? {} : { where }),
+      hint: hint === undefined ? goOn : `${hint}; then ${goOn}`,
+      cause: error,
+    });
   }
 
   #keeps({ kind }: AppError): boolean {

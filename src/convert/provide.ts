@@ -21,11 +21,12 @@ const progressMilliseconds = 100;
 
 /** Whether what is cut on the way to this destination can be gone on with there. */
 export function canGoOn(plan: Plan, delivery: Delivery): boolean {
-  const { container, format, options, backing } = plan.destination;
+  const { container, format, options, backing, splitBytes } = plan.destination;
   return (
     delivery.suspend !== undefined &&
     container === 'disks' &&
     backing === undefined &&
+    splitBytes === undefined &&
     diskFileNames(plan).every((name) => outputName(name).wrapper === undefined) &&
     codecById(format).encoder?.steady?.(options) === true
   );

@@ -1,6 +1,7 @@
 /** Runs: one plan after the other, each with a journal of its own. */
 
 import { isFolder, packageFileName } from '../../convert/make-plan.ts';
+import { suspension } from '../../convert/run-context.ts';
 import { runPlans, sharesSource } from '../../convert/run-plan.ts';
 import { AppError, type Failure, failureError, toFailure } from '../../model/errors.ts';
 import type { Plan } from '../../model/plan.ts';
@@ -18,22 +19,24 @@ export const run: Effect<'run'> = async ({ plans, when }, context) => {
   }
   if (plans.length === 0)
     throw new AppError('usage', 'there is nothing to run', { hint: 'choose a machine first' });
-  if (services.interactive && services.runs !== undefined) {
-    await remember(plans, context);
-    return runThere(plans, when, context);
-  }
-  const control = new RunControl(when?.bytesPerSecond);
-  live.run = control;
-  const stop = () => control.cancel();
-  signal.addEventListener('abort', stop, { once: true });
   emit({
     type: 'run-started',
     id: services.own?.id ?? `run-${Date.now()}`,
     at: Date.now(),
     items: plans.map((plan) => itemOf(plan, getState())),
   });
+  if (services.interactive && services.runs !== undefined) {
+    await remember(plans, context);
+    if (await runThere(plans, when, context)) return;
+  }
+  const control = new RunControl(when?.bytesPerSecond);
+  live.run = control;
+  const stop = () => control.cancel();
+  signal.addEventListener('abort', stop, { once: true });
   if (when?.bytesPerSecond !== undefined) tellLimit(control, context);
   let failed: Failure | undefined;
+  /** Where what was written stays, how it is gone on with. */
+  let stopped: Failure | undefined;
   try {
     await ownTurn(control, context);
     const left = when?.resumes === undefined ? undefined : await services.history.resumable(when.resumes);
@@ -49,6 +52,7 @@ export const run: Effect<'run'> = async ({ plans, when }, context) => {
       const ends = await runPlans(begun.map(({ member }) => member));
       for (const [i, { ended }] of begun.entries()) {
         const failure = await ended(ends[i]!);
+        if (failure?.kind === 'cancelled' && control.signal.reason === suspension) stopped ??= failure;
         // The other machines are not held up by one that fails.
         if (failure !== undefined && failure.kind !== 'cancelled') failed ??= failure;
       }
@@ -68,7 +72,8 @@ export const run: Effect<'run'> = async ({ plans, when }, context) => {
         emit({ type: 'notice', notice: { level: 'warning', text } });
       });
   }
-  if (status === 'cancelled') throw new AppError('cancelled', 'cancelled');
+  if (status === 'cancelled')
+    throw stopped === undefined ? new AppError('cancelled', 'cancelled') : failureError(stopped);
   if (failed !== undefined) throw failureError(failed);
 };
 

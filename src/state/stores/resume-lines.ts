@@ -20,7 +20,7 @@ import type { JournalLine } from './journal-lines.ts';
 /** Of one line, so that none grows too long. */
 const mostRuns = 20_000;
 /** What is less is moved again sooner than explained. */
-const worthwhileBytes = 64 * MiB;
+const worthwhileBytes = 32 * MiB;
 
 /** Changes at each start of the computer; absent where that is not told (Linux only). */
 export async function bootId(): Promise<string | undefined> {
