@@ -11,6 +11,7 @@ import { formatBytes } from '../../model/units.ts';
 import type { DraftChange, FormatInfo, ProductInfo, State } from '../../state/state.ts';
 import { type Choice, type ConfigField, labelOf, tryApply, yesNo } from './field.ts';
 import { backingFields, fileFields } from './file-fields.ts';
+import { keepFields } from './keep-fields.ts';
 import { deliveryFields, placeField, startAfterFields, takesFiles } from './place-fields.ts';
 import { warmFields } from './warm-fields.ts';
 
@@ -84,6 +85,7 @@ export function writingFields(state: State): ConfigField[] {
   return [
     ...startAfterFields(state),
     ...warmFields(state),
+    ...keepFields(state),
     {
       ...base,
       key: 'force',

@@ -4,14 +4,16 @@ import { describeLeftover } from '../../model/leftover.ts';
 import { optionsInWords } from '../../model/options.ts';
 import type { Plan } from '../../model/plan.ts';
 import { byText, conditionTexts, digestTexts, diskText } from '../../state/history/words.ts';
+import type { KeptState } from '../../state/kept.ts';
 import type { Catalog, HistoryEntry } from '../../state/state.ts';
 import { changeLines } from '../configuration/changes-view.ts';
 import { findingLines } from '../finding-lines.ts';
 import { speedText } from '../speed.ts';
 import type { PaneLine } from '../widgets/text-pane-view.ts';
 import { dateText, outcomeTone, timeText } from './history-view.ts';
+import { keptBy, keptTexts } from './kept-view.ts';
 
-export function entryLines(entry: HistoryEntry, catalog: Catalog): PaneLine[] {
+export function entryLines(entry: HistoryEntry, catalog: Catalog, kept?: KeptState): PaneLine[] {
   const read = speedText(entry.bytes, entry.seconds);
   const by = byText(entry);
   return [
@@ -25,6 +27,7 @@ export function entryLines(entry: HistoryEntry, catalog: Catalog): PaneLine[] {
       : [{ text: describeFailure(entry.failure), tone: 'error' as const }]),
     ...conditionTexts(entry).map((text) => ({ text, tone: 'warn' as const })),
     ...heading('Result', entry.places),
+    ...heading('Kept copies (k removes them)', keptTexts(keptBy(entry.id, kept))),
     ...heading('Left behind', entry.leftovers.map(describeLeftover)),
     ...(entry.plan === undefined ? [] : heading('Plan', planTexts(entry.plan, catalog))),
     ...heading('Disks', entry.disks.map(diskText)),

@@ -21,6 +21,7 @@ import {
   removeText,
   searched,
 } from './history-view.ts';
+import { keptBy, removeKeptText } from './kept-view.ts';
 import { useHistoryKeys } from './use-history-keys.ts';
 
 const listColumns: Column<HistorySummary>[] = [
@@ -33,7 +34,7 @@ const listColumns: Column<HistorySummary>[] = [
   { title: 'Where', width: { grow: 1, min: 12 }, from: 120, cut: 'start', cell: (e) => e.places.join(', ') },
 ];
 
-type Asked = 'remove' | 'export';
+type Asked = 'remove' | 'remove-kept' | 'export';
 
 export function HistoryScreen({ port, state, rows, columns }: ScreenProps) {
   const { styles, glyphs } = useTerminal();
@@ -63,11 +64,13 @@ export function HistoryScreen({ port, state, rows, columns }: ScreenProps) {
     chosen: entry === undefined && marked.length > 0 ? marked : row === undefined ? [] : [row],
     open(of) {
       setOpened(of.id);
+      void port.dispatch({ type: 'kept' });
       void port.dispatch({ type: 'history-open', id: of.id });
     },
     close: () => setOpened(undefined),
     show: setOutcome,
     remove: (of) => setAsked({ what: 'remove', of }),
+    removeKept: (of) => setAsked({ what: 'remove-kept', of: [of] }),
     exportThese: (of) => setAsked({ what: 'export', of }),
   });
   const width = Math.min(columns, 76);
@@ -91,6 +94,24 @@ export function HistoryScreen({ port, state, rows, columns }: ScreenProps) {
       />
     );
   }
+  if (asked?.what === 'remove-kept') {
+    const copies = keptBy(asked.of[0]!.id, state.kept);
+    return (
+      <Dialog
+        title="Remove kept copies"
+        text={removeKeptText(copies)}
+        yes="remove"
+        no="keep"
+        width={width}
+        height={rows}
+        onYes={() => {
+          void port.dispatch({ type: 'kept-remove', ids: copies.map(({ id }) => id) });
+          setAsked(undefined);
+        }}
+        onNo={() => setAsked(undefined)}
+      />
+    );
+  }
   if (asked?.what === 'export') {
     const ids = asked.of.map(({ id }) => id);
     return (
@@ -104,7 +125,7 @@ export function HistoryScreen({ port, state, rows, columns }: ScreenProps) {
         <TextPane
           key={entry.id}
           name={`history ${entry.id}`}
-          lines={entryLines(entry, state.catalog)}
+          lines={entryLines(entry, state.catalog, state.kept)}
           width={inside.columns}
           height={inside.rows}
         />

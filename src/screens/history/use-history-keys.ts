@@ -3,6 +3,7 @@ import type { DispatcherPort } from '../../state/port.ts';
 import { type HistorySummary, isActive, type State } from '../../state/state.ts';
 import { useKeys } from '../screen.ts';
 import { nextOutcome, type OutcomeFilter } from './history-view.ts';
+import { keptBy } from './kept-view.ts';
 
 export interface HistoryKeys {
   readonly port: DispatcherPort;
@@ -16,6 +17,8 @@ export interface HistoryKeys {
   show(outcome: OutcomeFilter): void;
   remove(of: readonly HistorySummary[]): void;
   exportThese(of: readonly HistorySummary[]): void;
+  /** What the one that is open has kept. */
+  removeKept(of: HistorySummary): void;
 }
 
 export function useHistoryKeys(keys: HistoryKeys): void {
@@ -28,7 +31,16 @@ export function useHistoryKeys(keys: HistoryKeys): void {
   const next = nextOutcome(outcome);
   useKeys([
     ...(opened
-      ? [{ key: 'esc', label: 'the list', run: keys.close }]
+      ? [
+          { key: 'esc', label: 'the list', run: keys.close },
+          {
+            key: 'k',
+            label: 'remove copies',
+            help: 'remove the copies that it kept; what was delivered stays',
+            reason: keptBy(first!.id, state.kept).length === 0 ? 'it has kept no copy' : runs,
+            run: () => keys.removeKept(first!),
+          },
+        ]
       : [
           {
             key: 'enter',
