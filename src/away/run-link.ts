@@ -31,7 +31,8 @@ export function linkOver(socket: Socket, id: string, hear: (event: Event) => voi
   let over = false;
   const close = () => {
     left = true;
-    socket.destroy();
+    // What was wished is still said.
+    socket.destroySoon();
   };
   return new Promise((greeted, refused) => {
     const timer = setTimeout(

@@ -10,7 +10,7 @@ import { RunServer } from '../away/run-server.ts';
 import { ensureRuns } from '../away/socket-place.ts';
 import { takeTurn } from '../away/turn.ts';
 import { type Composed, compose } from '../compose.ts';
-import { AppError, toFailure } from '../model/errors.ts';
+import { AppError, type Failure, toFailure } from '../model/errors.ts';
 import type { OwnRun } from '../state/runs.ts';
 import { storePaths } from '../state/stores/paths.ts';
 import { ownMark } from '../state/stores/process-mark.ts';
@@ -38,15 +38,24 @@ export async function runProcess(id: string): Promise<number> {
   const release = guard(composed);
   server.adopt(pipe);
   const { plans, when } = handover.request;
-  const code = await composed.dispatcher.perform({ type: 'run', plans, when }).then(
-    () => 0,
-    (error) => exitCode(toFailure(error)),
+  const failure = await composed.dispatcher.perform({ type: 'run', plans, when }).then(
+    () => undefined,
+    (error) => toFailure(error),
   );
+  if (failure !== undefined) await leaveTrace(begun, failure);
   await composed.dispatcher.perform({ type: 'terminate' });
   await removeMark(runs, mark).catch(() => undefined); // who looks next sees that we are gone, and removes it
   await server.close();
   release();
-  return code;
+  return exitCode(failure);
+}
+
+/** What ended before its first journal was begun would be in no list: cancelled while it waited, or a mistake of ours. */
+async function leaveTrace({ composed, handover, mark }: Begun, failure: Failure): Promise<void> {
+  const { dispatcher, services } = composed;
+  if (dispatcher.getState().run?.items.some(({ historyId }) => historyId !== undefined)) return;
+  const journal = await services.history.open(mark.title, handover.request.plans[0]);
+  await journal.close({ outcome: failure.kind === 'cancelled' ? 'cancelled' : 'failed', failure });
 }
 
 interface Begun {
@@ -132,10 +141,10 @@ function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
   });
 }
 
-/** It ends by what it was told, by a signal, or by an error of nobody's: what was written is taken back then, too. */
+/** A computer that goes down sends a signal: what can be gone on with stays. It does so, too, after a mistake of ours. */
 function guard({ dispatcher, outside }: Composed): () => void {
   const end = (code: number) => {
-    void dispatcher.perform({ type: 'terminate' });
+    void dispatcher.perform({ type: 'terminate', keep: true });
     setTimeout(() => process.exit(code), endPatienceMs).unref();
   };
   const stop = () => end(130);

@@ -51,8 +51,8 @@ export interface RunLink {
   /** Resolves when the run has ended, or was left. @throws AppError `io`: its process has ended without a word. */
   readonly ended: Promise<void>;
   send(wish: RunWish): void;
-  /** Leaves it. */
-  close(): void;
+  /** Leaves it; what was sent is still said. */
+  readonly close: () => void;
 }
 
 export interface Runs {

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { expect, it } from 'vitest';
 import { compareImages } from '../oracles/qemu-img.ts';
 import { describeWith } from '../oracles/requires.ts';
-import { type AwayPlace, awayPlace } from './away-place.ts';
+import { type AwayPlace, awayPlace, type Mark } from './away-place.ts';
 import { program } from './program.ts';
 import { pickMachine, startRun, toFolder } from './steps.ts';
 import { openTerminal, type Terminal } from './tmux.ts';
@@ -56,7 +56,7 @@ describeWith(['tmux', 'qemu-img'], 'a run on the screens', () => {
     await terminal.send('q');
     await terminal.until('ended with 0');
     await go();
-    const [{ pid, id }] = (await here.marks()) as [{ pid: number; id: string }];
+    const [{ pid, id }] = (await here.marks()) as [Mark];
     expect(await alive(pid)).toBe(true);
 
     const again = await open(here);
@@ -85,7 +85,7 @@ describeWith(['tmux', 'qemu-img'], 'a run on the screens', () => {
     const here = await awayPlace();
     const { terminal, image, go, result } = await begun(here);
     await go();
-    const [{ id, pid }] = (await here.marks()) as [{ pid: number; id: string }];
+    const [{ id, pid }] = (await here.marks()) as [Mark];
     await terminal.until(/Running/);
     await terminal.lose();
     await here.run(['runs', '--limit', `${id}=none`]);

@@ -135,8 +135,8 @@ describeWith(['tmux', 'script', 'qemu-img'], 'a pool of XenServer in the termina
     await terminal.until('writing web.qcow2');
     expect(server.database.get('VM', vm).snapshots).toHaveLength(1);
     await terminal.send('C-c');
-    await terminal.until('Stop it and quit?');
-    await terminal.send('y');
+    await terminal.until('[s] stop it and quit');
+    await terminal.send('s');
     await terminal.until('ended with');
     expect(server.database.get('VM', vm).snapshots).toEqual([]);
     expect(await readdir(here.folder)).toEqual([]);

@@ -162,12 +162,13 @@ describeWith(['tmux', 'qemu-img'], 'the TUI in a terminal', () => {
     await terminal.until(/PAUSED/i);
     await terminal.send('p');
     await terminal.send('C-c');
-    await terminal.until(/\[y\]/);
-    await terminal.send('y');
+    await terminal.until('[s] stop it and quit');
+    await terminal.send('s');
     await terminal.until('ended with');
     expect(await left(out)).toEqual([]);
-    const [journal] = await readdir(join(home, 'state', 'runs'));
-    expect(journal).toMatch(/\.jsonl$/);
+    const kept = await readdir(join(home, 'state', 'runs'));
+    expect(kept.some((name) => name.endsWith('.jsonl'))).toBe(true);
+    expect(kept.some((name) => /\.(sock|process)/.test(name))).toBe(false);
   });
 
   it('says what is wrong with a path typed by hand, and with a truncated image', async () => {

@@ -1,5 +1,5 @@
 /** Runs in processes of their own: begun, entered, left, listed, steered. */
-import { AppError, failureError, toFailure } from '../../model/errors.ts';
+import { AppError, describeFailure, failureError, toFailure } from '../../model/errors.ts';
 import type { Plan } from '../../model/plan.ts';
 import type { Effect, EffectContext } from '../dispatcher.ts';
 import type { Event } from '../events.ts';
@@ -18,7 +18,7 @@ export const attach: Effect<'attach'> = async ({ id }, context) => {
   if (isActive(context.getState().run)) {
     throw new AppError('conflict', 'another run is on the screen', { hint: 'leave it first' });
   }
-  await follow((hear) => runsOf(context).attach(id, hear), context);
+  await stay(await enter((hear) => runsOf(context).attach(id, hear), context), context);
 };
 
 export const detach: Effect<'detach'> = async (_, { live, emit, perform }) => {
@@ -44,14 +44,31 @@ export const steer: Effect<'steer-run'> = async ({ id, wish }, context) => {
   link.close();
 };
 
-/** Begins a run and stays with it. @throws AppError when there can be no process for it. */
+/**
+ * Begins a run and stays with it. False: there can be no process for it, as where nothing can be written to the folder of
+ * the journals; the log says why.
+ * @throws AppError how it ended, as a run in here would.
+ */
 export async function runThere(
   plans: readonly Plan[],
   when: RunWhen | undefined,
   context: EffectContext,
-): Promise<void> {
+): Promise<boolean> {
+  const { emit, services, signal } = context;
   const request = await requestFor(plans, when, context);
-  await follow((hear) => runsOf(context).start(request, hear), context);
+  let entered: Entered;
+  try {
+    entered = await enter((hear) => runsOf(context).start(request, hear), context);
+  } catch (error) {
+    const why = services.redactor.redact(describeFailure(toFailure(error)));
+    const text = `it runs inside of this program, and ends with it: ${why}`;
+    emit({ type: 'run-log', line: { at: Date.now(), level: 'warning', text } });
+    return false;
+  }
+  // The program ended before the run had begun.
+  if (signal.aborted) entered.link.send({ type: 'cancel' });
+  await stay(entered, context);
+  return true;
 }
 
 function runsOf({ services }: EffectContext): Runs {
@@ -59,34 +76,44 @@ function runsOf({ services }: EffectContext): Runs {
   throw new AppError('unsupported', 'runs have no processes of their own here');
 }
 
-/** Hands on what the run tells, until it ends or is left. @throws AppError how it ended, as a run in here would. */
-async function follow(
+interface Entered {
+  readonly link: RunLink;
+  readonly questions: ReturnType<typeof questionsOf>;
+}
+
+/** From here on what the run tells is told here, too. */
+async function enter(
   open: (hear: (event: Event) => void) => Promise<RunLink>,
   context: EffectContext,
-): Promise<void> {
-  const { live, emit, getState, signal } = context;
+): Promise<Entered> {
   let link: RunLink | undefined;
   const questions = questionsOf(context, () => link);
   link = await open((event) => {
     if (event.type === 'question') questions.show(event.question);
-    else emit(event);
+    else context.emit(event);
   });
-  const { id, ended, close } = link;
+  return { link, questions };
+}
+
+/** Until it ends or is left. @throws AppError how it ended, as a run in here would. */
+async function stay({ link, questions }: Entered, context: EffectContext): Promise<void> {
+  const { live, getState, signal, services } = context;
   live.away = link;
-  signal.addEventListener('abort', close, { once: true });
+  signal.addEventListener('abort', link.close, { once: true });
+  if (signal.aborted) link.close();
   try {
-    await ended;
+    await link.ended;
   } catch (error) {
     if (isActive(getState().run)) lost(error, context);
     throw error;
   } finally {
-    signal.removeEventListener('abort', close);
+    signal.removeEventListener('abort', link.close);
     questions.show(undefined);
     if (live.away === link) delete live.away;
-    if (!signal.aborted && context.services.interactive) await context.perform({ type: 'history' });
+    if (!signal.aborted && services.interactive) await context.perform({ type: 'history' });
   }
   const { run } = getState();
-  if (run?.away === id) throwOutcome(run);
+  if (run?.away === link.id) throwOutcome(run);
 }
 
 /** @throws AppError of the first machine that failed. */

@@ -146,10 +146,18 @@ describe('keys', () => {
   test.each([
     [
       undefined,
-      { pause: 'nothing runs', cancel: 'nothing runs', another: expect.stringContaining('press 2') },
+      {
+        ...{ pause: 'nothing runs', cancel: 'nothing runs', leave: 'nothing runs' },
+        another: expect.stringContaining('press 2'),
+      },
     ],
-    [run, { another: expect.stringContaining('still runs') }],
-    [as('paused'), { another: expect.stringContaining('still runs') }],
+    [run, { another: expect.stringContaining('still runs'), leave: expect.stringContaining('inside') }],
+    [as('paused'), { another: expect.stringContaining('still runs'), leave: expect.stringContaining('inside') }],
+    [{ ...run, away: 'run-1' }, { another: expect.stringContaining('leave it to itself with d') }],
+    [
+      { ...as('waiting'), away: 'run-1' },
+      { pause: 'it has not begun', another: expect.stringContaining('leave it') },
+    ],
     [
       as('cancelling'),
       {
@@ -158,7 +166,7 @@ describe('keys', () => {
         another: expect.stringContaining('wait'),
       },
     ],
-    [done, { pause: 'it has ended', cancel: 'it has ended' }],
+    [done, { pause: 'it has ended', cancel: 'it has ended', leave: 'it has ended' }],
   ])('%#', (of, expected) => {
     expect(runReasons(of)).toEqual(expected);
   });
