@@ -152,7 +152,10 @@ describe('keys', () => {
       },
     ],
     [run, { another: expect.stringContaining('still runs'), leave: expect.stringContaining('inside') }],
-    [as('paused'), { another: expect.stringContaining('still runs'), leave: expect.stringContaining('inside') }],
+    [
+      as('paused'),
+      { another: expect.stringContaining('still runs'), leave: expect.stringContaining('inside') },
+    ],
     [{ ...run, away: 'run-1' }, { another: expect.stringContaining('leave it to itself with d') }],
     [
       { ...as('waiting'), away: 'run-1' },
