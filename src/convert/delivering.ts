@@ -61,6 +61,8 @@ export class Delivering {
   #begun: Delivery | undefined;
   /** It can be gone on with. */
   #lasting: RunRecord | undefined;
+  /** How it ended, in words that say what to do. */
+  #told: AppError | undefined;
   #digests: DiskDigests | undefined;
   #places: readonly string[] = [];
 
@@ -89,6 +91,7 @@ export class Delivering {
 
   /** In the words of whoever ended it. */
   errorOf(error: unknown): AppError {
+    if (this.#told !== undefined && error === this.#told) return this.#told;
     if (!this.#context.signal.aborted) return toAppError(error);
     const stays = this.#places.length === 0 ? '' : `; what was delivered stays: ${this.#places.join(', ')}`;
     return new AppError('cancelled', `cancelled${stays}`, { cause: error });
@@ -195,7 +198,8 @@ export class Delivering {
       const ended = this.#ended.signal.aborted ? this.#ended.signal.reason : error;
       this.#ended.abort(error);
       const left = delivery === undefined ? [] : await this.#undo(delivery, ended);
-      throw left === undefined ? this.#stopped(ended) : withLeftovers(this.errorOf(ended), left);
+      this.#told = left === undefined ? this.#stopped(ended) : withLeftovers(this.errorOf(ended), left);
+      throw this.#told;
     } finally {
       await beside.end();
       for (const { reader } of disks) reader?.end();

@@ -138,8 +138,7 @@ export function resumableOf(lines: readonly JournalLine[], boot: string | undefi
   const disks = new Map<string, Progress>();
   for (const { type, data } of lines) {
     if (type === 'end' && data.outcome === 'done') return { reason: 'it has ended well' };
-    if (type === 'taken-back' || (type === 'end' && data.outcome === 'cancelled'))
-      return { reason: 'what it had written was removed' };
+    if (type === 'taken-back') return { reason: 'what it had written was removed' };
     if (type === 'source') source = sourceSchema.safeParse(data).data;
     if (type === 'file') {
       const file = fileSchema.safeParse(data).data;
