@@ -55,6 +55,8 @@ export function describePlan(
   if (destination.backing !== undefined) lines.push(`only what differs from ${destination.backing}`);
   if (plan.force) lines.push(`replacing ${isFolder(plan) ? 'files' : 'what is there'} of the same name`);
   if (plan.sync) lines.push('flushed to the medium at the end');
+  if (plan.verify) lines.push('read back at the end, and compared with what was read');
+  if (plan.sums) lines.push('with SHA256SUMS beside it');
   if (plan.warm !== undefined) lines.push(warmInWords(plan.warm));
   if (plan.guest !== undefined) lines.push(guestInWords(plan.guest));
   if (plan.keep !== undefined) lines.push(keepInWords(plan.keep));

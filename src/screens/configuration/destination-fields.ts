@@ -13,6 +13,7 @@ import { type Choice, type ConfigField, labelOf, tryApply, yesNo } from './field
 import { backingFields, fileFields } from './file-fields.ts';
 import { keepFields } from './keep-fields.ts';
 import { deliveryFields, placeField, startAfterFields, takesFiles } from './place-fields.ts';
+import { proofField } from './proof-fields.ts';
 import { warmFields } from './warm-fields.ts';
 
 const containerLabels: Record<Container, string> = {
@@ -106,6 +107,7 @@ export function writingFields(state: State): ConfigField[] {
       changed: sync,
       apply: (value) => ({ command: draft({ sync: value === 'yes' }) }),
     },
+    proofField(state),
   ];
 }
 

@@ -56,7 +56,7 @@ describe('80 x 24', () => {
   test('an adapter is added and removed', async () => {
     const { shows, press } = drawApp(configState);
     await shows(start);
-    await press('a', keys.end, ...Array(5).fill(keys.up));
+    await press('a', keys.end, ...Array(7).fill(keys.up));
     await shows('Adapter 2');
     await press('x');
     await shows(/^(?!.*Adapter 2)/s);

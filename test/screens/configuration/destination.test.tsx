@@ -30,8 +30,10 @@ describe('the fields of an environment', () => {
       'delivery:folder',
       'format',
       'start-after',
+      'keep',
       'force',
       'sync',
+      'verify',
       'start',
     ]);
     expect(field('format').reason).toBe('lab vCenter takes nothing else');
@@ -240,7 +242,8 @@ describe('a folder of another host', () => {
       (key) => !/^(disk|nic|name|proc|mem|firm|part|wind|option|bus|card|guest)/.test(key),
     );
     expect(own).toEqual([
-      ...['destination', 'product', 'delivery:folder', 'container', 'format', 'force', 'sync', 'start'],
+      ...['destination', 'product', 'delivery:folder', 'container', 'format'],
+      ...['keep', 'force', 'sync', 'verify', 'start'],
     ]);
     const ova = { ...plain, draft: { ...plain.draft, product: 'virtualbox' } };
     expect(field('container', ova)).toMatchObject({ value: 'ova' });

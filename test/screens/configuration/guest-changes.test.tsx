@@ -118,7 +118,7 @@ describe('fields', () => {
     expect(folded.filter((key) => key.startsWith('guest:'))).toEqual(['guest:changes', 'guest:additions']);
     const { shows, press } = drawApp(changing);
     await shows('Ready to start');
-    await press(keys.end, keys.up, keys.up, keys.up);
+    await press(keys.end, ...Array(5).fill(keys.up));
     await shows('❯ Additions');
     await press(keys.enter);
     await shows('Hostname');
