@@ -135,15 +135,15 @@ export class Delivering {
     return request;
   }
 
-  readonly #told = new Set<string>();
+  readonly #said = new Set<string>();
 
   #tellOnce(findings: readonly Finding[]): void {
     const { emit } = this.#inner;
     tell(findings, {
       ...this.#inner,
       emit: (event) => {
-        if (event.type === 'log' && this.#told.has(event.text)) return;
-        if (event.type === 'log') this.#told.add(event.text);
+        if (event.type === 'log' && this.#said.has(event.text)) return;
+        if (event.type === 'log') this.#said.add(event.text);
         emit(event);
       },
     });
