@@ -8,7 +8,7 @@ export function faultyClient(client: HttpsClient, faults: () => Faults | undefin
   return {
     name: client.name,
     send: (wanted) => step(nameOf(wanted.step, wanted.body), () => client.send(wanted)),
-    fill: (wanted, target) => step(wanted.step, () => client.fill(wanted, target)),
+    fill: (wanted, target, told) => step(wanted.step, () => client.fill(wanted, target, told)),
     download: (wanted) => step(wanted.step, () => client.download(wanted)),
     upload(wanted) {
       const upload = client.upload(wanted);

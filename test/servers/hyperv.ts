@@ -243,11 +243,14 @@ const scripts: Readonly<Record<string, Script>> = {
     return { id };
   },
   async undo({ vms, local }, values) {
-    for (const vm of vms.filter(({ more }) => String(more.notes).endsWith(text(values, 'mark'))))
+    for (const vm of vms.filter(
+      ({ name, more }) => name === values.name && String(more.notes).endsWith(text(values, 'mark')),
+    ))
       vms.splice(vms.indexOf(vm), 1);
     for (const file of list(values, 'files'))
       for (const key of ['part', 'path']) await rm(local(text(file, key)), { force: true });
     const folder = local(text(values, 'folder'));
+    if (!(await isThere(folder))) return { done: true };
     const left = await readdir(folder, { recursive: true, withFileTypes: true });
     if (!left.some((entry) => entry.isFile())) await rm(folder, { recursive: true });
     return { done: true };

@@ -4,7 +4,9 @@
  */
 import { win32 } from 'node:path';
 import type { ByteSink } from '../../io/byte-source.ts';
-import { AppError } from '../../model/errors.ts';
+import { throwIfAborted } from '../../io/in-order.ts';
+import { AppError, toAppError } from '../../model/errors.ts';
+import type { Leftover } from '../../model/leftover.ts';
 import type { PowerState } from '../../model/machine.ts';
 import type { Delivery, DeliveryRequest } from '../plugin.ts';
 import { textIn } from './answers.ts';
@@ -12,7 +14,7 @@ import { baseFolder, nameFindings } from './check-delivery.ts';
 import { fitMachine } from './fit-machine.ts';
 import { runMark } from './notes.ts';
 import { readHost } from './places.ts';
-import { runScript } from './powershell.ts';
+import { quoted, runScript } from './powershell.ts';
 import { folderScript, makeScript, startScript, undoScript } from './scripts/make.ts';
 import type { Transport } from './transport.ts';
 import { filePath, impossibleName, samePath } from './windows-path.ts';
@@ -35,16 +37,34 @@ export async function beginDelivery(transport: Transport, request: DeliveryReque
   const notes = [...(machine.description === undefined ? [] : [machine.description]), mark].join('\n\n');
   const files: Part[] = [];
   const open = new Set<ByteSink>();
+  // It may have been begun, its answer being lost.
   let hasFolder = false;
+  let isMade = false;
   let id: string | undefined;
 
   const undo = async () => {
     for (const sink of open) await sink.abort();
     open.clear();
     if (!hasFolder) return;
-    await runScript(transport, { script: undoScript, values: { mark, files, folder }, step: 'tidying up' });
+    const values = { name, mark, files, folder };
+    await runScript(transport, { script: undoScript, values, step: 'tidying up' });
     hasFolder = false;
+    isMade = false;
   };
+  const stays = ({ message }: AppError): Leftover[] => [
+    ...(isMade
+      ? [
+          {
+            what: `the machine "${name}" may be on ${transport.name} still (${message})`,
+            command: `Get-VM | Where-Object { $_.Name -eq ${quoted(name)} -and ([string]$_.Notes).EndsWith(${quoted(mark)}) } | Remove-VM -Force`,
+          },
+        ]
+      : []),
+    {
+      what: `the folder ${folder} with what was written may be on ${transport.name} still (${message})`,
+      command: `Remove-Item -LiteralPath ${quoted(folder)} -Recurse -Force`,
+    },
+  ];
   return {
     async sink(file) {
       const why = impossibleName(file.name);
@@ -54,13 +74,18 @@ export async function beginDelivery(transport: Transport, request: DeliveryReque
         throw new AppError('conflict', 'two disks have the same name', { where: path });
       if (!hasFolder) {
         const call = { script: folderScript, values: { folder }, step: 'making its folder' };
-        await runScript(transport, call);
         hasFolder = true;
+        await runScript(transport, call).catch((error) => {
+          if (toAppError(error).kind === 'conflict') hasFolder = false; // somebody else's
+          throw error;
+        });
       }
       const part = win32.join(folder, `${file.name}.vmferry-${runId}.part`);
-      const sink = await transport.files.create(filePath(part), { signal });
       files.push({ part, path });
+      // Not cancelled half-way: what is made after it was removed would stay.
+      const sink = await transport.files.create(filePath(part));
       open.add(sink);
+      throwIfAborted(signal);
       return {
         ...sink,
         async finish(size, modifiedAt) {
@@ -87,14 +112,17 @@ export async function beginDelivery(transport: Transport, request: DeliveryReque
         dvds,
         adapters: nics.map((nic, index) => ({ name: `Network Adapter ${index + 1}`, ...nic })),
       };
+      isMade = true;
       const made = await runScript(transport, { script: makeScript, values, step: 'making the machine' });
       id = textIn(made, 'id');
       return [`${transport.name}: ${name}`, ...files.map(({ path }) => path)];
     },
     async rollback() {
-      // What is left when the host is gone lies in a folder of the machine's name.
-      if (id === undefined) await undo().catch(() => undefined);
-      return [];
+      if (id !== undefined) return [];
+      return undo().then(
+        () => [],
+        (error) => stays(toAppError(error)),
+      );
     },
     async start(startSignal): Promise<PowerState> {
       const call = { script: startScript, values: { id }, step: 'starting it', signal: startSignal };

@@ -44,6 +44,9 @@ export async function runScript(transport: Transport, call: Call): Promise<Answe
   return answerIn(answer.result, 'result');
 }
 
+/** A text in single quotes, as a user types it: PowerShell takes the typographic ones for such, too. */
+export const quoted = (text: string): string => `'${text.replace(/['\u2018-\u201b]/g, '$&$&')}'`;
+
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
 
 /** A console may break a long line. */

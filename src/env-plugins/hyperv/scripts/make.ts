@@ -57,7 +57,7 @@ try {
 /** Safe to be run twice, and when nothing was made. The folder goes only when nobody put anything else into it. */
 export const undoScript = `# vmferry-hyperv: undo
 param($a)
-foreach ($vm in @(Get-VM | Where-Object { ([string]$_.Notes).EndsWith($a.mark, [System.StringComparison]::Ordinal) })) { Remove-VM -VM $vm -Force }
+foreach ($vm in @(Get-VM | Where-Object { $_.Name -eq $a.name -and ([string]$_.Notes).EndsWith($a.mark, [System.StringComparison]::Ordinal) })) { Remove-VM -VM $vm -Force }
 foreach ($f in $a.files) {
   foreach ($p in @($f.part, $f.path)) {
     if (Test-Path -LiteralPath $p -PathType Leaf) { Remove-Item -LiteralPath $p -Force } } }
