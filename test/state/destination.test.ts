@@ -217,6 +217,17 @@ describe('a machine that runs', () => {
     expect(to.told).toContain('rollback');
   });
 
+  it('tells what could not be taken back, and how it is removed', async () => {
+    const leftovers = [{ what: 'a half disk', command: "rm -f '/x'" }];
+    const [from, to] = [memory([running]), { ...memory(), failWrite: true, leftovers }];
+    const { choose, deliver, run, log } = await between(from, to);
+    await choose();
+    await deliver();
+    const told = "left there: a half disk; to remove it: rm -f '/x'";
+    await expect(run()).rejects.toMatchObject({ kind: 'io', hint: expect.stringContaining(told) });
+    expect(log()).toContain(`warning: ${told}`);
+  });
+
   it('is not delivered when somebody let it go meanwhile', async () => {
     const [from, to] = [{ ...memory([running]), holdBroken: true }, memory()];
     const { choose, deliver, run } = await between(from, to);
