@@ -99,7 +99,7 @@ export class Tries {
 
   #words({ message }: AppError): string {
     const { step } = this.#options;
-    return step === undefined ? message : `${step}: ${message}`;
+    return step === undefined || message.startsWith(step) ? message : `${step}: ${message}`;
   }
 
   #tell(text: string): void {

@@ -27,6 +27,7 @@ export async function connect(
     known: knownCertificates(certificates),
     confirm: (question) => context.confirm(question),
     signal: context.signal,
+    tell: context.note,
   });
   try {
     context.report(`logging in to ${host}`);
@@ -43,7 +44,9 @@ export async function connect(
     return {
       source,
       // ImportVApp is of vSphere 4.
-      ...(session.atLeast('4.0') ? { destination: destinationRole(session, reachHost(legacy)) } : {}),
+      ...(session.atLeast('4.0')
+        ? { destination: destinationRole(session, reachHost(legacy, context.note)) }
+        : {}),
       async close() {
         await source.close();
         await session.close();

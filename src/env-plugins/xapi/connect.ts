@@ -25,6 +25,7 @@ export async function connect(
       legacy: server.legacy,
       known,
       confirm: (question) => context.confirm(question),
+      tell: context.note,
       ...(signal === undefined ? {} : { signal }),
     });
   context.report(`connecting to ${server.host}`);

@@ -8,6 +8,7 @@ import type { Duplex } from 'node:stream';
 import { AppError } from '../../model/errors.ts';
 import { MiB } from '../../model/units.ts';
 import { cancelledBy, onAbort } from '../host/abort-watch.ts';
+import type { Tell } from '../retrying.ts';
 import { secureContext } from './authorities.ts';
 import { connectTrusted, serverName, type TlsOptions, type TlsTarget } from './connect.ts';
 import { type Download, downloadBy } from './download.ts';
@@ -26,6 +27,8 @@ export interface HttpsOptions extends TlsTarget {
   readonly signal?: AbortSignal;
   /** For reaching the server and for each silence in an answer; default 60 s. */
   readonly timeoutMs?: number;
+  /** Of tries after a failure, for a log. */
+  readonly tell?: Tell | undefined;
 }
 
 export interface HttpsRequest {
@@ -57,13 +60,24 @@ export interface HttpsAnswer {
   readonly body: Buffer;
 }
 
+export interface Filling {
+  /** Throws what the caller is to be told. */
+  onHead(answer: HttpsAnswer): void;
+  /** Bytes that are in their place, from the first on, also when the rest does not come. */
+  onBytes(count: number): void;
+}
+
 export interface HttpsClient {
   /** `host:port`. */
   readonly name: string;
+  readonly tell?: Tell | undefined;
   /** @throws AppError `unreachable`, `auth` (the certificate), `unsupported` (a redirect, too long), `cancelled`. */
   send(request: HttpsRequest): Promise<HttpsAnswer>;
-  /** Puts the body into `target`, which it has to fill exactly; any other status than 206 is the caller's to judge. */
-  fill(request: HttpsRequest, target: Uint8Array): Promise<HttpsAnswer>;
+  /**
+   * Puts the body into `target`, which it has to fill exactly.
+   * The answer's head is judged by `onHead` before a byte of its body is taken.
+   */
+  fill(request: HttpsRequest, target: Uint8Array, told: Filling): Promise<HttpsAnswer>;
   /** An answer of any length, of any status, taken as it comes, on a connection of its own. */
   download(request: Omit<HttpsRequest, 'body' | 'maximumBytes'>): Promise<Download>;
   upload(request: UploadRequest): Upload;
@@ -87,7 +101,7 @@ export async function openHttps(options: HttpsOptions): Promise<HttpsClient> {
   });
   const closing = new AbortController();
   const agent = new TrustedAgent(options, pinned, { ...tls, signal: closing.signal });
-  return new Client(options, agent, timeoutMs, closing);
+  return new Client(options, agent, timeoutMs, closing, options.tell);
 }
 
 /** Hands out a connection only after its server was checked. */
@@ -129,8 +143,16 @@ class Client implements HttpsClient {
   readonly #agent: TrustedAgent;
   readonly #timeoutMs: number;
   readonly #closing: AbortController;
+  readonly tell: Tell | undefined;
 
-  constructor(target: TlsTarget, agent: TrustedAgent, timeoutMs: number, closing: AbortController) {
+  constructor(
+    target: TlsTarget,
+    agent: TrustedAgent,
+    timeoutMs: number,
+    closing: AbortController,
+    tell: Tell | undefined,
+  ) {
+    this.tell = tell;
     this.name = serverName(target);
     this.#target = target;
     this.#agent = agent;
@@ -159,11 +181,14 @@ class Client implements HttpsClient {
     });
   }
 
-  fill(wanted: HttpsRequest, target: Uint8Array): Promise<HttpsAnswer> {
+  fill(wanted: HttpsRequest, target: Uint8Array, { onHead, onBytes }: Filling): Promise<HttpsAnswer> {
     return this.#exchange(wanted, async (answer) => {
-      if (answer.statusCode !== 206) {
+      const { statusCode: status = 0, headers } = answer;
+      try {
+        onHead({ status, headers, body: Buffer.alloc(0) });
+      } catch (error) {
         answer.destroy();
-        return Buffer.alloc(0);
+        throw error;
       }
       let at = 0;
       for await (const chunk of answer as AsyncIterable<Buffer>) {
@@ -171,6 +196,7 @@ class Client implements HttpsClient {
           throw this.#error('io', wanted, `the server sent more than the ${target.length} bytes asked for`);
         target.set(chunk, at);
         at += chunk.length;
+        onBytes(chunk.length);
       }
       if (at !== target.length) {
         throw this.#error('unreachable', wanted, `${at} bytes came instead of ${target.length}`);

@@ -38,6 +38,8 @@ export async function handshake(
     rejectUnauthorized: false,
     ...(isIP(host) === 0 ? { servername: host } : {}),
   });
+  // A host that is gone is noticed within 30 s, also where nobody knows how long it may be silent.
+  socket.setKeepAlive(true, 20_000);
   try {
     await established(socket, 'secureConnect', target, options);
     return { socket, shown: shownBy(socket, host) };

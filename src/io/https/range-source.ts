@@ -2,12 +2,12 @@
 import { AppError } from '../../model/errors.ts';
 import { MiB } from '../../model/units.ts';
 import { type ByteSource, checkRange, memorySource } from '../byte-source.ts';
-import { onAbort } from '../host/abort-watch.ts';
 import { readAhead } from '../host/read-ahead.ts';
 import { throwIfAborted } from '../in-order.ts';
-import type { HttpsAnswer, HttpsClient, HttpsRequest } from './client.ts';
+import { type Persistence, Tries } from '../retrying.ts';
+import type { HttpsAnswer, HttpsClient } from './client.ts';
 
-export interface RangeOptions {
+export interface RangeOptions extends Partial<Persistence> {
   /** For messages, and what the source is called. */
   readonly name: string;
   readonly path: string;
@@ -18,8 +18,8 @@ export interface RangeOptions {
   readonly signal?: AbortSignal | undefined;
   /** Of one request; default 1 MiB. */
   readonly pieceBytes?: number | undefined;
-  /** Pauses before another try after a lost connection, in milliseconds. */
-  readonly pauses?: readonly number[];
+  /** A silence so long in the middle is a link that hangs. Default 30 s. */
+  readonly stallMs?: number;
 }
 
 /** Pieces read ahead. */
@@ -27,10 +27,19 @@ const windowPieces = 16;
 /** A server without ranges sends all of a file: of one so small that will do. */
 const smallBytes = 2 * MiB;
 
+const usualStallMs = 30_000;
+
+/** What it was when it was opened: a part of something else is not taken. */
+interface Opened {
+  readonly total: number;
+  readonly modified: string | undefined;
+  readonly tag: string | undefined;
+}
+
 /** @throws AppError `not-found`, `auth`, `unsupported` (no ranges), `unreachable`, `cancelled`. */
 export async function rangeSource(client: HttpsClient, options: RangeOptions): Promise<ByteSource> {
   const step = `opening ${options.name}`;
-  const first = await trying(options, options.signal, async () => {
+  const first = await trying(client, options, options.signal, step, async () => {
     const request = { path: options.path, step, maximumBytes: smallBytes, signal: options.signal };
     const headers = { ...(await options.headers()), range: 'bytes=0-0' };
     // An empty file has no first byte.
@@ -39,7 +48,8 @@ export async function rangeSource(client: HttpsClient, options: RangeOptions): P
   if (first.status === 200) return memorySource(first.body, options.name);
   const { total } = rangeOf(first, options, client);
   if (first.status === 416 && total !== 0) throw wrongRange(first, options, client);
-  const modified = Date.parse(first.headers['last-modified'] ?? '') / 1000;
+  const opened = { total, ...marksOf(first) };
+  const modified = Date.parse(opened.modified ?? '') / 1000;
   const { pieceBytes = MiB } = options;
   const source: ByteSource = {
     name: options.name,
@@ -51,9 +61,8 @@ export async function rangeSource(client: HttpsClient, options: RangeOptions): P
       throwIfAborted(signal);
       const parts: Promise<void>[] = [];
       for (let at = 0; at < target.length; at += pieceBytes) {
-        parts.push(
-          readPiece(client, options, target.subarray(at, at + pieceBytes), offset + at, total, signal),
-        );
+        const part = target.subarray(at, at + pieceBytes);
+        parts.push(readPiece(client, options, part, offset + at, opened, signal));
       }
       const ended = await Promise.allSettled(parts); // after an error none may still write to the target
       const failed = ended.find((p): p is PromiseRejectedResult => p.status === 'rejected');
@@ -66,65 +75,95 @@ export async function rangeSource(client: HttpsClient, options: RangeOptions): P
   return readAhead(source, { pieceBytes, window: () => windowPieces * pieceBytes });
 }
 
+/** RFC 9110 8.8: a weak tag may be another for the same bytes. */
+function marksOf({ headers }: HttpsAnswer): Pick<Opened, 'modified' | 'tag'> {
+  const { etag } = headers;
+  return { modified: headers['last-modified'], tag: etag?.startsWith('W/') ? undefined : etag };
+}
+
 async function readPiece(
   client: HttpsClient,
   options: RangeOptions,
   target: Uint8Array,
   offset: number,
-  total: number,
+  opened: Opened,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const last = offset + target.length - 1;
-  const request: HttpsRequest = { path: options.path, step: `reading ${options.name}`, signal };
-  await trying(options, signal, async () => {
-    const headers = { ...(await options.headers()), range: `bytes=${offset}-${last}` };
-    const answer = judged(await client.fill({ ...request, headers }, target), options, client, [206]);
-    const range = rangeOf(answer, options, client);
-    if (range.total !== total) {
-      throw new AppError('io', `the file was changed while it was read: ${total} bytes, now ${range.total}`, {
-        where: options.name,
-      });
+  const step = `reading ${options.name}`;
+  const request = { path: options.path, step, signal, timeoutMs: options.stallMs ?? usualStallMs };
+  // What came before the connection was lost is not asked for again.
+  let done = 0;
+  await trying(client, options, signal, step, async (tries) => {
+    if (done === target.length) return;
+    const from = offset + done;
+    const headers = { ...(await options.headers()), range: `bytes=${from}-${last}` };
+    let came = 0;
+    const onBytes = (count: number) => {
+      came += count;
+    };
+    const check = (answer: HttpsAnswer) => {
+      const range = rangeOf(judged(answer, options, client, [206]), options, client);
+      if (range.total !== opened.total) throw changed(options, opened.total, range.total);
+      if (range.from !== from || range.to !== last) throw wrongRange(answer, options, client);
+      const now = marksOf(answer);
+      for (const mark of ['modified', 'tag'] as const) {
+        const before = opened[mark];
+        if (before !== undefined && now[mark] !== undefined && now[mark] !== before)
+          throw changed(options, before, now[mark]);
+      }
+    };
+    try {
+      await client.fill({ ...request, headers }, target.subarray(done), { onHead: check, onBytes });
+    } catch (error) {
+      done += came;
+      if (came > 0) tries.progress();
+      throw error;
     }
-    if (range.from !== offset || range.to !== last) throw wrongRange(answer, options, client);
   });
 }
 
-/** A login that ended is renewed once; a connection that was lost is made again a few times. */
+const changed = ({ name }: RangeOptions, before: string | number, now: string | number): AppError =>
+  new AppError(
+    'io',
+    `the file was changed while it was read: it was ${shown(before)}, and is ${shown(now)} now`,
+    { where: name },
+  );
+
+const shown = (mark: string | number): string =>
+  typeof mark === 'number' ? `${mark} bytes` : mark.replace(/[^\x20-\x7e]/g, '?').slice(0, 100);
+
+/** A login that ended is renewed once; a connection that was lost is made again. */
 async function trying<T>(
+  client: HttpsClient,
   options: RangeOptions,
   signal: AbortSignal | undefined,
-  work: () => Promise<T>,
+  step: string,
+  work: (tries: Tries) => Promise<T>,
 ): Promise<T> {
-  const pauses = [...(options.pauses ?? [200, 1000, 3000, 10_000])];
+  const { pausesMs, roundMs } = options;
+  const tries = new Tries({
+    step,
+    tell: client.tell,
+    ...(pausesMs === undefined ? {} : { pausesMs }),
+    ...(roundMs === undefined ? {} : { roundMs }),
+  });
   let renewed = false;
   for (;;) {
     try {
-      return await work();
+      const result = await work(tries);
+      tries.progress();
+      return result;
     } catch (error) {
-      if (!(error instanceof AppError) || signal?.aborted) throw error;
-      if (error instanceof LoginWanted && options.renew !== undefined && !renewed) {
+      if (error instanceof LoginWanted && options.renew !== undefined && !renewed && !signal?.aborted) {
         renewed = true;
+        client.tell?.(`${step}: the login has ended there, and is made again`);
         await options.renew(signal);
         continue;
       }
-      const pause = error.kind === 'unreachable' ? pauses.shift() : undefined;
-      if (pause === undefined) throw error;
-      await waiting(pause, signal);
+      await tries.failed(error, signal);
     }
   }
-}
-
-async function waiting(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(done, milliseconds);
-    const unwatch = onAbort(signal, done);
-    function done() {
-      clearTimeout(timer);
-      unwatch();
-      resolve();
-    }
-  });
-  throwIfAborted(signal);
 }
 
 class LoginWanted extends AppError {}

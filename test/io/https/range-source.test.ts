@@ -32,7 +32,7 @@ async function source(trick: Trick = () => false, renew?: () => Promise<void>) {
     path: '/file',
     headers: async () => ({ cookie: 'a=b' }),
     ...(renew === undefined ? {} : { renew }),
-    pauses: [1, 1, 1],
+    pausesMs: [1, 1, 1],
   });
   return { open, requests: () => count };
 }

@@ -127,12 +127,12 @@ async function thumbprintOf(
 
 /** By the name that vCenter knows the host by, else by the one that the host has for itself. @throws AppError. */
 async function reached(
-  { server }: WayContext,
+  { server, plugin }: WayContext,
   names: readonly (string | undefined)[],
   thumbprint: string,
   signal: AbortSignal,
 ): Promise<HttpsClient> {
-  const reach = reachHost(server.legacy);
+  const reach = reachHost(server.legacy, plugin.note);
   let failure: AppError | undefined;
   for (const name of names) {
     // `localhost` is what a host without a name calls itself.

@@ -11,7 +11,7 @@ import { MachineExport, type Reader } from './export.ts';
 import { resumedStream } from './lease-stream.ts';
 import type { MakeWay, WaySubject } from './way.ts';
 
-export const leaseWay: MakeWay = ({ session, server }) => {
+export const leaseWay: MakeWay = ({ session, server, plugin }) => {
   /** By the machine, or by the snapshot. */
   const exports = new Map<string, MachineExport>();
 
@@ -21,7 +21,7 @@ export const leaseWay: MakeWay = ({ session, server }) => {
     if (known !== undefined) return known;
     const made = new MachineExport({
       session,
-      reach: reachHost(server.legacy),
+      reach: reachHost(server.legacy, plugin.note),
       vm,
       snapshot,
       ended: () => void exports.delete(id),

@@ -1,0 +1,142 @@
+/**
+ * HTTPS on a link that fails: files by ranges, and streams that can only be had from their beginning. What crosses is
+ * counted by the link in between: less the bytes of the file, it is what was sent twice and what goes with it.
+ */
+import { randomFillSync } from 'node:crypto';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { readBytes } from '../../src/io/byte-source.ts';
+import { type HttpsClient, openHttps } from '../../src/io/https/client.ts';
+import { forgottenCertificates } from '../../src/io/https/known-certificates.ts';
+import { type RangeOptions, rangeSource } from '../../src/io/https/range-source.ts';
+import { inOrder } from '../../src/io/in-order.ts';
+import { MiB } from '../../src/model/units.ts';
+import { startHttps } from '../io/https/server.ts';
+import { type BadLink, type BadLinkOptions, badLink } from '../servers/bad-link.ts';
+
+interface Far {
+  readonly link: BadLink;
+  readonly client: HttpsClient;
+  readonly told: string[];
+}
+
+async function far(listener: RequestListener, options: BadLinkOptions = {}): Promise<Far> {
+  const server = await startHttps(listener);
+  const link = await badLink(server.port, options);
+  onTestFinished(() => link.close());
+  const told: string[] = [];
+  const client = await openHttps({
+    host: '127.0.0.1',
+    port: link.port,
+    fingerprint: server.fingerprint,
+    known: forgottenCertificates(),
+    confirm: async () => false,
+    timeoutMs: 2000,
+    tell: (text) => told.push(text),
+  });
+  onTestFinished(() => client.close());
+  return { link, client, told };
+}
+
+/** The parts of `bytes` that are asked for. */
+const parts =
+  (bytes: Buffer, more: Record<string, string> = {}): RequestListener =>
+  (request, response) => {
+    const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '')!.map(Number);
+    const end = Math.min(to!, bytes.length - 1);
+    response.writeHead(206, { ...more, 'content-range': `bytes ${from}-${end}/${bytes.length}` });
+    response.end(bytes.subarray(from, end + 1));
+  };
+
+const opening = (client: HttpsClient, more: Partial<RangeOptions> = {}) =>
+  rangeSource(client, {
+    ...{ name: 'disk', path: '/disk', headers: async () => ({}) },
+    ...{ pausesMs: [1, 1, 1, 1, 1, 1], stallMs: 300 },
+    ...more,
+  });
+
+async function readsAs(client: HttpsClient, bytes: Buffer, more: Partial<RangeOptions> = {}): Promise<void> {
+  const source = await opening(client, more);
+  const offsets = Array.from({ length: bytes.length / MiB }, (_, i) => i * MiB);
+  const read = async (at: number) => ({ at, got: await readBytes(source, at, MiB) });
+  for await (const { at, got } of inOrder(offsets, 4, read)) {
+    if (!got.equals(bytes.subarray(at, at + MiB))) throw new Error(`other bytes at ${at}`);
+  }
+}
+
+const content = (mib: number): Buffer => randomFillSync(Buffer.allocUnsafe(mib * MiB));
+
+describe('a file by HTTPS ranges', () => {
+  it('is read whole through 20 cuts, with at most 5 % sent twice', async () => {
+    const bytes = content(64);
+    const slow = { bytesPerSecond: 40 * MiB, windowBytes: 64 * 1024 };
+    const { link, client, told } = await far(parts(bytes), slow);
+    link.after(3 * MiB, 'cut', { times: 20 });
+    await readsAs(client, bytes, { stallMs: 10_000 });
+    expect(link.faults).toBe(20);
+    expect(link.received / bytes.length).toBeLessThan(1.05);
+    expect(told[0]).toMatch(/^reading disk: the connection was cut; the next try went on after/);
+  });
+
+  it.each(['reset', 'stall', 'end', 'flip'] as const)('and through each %s', async (fault) => {
+    const bytes = content(8);
+    const { link, client } = await far(parts(bytes));
+    link.after(1.5 * MiB, fault, { times: 3 });
+    await readsAs(client, bytes);
+    expect(link.faults).toBe(3);
+  });
+
+  it('is read over several connections at once, where each of them is throttled', async () => {
+    const bytes = content(8);
+    const { link, client } = await far(parts(bytes), { bytesPerSecondEach: 2 * MiB });
+    const begun = performance.now();
+    await readsAs(client, bytes);
+    // By one connection it would take 4 s.
+    expect(performance.now() - begun).toBeLessThan(2500);
+    expect(link.made).toBeGreaterThanOrEqual(4);
+  });
+
+  it('is refused when it is another file after the link was lost, though it is as long', async () => {
+    const bytes = content(4);
+    let tag = '"one"';
+    const { link, client } = await far((request, response) => parts(bytes, { etag: tag })(request, response));
+    const source = await opening(client);
+    await readBytes(source, 0, MiB);
+    tag = '"two"';
+    link.cut();
+    await expect(readBytes(source, MiB, MiB)).rejects.toMatchObject({
+      kind: 'io',
+      message: expect.stringMatching(/changed while it was read: it was "one", and is "two" now/),
+    });
+  });
+
+  it('has its login made again in the middle', async () => {
+    const bytes = content(4);
+    let valid = 'first';
+    const { client, told } = await far((request: IncomingMessage, response: ServerResponse) => {
+      if (request.headers.cookie === valid) return parts(bytes)(request, response);
+      response.writeHead(401).end();
+    });
+    let cookie = 'first';
+    const renew = async () => {
+      cookie = valid;
+    };
+    const source = await opening(client, { headers: async () => ({ cookie }), renew });
+    await readBytes(source, 0, MiB);
+    valid = 'second';
+    expect((await readBytes(source, MiB, MiB)).equals(bytes.subarray(MiB, 2 * MiB))).toBe(true);
+    expect(told.join()).toContain('the login has ended there, and is made again');
+  });
+
+  it('is given up when nothing comes any more, with what was tried', async () => {
+    const bytes = content(4);
+    const { link, client } = await far(parts(bytes));
+    const source = await opening(client, { pausesMs: [1, 1] });
+    await readBytes(source, 0, MiB);
+    await link.close();
+    await expect(readBytes(source, 3 * MiB, MiB)).rejects.toMatchObject({
+      kind: 'unreachable',
+      message: expect.stringMatching(/^reading disk: .*; tried 3 times in /),
+    });
+  });
+});
