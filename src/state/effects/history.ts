@@ -18,8 +18,8 @@ export const list: Effect<'history'> = async ({ filter }, { services, emit }) =>
 async function summaries({ history }: Services, filter?: HistoryFilter): Promise<HistorySummary[]> {
   const all = (await history.list()).map(summaryOf);
   if (filter === undefined) return all;
-  const { filtered, SEARCHED } = await import('../history/filter.ts');
-  return filtered(all, filter, (id) => history.get(id, SEARCHED));
+  const { filtered } = await import('../history/filter.ts');
+  return filtered(all, filter, history);
 }
 
 export const open: Effect<'history-open'> = async ({ id }, { services, emit }) => {

@@ -1,6 +1,6 @@
 /** Which of the earlier conversions are wanted. */
+import { MiB } from '../../model/units.ts';
 import type { HistorySummary } from '../state.ts';
-import type { Run } from '../stores/history.ts';
 import type { RunAbout } from './about.ts';
 
 export interface HistoryFilter {
@@ -20,19 +20,26 @@ export interface HistoryFilter {
   readonly limit?: number;
 }
 
-/** A journal is searched so far, bytes. */
-export const SEARCHED = 8 * 1024 * 1024;
+/** What is asked of a journal where its summary does not tell. */
+export interface Journals {
+  planOf(id: string): Promise<unknown>;
+  /** Its lines as they are, so many bytes of them. */
+  textOf(id: string, most: number): Promise<string>;
+}
 
-/** `read` gives a run whole; it is asked for only where the summary does not tell. Order is kept. */
+/** A journal is searched so far, bytes. */
+const SEARCHED = 8 * MiB;
+
+/** Order is kept. */
 export async function filtered(
   runs: readonly HistorySummary[],
   filter: HistoryFilter,
-  read: (id: string) => Promise<Run>,
+  journals: Journals,
 ): Promise<HistorySummary[]> {
   const out: HistorySummary[] = [];
   for (const run of runs) {
     if (out.length >= (filter.limit ?? Number.POSITIVE_INFINITY)) break;
-    if (passesSummary(run, filter) && (await passesJournal(run, filter, read))) out.push(run);
+    if (passesSummary(run, filter) && (await passesJournal(run, filter, journals))) out.push(run);
   }
   return out;
 }
@@ -49,13 +56,12 @@ function passesSummary({ outcome, startedAt }: HistorySummary, filter: HistoryFi
 async function passesJournal(
   run: HistorySummary,
   filter: HistoryFilter,
-  read: (id: string) => Promise<Run>,
+  journals: Journals,
 ): Promise<boolean> {
   const { machine, source, destination, text } = filter;
   const byName = machine !== undefined || source !== undefined || destination !== undefined;
-  const whole = text !== undefined || (byName && run.about === undefined) ? await read(run.id) : undefined;
-  if (byName && !passesNames(run.about ?? aboutPlan(whole?.plan), filter)) return false;
-  return text === undefined || holdsWords(JSON.stringify([run, whole?.plan, whole?.events]), text);
+  if (byName && !passesNames(run.about ?? aboutPlan(await journals.planOf(run.id)), filter)) return false;
+  return text === undefined || holdsWords(await journals.textOf(run.id, SEARCHED), text);
 }
 
 function passesNames(about: RunAbout, { machine, source, destination }: HistoryFilter): boolean {

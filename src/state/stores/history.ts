@@ -98,6 +98,18 @@ export class History {
     return runs.sort((a, b) => (a.startedAt < b.startedAt ? 1 : -1));
   }
 
+  /** Its plan as it was written, if there is one. @throws AppError `not-found`, `auth`, `io`. */
+  async planOf(id: string): Promise<unknown> {
+    const { firstLineOf } = await import('./journal-file.ts');
+    return (await firstLineOf(this.#path(id), 'plan'))?.data.plan;
+  }
+
+  /** The text of its journal, for a search: of so many bytes. @throws AppError `not-found`, `auth`, `io`. */
+  async textOf(id: string, most: number): Promise<string> {
+    const { textOf } = await import('./journal-file.ts');
+    return textOf(this.#path(id), told, most);
+  }
+
   /** `most`: bytes of its journal that are looked at. @throws AppError `not-found`, `auth`, `io`. */
   async get(id: string, most?: number): Promise<Run> {
     const path = this.#path(id);

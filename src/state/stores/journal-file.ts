@@ -83,7 +83,7 @@ export async function readLines(
     let damagedLines = 0;
     let kept = 0;
     for await (const text of textLines(handle, Math.min(size, MOST_READ))) {
-      const type = /^\{"type":"([\w.-]{1,40})"/.exec(text ?? '')?.[1];
+      const type = typeOf(text ?? '');
       if (type !== undefined && types?.has(type) === false) {
         passedOver.set(type, (passedOver.get(type) ?? 0) + 1);
         continue;
@@ -100,6 +100,36 @@ export async function readLines(
     return { lines, passedOver: Object.fromEntries(passedOver), truncated, damagedLines };
   });
 }
+
+/** The first line of this type; undefined where there is none in the first 16 MiB. */
+export async function firstLineOf(path: string, type: string): Promise<JournalLine | undefined> {
+  return withFile(path, async (handle, size) => {
+    for await (const text of textLines(handle, Math.min(size, MOST_LINE))) {
+      const line = text?.includes(`"${type}"`) ? parseLine(text) : undefined;
+      if (line?.type === type) return line;
+    }
+    return undefined;
+  });
+}
+
+/** Lines of these types as they are written, so many bytes of them: to search them. */
+export async function textOf(path: string, types: ReadonlySet<string>, most: number): Promise<string> {
+  return withFile(path, async (handle, size) => {
+    const texts: string[] = [];
+    let length = 0;
+    for await (const text of textLines(handle, Math.min(size, MOST_READ))) {
+      if (text === undefined) break;
+      if (!types.has(typeOf(text) ?? '')) continue;
+      texts.push(text);
+      length += text.length;
+      if (length > most) break;
+    }
+    return texts.join('\n');
+  });
+}
+
+/** Without parsing the line. */
+const typeOf = (text: string): string | undefined => /^\{"type":"([\w.-]{1,40})"/.exec(text)?.[1];
 
 /** Each line that is not empty; undefined, and no more, at one that is no line of a journal by its length. */
 async function* textLines(handle: FileHandle, size: number): AsyncGenerator<string | undefined> {

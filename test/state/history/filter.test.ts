@@ -1,7 +1,6 @@
 import { expect, it } from 'vitest';
 import { filtered, type HistoryFilter } from '../../../src/state/history/filter.ts';
 import type { HistorySummary } from '../../../src/state/state.ts';
-import type { Run } from '../../../src/state/stores/history.ts';
 import { rich } from './entries.ts';
 
 const day = (n: number): number => Date.UTC(2026, 10, n);
@@ -18,13 +17,19 @@ const plan = {
   source: { environment: 'ssh', machine: '/srv/images/db.qcow2' },
   destination: { environment: 'local' },
 };
-const events = [{ at: '', event: { type: 'log', text: 'the "Big" disk C:\\x was slow' } }];
+const line = JSON.stringify({ type: 'log', text: 'the "Big" disk C:\\x was slow' });
 
 async function ids(filter: HistoryFilter, list = runs): Promise<{ found: string; read: string }> {
   let read = '';
-  const found = await filtered(list, filter, async (id) => {
-    read += id;
-    return (id === 'a' ? { plan, events } : { plan: null, events: [] }) as unknown as Run;
+  const found = await filtered(list, filter, {
+    async planOf(id) {
+      read += id;
+      return id === 'a' ? plan : undefined;
+    },
+    async textOf(id) {
+      read += id;
+      return id === 'a' ? line : JSON.stringify(rich);
+    },
   });
   return { found: found.map(({ id }) => id).join(''), read };
 }
@@ -50,7 +55,8 @@ it.each<[HistoryFilter, string, string]>([
   [{ destination: 'local' }, 'a', 'a'],
   [{ text: 'big DISK' }, 'a', 'cba'],
   [{ text: '"big" c:\\x' }, 'a', 'cba'],
-  [{ text: 'cut link' }, 'cba', 'cba'],
+  [{ text: 'cut link' }, 'cb', 'cba'],
+  [{ text: 'cut link', machine: 'web01' }, 'cb', 'cba'],
   [{ text: 'cut link', limit: 1 }, 'c', 'c'],
   [{ text: 'nothing of this' }, '', 'cba'],
 ])('%j leaves %s, reading %s', async (filter, found, read) => {
