@@ -14,6 +14,7 @@ import { backingFindings, type OpenBacking } from './backing.ts';
 import { keepFindings } from './keep-findings.ts';
 import { diskFileNames, isFolder, packageFileName } from './make-plan.ts';
 import { findingsOf } from './open-image.ts';
+import { splitNames } from './pieces/split-delivery.ts';
 import { proofFindings } from './proof-findings.ts';
 import { outputName, wrapperFindings } from './wrapped-output.ts';
 
@@ -62,7 +63,8 @@ export async function checkPlan(
     bytes += await bytesNeeded(plan, image, request.signal);
   }
   const files = await plannedFiles(plan, images, request.backing);
-  findings.push(...files.findings, ...(await destination.check(request, files.names, bytes)));
+  const names = plan.destination.splitBytes === undefined ? files.names : splitNames(files.names);
+  findings.push(...files.findings, ...(await destination.check(request, names, bytes)));
   findings.push(...(await keepFindings(plan, bytes)));
   return findings;
 }

@@ -20,6 +20,7 @@ import { wantsChanges } from './make-plan.ts';
 import { changed, passwordsOf } from './manipulated.ts';
 import { sourceOf } from './open-machine.ts';
 import { packaged } from './package-delivery.ts';
+import { splitFor } from './pieces/split-delivery.ts';
 import { canGoOn, provide } from './provide.ts';
 import { identityOf, type RunRecord, refuseChanged } from './resumption.ts';
 import {
@@ -177,7 +178,7 @@ export class Delivering {
       const member = (copy: Plan, of: RunContext) => new Delivering(copy, of);
       const ready = await beside.changed(source, extraction, made, member);
       this.#begun = await role.begin(request);
-      const doubled = await beside.converted(this.#begun, request, ready);
+      const doubled = await beside.converted(splitFor(plan, this.#begun), request, ready);
       delivery = packaged(plan, doubled, ready, request.nvram);
       const recorded = await this.#recorded(held, disks, delivery);
       this.#digests = new DiskDigests(plan, recorded);

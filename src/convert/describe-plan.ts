@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { codecById } from '../codecs/registry.ts';
 import type { GuestPlan } from '../model/guest-plan.ts';
 import { optionsInWords } from '../model/options.ts';
+import { partSizeInWords } from '../model/part-size.ts';
 import type { Plan } from '../model/plan.ts';
 import { formatBytes } from '../model/units.ts';
 import { arrangeInWords } from './arrange/wish.ts';
@@ -53,6 +54,8 @@ export function describePlan(
     lines.push(`encrypted with age, for ${destination.recipients?.join(', ') ?? 'a passphrase'}`);
   }
   if (destination.backing !== undefined) lines.push(`only what differs from ${destination.backing}`);
+  if (destination.splitBytes !== undefined)
+    lines.push(`in parts of ${partSizeInWords(destination.splitBytes)}, with a list of them`);
   if (plan.force) lines.push(`replacing ${isFolder(plan) ? 'files' : 'what is there'} of the same name`);
   if (plan.sync) lines.push('flushed to the medium at the end');
   if (plan.verify) lines.push('read back at the end, and compared with what was read');

@@ -119,6 +119,7 @@ export class DiskDigests {
 export const isLinear = (plan: Plan): boolean =>
   plan.destination.container === 'disks' &&
   plan.destination.format === 'raw' &&
+  plan.destination.splitBytes === undefined &&
   diskFileNames(plan).every((name) => outputName(name).wrapper === undefined);
 
 /** A file far away is hashed there, by what is to be had everywhere. */

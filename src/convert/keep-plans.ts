@@ -49,7 +49,7 @@ function asAtSource(plan: Plan, own: Machine | undefined): Machine {
 
 /** The same files in another folder. */
 function likeIt(plan: Plan, place: Place): PlanDestination {
-  const { profile: _profile, ...rest } = plan.destination;
+  const { profile: _profile, splitBytes: _split, ...rest } = plan.destination;
   const { file } = plan.destination.settings;
   const named = isFolder(plan) && file !== undefined ? { file } : {};
   return { ...rest, ...place, settings: { ...place.settings, ...named } };

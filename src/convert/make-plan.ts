@@ -44,6 +44,7 @@ export interface PlanRequest {
   /** See `PlanDestination`. */
   readonly recipients?: readonly string[];
   readonly backing?: string;
+  readonly splitBytes?: number;
   readonly force: boolean;
   readonly sync: boolean;
   /** Only where there is a target. */
@@ -87,6 +88,7 @@ export function makePlan(request: PlanRequest): Plan {
       options,
       ...(recipients.length === 0 ? {} : { recipients }),
       ...(request.backing === undefined ? {} : { backing: request.backing }),
+      ...(request.splitBytes === undefined ? {} : { splitBytes: request.splitBytes }),
     },
     force: request.force,
     sync: request.sync,
@@ -99,6 +101,7 @@ export function makePlan(request: PlanRequest): Plan {
   };
   refuseBacking(plan);
   refuseWarm(plan);
+  refuseSplit(request, options);
   refuseKeep(plan);
   // Whoever names a recipient takes it for granted that nobody else can read it.
   if (recipients.length > 0 && diskFileNames(plan).some((name) => splitWrapperName(name).wrapper !== 'age')) {
@@ -107,6 +110,18 @@ export function makePlan(request: PlanRequest): Plan {
     });
   }
   return plan;
+}
+
+/** @throws AppError `usage` where whole files are wanted, or parts are made already. */
+function refuseSplit({ target, splitBytes }: PlanRequest, options: Options): void {
+  if (splitBytes === undefined) return;
+  if (target?.product !== undefined) {
+    throw new AppError('usage', 'an environment takes whole disks, not parts of files', {
+      hint: 'write the parts into a folder',
+    });
+  }
+  if (typeof options.splitSize === 'number' && options.splitSize > 0)
+    throw new AppError('usage', 'the format is told to make parts as well', { hint: 'leave splitSize out' });
 }
 
 /** Products that the environments of sources belong to: from one to its like the hardware stays. */

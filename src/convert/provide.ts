@@ -86,7 +86,8 @@ export async function provide(
         context.emit({ type: 'step', text: `writing ${name.wrapped(file.name)}` });
         const size = file.size === undefined || name.wrapper !== undefined ? {} : { size: file.size };
         const begun = resumption?.files.has(file.name) ? { begun: true as const } : {};
-        const sink = await delivery.sink({ name: name.wrapped(file.name), ...size, ...begun });
+        const forward = !file.late || name.wrapper !== undefined ? { forward: true as const } : {};
+        const sink = await delivery.sink({ name: name.wrapped(file.name), ...size, ...begun, ...forward });
         await record?.file(file.name);
         points?.into(sink);
         const { signal, runId } = context;

@@ -210,7 +210,13 @@ export interface Delivery {
    * `begun`: in a delivery that resumes, this file has been begun and must be there.
    * @throws AppError `conflict`, `auth`, `no-space`, `not-found` when what was begun is gone.
    */
-  sink(file: { readonly name: string; readonly size?: number; readonly begun?: true }): Promise<ByteSink>;
+  sink(file: {
+    readonly name: string;
+    readonly size?: number;
+    readonly begun?: true;
+    /** No chunk goes back to a place that was left open. */
+    readonly forward?: true;
+  }): Promise<ByteSink>;
   /**
    * Takes a file of this computer, whole already, as the one of this name: it is moved, not copied, and belongs to the
    * delivery then. False where it can't be moved there; nothing has happened then. Absent where nothing can.

@@ -24,7 +24,7 @@ import {
 import { type GuestOptions, guestLines, guestOf, sshKeysOf, unknownChanges } from './guest-options.ts';
 import { type KeepOptions, keepDraft } from './keep-options.ts';
 import { findingLine, type Output, terminalOutput } from './output.ts';
-import { arrangeOf, type PieceOptions } from './piece-options.ts';
+import { arrangeOf, type PieceOptions, splitOf } from './piece-options.ts';
 import { addImage, withDispatcher } from './session.ts';
 import { proofOf, type VerifyOptions } from './verify-options.ts';
 import { type WarmOptions, warmOf } from './warm-options.ts';
@@ -137,7 +137,13 @@ async function planFor(
   const warm = warmOf(options);
   const place = delivers ? deliveryDraft(options, takesFiles) : await draftOf(options);
   const keep = await keepDraft(composed, options);
-  const change = { ...place, ...(warm === undefined ? {} : { warm }), ...keep, ...proofOf(options) };
+  const change = {
+    ...place,
+    ...(warm === undefined ? {} : { warm }),
+    ...keep,
+    ...proofOf(options),
+    ...splitOf(options),
+  };
   await dispatcher.perform({ type: 'draft', change });
   const id = await addImage(composed, await imageOf(composed, image, options), options);
   const keys = sshKeysOf(options);

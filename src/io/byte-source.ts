@@ -41,6 +41,8 @@ export interface ByteSink {
    * power cut. Absent where that can't be had.
    */
   flush?(durable: boolean): Promise<void>;
+  /** Fills `target` with what was written at `offset`; gaps read as zeros. Absent where that can't be read. */
+  readBack?(target: Uint8Array, offset: number): Promise<void>;
   /** Sets the final size in bytes, and the time of last change where one is given (seconds since 1970); closes. */
   finish(size: number, modifiedAt?: number): Promise<void>;
   /** Closes and forgets; never throws. What was written is the owner's to remove. */

@@ -84,6 +84,15 @@ export async function fileSink(path: string, options: FileSinkOptions = {}): Pro
         throw toAppError(error);
       });
     },
+    async readBack(target, offset) {
+      const gone = queue.then(flush);
+      queue = gone.catch(() => undefined);
+      await gone;
+      let done = 0;
+      for (let count = 1; done < target.length && count > 0; done += count)
+        count = await io.readAt(target, done, offset + done);
+      target.fill(0, done);
+    },
     async finish(size, modifiedAt) {
       await queue;
       await flush();

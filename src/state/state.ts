@@ -186,6 +186,8 @@ export interface Draft {
   readonly recipients?: readonly string[];
   /** A path: only what differs from that image is stored. */
   readonly backing?: string;
+  /** See `PlanDestination`. */
+  readonly splitBytes?: number;
   readonly force: boolean;
   readonly sync: boolean;
   /** The form of the destination, where that is an environment: what differs from its defaults. */
@@ -214,6 +216,7 @@ export type DraftChange = Optional<
   | 'file'
   | 'recipients'
   | 'backing'
+  | 'splitBytes'
   | 'delivery'
   | 'start'
   | 'warm'

@@ -19,7 +19,7 @@ export const connect: Effect<'connect-destination'> = async (command, context) =
   // What was chosen of another place means nothing here.
   const none = {
     ...{ delivery: undefined, format: undefined, file: undefined, recipients: undefined },
-    ...{ container: undefined, backing: undefined },
+    ...{ container: undefined, backing: undefined, splitBytes: undefined },
   };
   if (!again) emit({ type: 'drafted', change: { ...none, options: {} } });
   const label = await labelOf(context, of);

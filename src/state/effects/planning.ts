@@ -143,6 +143,7 @@ function planFor(context: EffectContext, item: MachineItem, count: number, keep:
     options: draft.options,
     ...(draft.recipients === undefined ? {} : { recipients: draft.recipients }),
     ...(draft.backing === undefined ? {} : { backing: draft.backing }),
+    ...(draft.splitBytes === undefined ? {} : { splitBytes: draft.splitBytes }),
     force: draft.force,
     sync: draft.sync,
     ...(draft.start === undefined ? {} : { start: draft.start }),
