@@ -9,7 +9,7 @@ export interface BlockHash {
   readonly algorithm: DigestAlgorithm;
   /** Bytes of a digest. */
   readonly length: number;
-  /** Off this thread; `bytes` must stay untouched until it is done. */
+  /** Where it takes long, off this thread: `bytes` must stay untouched until it is done. */
   hash(bytes: Uint8Array): Promise<Buffer>;
   /** On this thread, for a few bytes. */
   hashNow(bytes: Uint8Array): Buffer;
@@ -32,7 +32,8 @@ export const isAlgorithm = (text: string): text is DigestAlgorithm =>
 export function blockHash(algorithm: DigestAlgorithm): BlockHash {
   if (algorithm === 'sha256') return sha256;
   const library = xxh3();
-  if (library !== undefined) return { algorithm, length: 16, ...library };
+  if (library !== undefined)
+    return { algorithm, length: 16, hashNow: library, hash: async (bytes) => library(bytes) };
   throw new AppError('unsupported', 'these digests are XXH3, and libxxhash is not to be found here', {
     hint: 'install it (package libxxhash0), or leave VMFERRY_NATIVE=off out',
   });

@@ -4,12 +4,11 @@
  */
 import { type Library, loadWithStructures } from './native-library.ts';
 
-export interface Xxh3 {
-  /** 16 bytes, as xxhsum prints them. On the thread pool: `bytes` must stay untouched until it is done. */
-  hash(bytes: Uint8Array): Promise<Buffer>;
-  /** On this thread, for a few bytes. */
-  hashNow(bytes: Uint8Array): Buffer;
-}
+/**
+ * 16 bytes, as xxhsum prints them. On this thread: 1 MiB that was just read takes some 30 µs, and handing it to the
+ * thread pool costs more than that.
+ */
+export type Xxh3 = (bytes: Uint8Array) => Buffer;
 
 const names = {
   linux: ['libxxhash.so.0'],
@@ -27,9 +26,7 @@ interface Parts {
   readonly low: number | bigint;
   readonly high: number | bigint;
 }
-type Native = ((...args: unknown[]) => unknown) & {
-  async(bytes: Uint8Array, length: number, done: (error: unknown, result: unknown) => void): void;
-};
+type Native = (bytes: Uint8Array, length: number) => unknown;
 
 let loaded: Xxh3 | undefined | 'untried' = 'untried';
 
@@ -50,22 +47,12 @@ function load(): Xxh3 | undefined {
   if (found === undefined) return undefined;
   const result = found.structures.struct({ low: 'uint64_t', high: 'uint64_t' });
   const native = best(found.library, result);
-  const library: Xxh3 = {
-    hash: (bytes) =>
-      new Promise((resolve, reject) => {
-        native.async(bytes, bytes.length, (error, parts) => {
-          void bytes.length; // held until here: the collector must not take what is being read
-          if (error === null || error === undefined) resolve(canonical(parts as Parts));
-          else reject(error);
-        });
-      }),
-    hashNow: (bytes) => canonical(native(bytes, bytes.length) as Parts),
-  };
+  const hash: Xxh3 = (bytes) => canonical(native(bytes, bytes.length) as Parts);
   const right = known.every(([length, hex]) => {
     const bytes = Buffer.from(Array.from({ length }, (_, i) => i & 255));
-    return library.hashNow(bytes).toString('hex') === hex;
+    return hash(bytes).toString('hex') === hex;
   });
-  return right ? library : undefined;
+  return right ? hash : undefined;
 }
 
 function best(library: Library, result: unknown): Native {

@@ -93,12 +93,11 @@ const scattered: Stretch[] = [
   { from: 34 * MiB + 700 * KiB, to: 34 * MiB + 700 * KiB + 512 },
 ];
 
-test('XXH3 is what xxhsum prints, on the pool and on this thread', async ({ skip }) => {
-  const library = xxh3();
-  if (library === undefined) return skip('no libxxhash');
-  const bytes = Buffer.from('carries machines');
-  expect(library.hashNow(bytes).toString('hex')).toBe((await library.hash(bytes)).toString('hex'));
-  expect(library.hashNow(Buffer.alloc(0)).toString('hex')).toBe('99aa06d3014798d86001c324468d497f');
+test('XXH3 is what xxhsum prints', ({ skip }) => {
+  const hash = xxh3();
+  if (hash === undefined) return skip('no libxxhash');
+  expect(hash(Buffer.alloc(0)).toString('hex')).toBe('99aa06d3014798d86001c324468d497f');
+  expect(hash(Buffer.from('carries machines')).toString('hex')).toBe('1e1fed0ed7555c7dd71c35d7f931bb8c');
 });
 
 for (const order of ['ascending', 'pairs', 'backwards'] as const) {
