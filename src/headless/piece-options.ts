@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { parseGroups } from '../convert/arrange/wish.ts';
 import { AppError } from '../model/errors.ts';
+import { parsePartSize, partMedia } from '../model/part-size.ts';
 import type { ArrangeWish } from '../model/plan.ts';
 
 export interface PieceOptions {
