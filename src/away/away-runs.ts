@@ -65,7 +65,7 @@ async function findRun(folder: string, id: string): Promise<RunMark> {
     const { history } = await look(mark);
     if (history.includes(id)) return mark;
   }
-  throw new AppError('not-found', `no run of this id lives`, {
+  throw new AppError('not-found', 'no run of this id lives in a process of its own', {
     where: id,
     hint: 'see "vmferry runs" for those that do, and "vmferry history" for those that have ended',
   });

@@ -46,8 +46,11 @@ interface OptionWords {
   readonly values: readonly string[];
 }
 
+const visible = (program: Command): Command[] =>
+  program.commands.filter((command) => program.createHelp().visibleCommands(program).includes(command));
+
 const commandsOf = (program: Command): CommandWords[] =>
-  program.commands.map((command) => ({
+  visible(program).map((command) => ({
     name: command.name(),
     description: command.description(),
     actions: actionsOf[command.name()] ?? [],

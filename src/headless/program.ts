@@ -99,6 +99,7 @@ Examples:
   vmferry convert machine.ova --to /srv/images   into a folder
   vmferry convert disk.qcow2 --to machine.ova    to a package for VMware or VirtualBox
   vmferry list --env libvirt                     the machines of libvirt here
+  vmferry convert disk.vmdk --to /srv --detach   in a process that outlives the terminal; vmferry attach looks at it
   vmferry convert machine.ova --to-profile lab --start
                                                  to the environment of a profile, and start it there
 

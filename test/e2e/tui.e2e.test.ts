@@ -98,8 +98,10 @@ describeWith(['tmux', 'qemu-img'], 'the TUI in a terminal', () => {
     const { terminal } = await start(folder);
     await terminal.until('Continue without credentials');
     await terminal.send('Enter');
+    await terminal.until('This computer');
+    await terminal.send('End');
     await terminal.until('The sample machine');
-    await terminal.send('End', 'Enter');
+    await terminal.send('Enter');
     await terminal.until(/vmferry-sample .*vmdk/);
     await terminal.send('Enter');
     await startRun(terminal);

@@ -3,7 +3,6 @@ import { Box, Text } from 'ink';
 import { useState } from 'react';
 import { type ScreenProps, useRemembered } from '../screen.ts';
 import { ChoiceDialog } from '../widgets/choice-dialog.tsx';
-import { Dialog } from '../widgets/dialog.tsx';
 import { wrapWithin } from '../widgets/fit-text.ts';
 import { Panel, panelInside } from '../widgets/panel.tsx';
 import { useTerminal } from '../widgets/terminal.ts';
@@ -14,19 +13,18 @@ import { ChangesPane } from './changes-pane.tsx';
 import {
   chosenMachine,
   configFields,
-  confirmText,
   formRows,
   machineTitle,
   type PlanStatus,
   planLines,
   planStatus,
   shortStatus,
-  startReason,
 } from './configuration-view.ts';
 import type { ConfigField } from './field.ts';
 import { FieldList } from './field-list.tsx';
 import { editGuest } from './guest-fields.ts';
 import { machineContext } from './machine-fields.ts';
+import { StartDialog } from './start-dialog.tsx';
 import { StatusLine, type StatusText, statusLines } from './status-line.tsx';
 import { useConfigurationKeys } from './use-configuration-keys.ts';
 
@@ -127,29 +125,7 @@ export function ConfigurationScreen({ port, state, rows, columns }: ScreenProps)
       />
     );
   }
-  if (asking) {
-    const run = () => {
-      setAsking(false);
-      const now = port.getState();
-      // What was ready when it was asked may not be any more; the reason is on the screen.
-      if (startReason(now) !== undefined) return;
-      void port.dispatch({ type: 'run', plans: now.planned.plans });
-      void port.dispatch({ type: 'go', screen: 'run' });
-    };
-    return (
-      <Dialog
-        title="Start"
-        text={confirmText(state)}
-        width={Math.min(columns, 90)}
-        height={rows}
-        yes="start"
-        no="not yet"
-        tone="accent"
-        onYes={run}
-        onNo={() => setAsking(false)}
-      />
-    );
-  }
+  if (asking) return <StartDialog {...{ port, state, rows, columns }} onClose={() => setAsking(false)} />;
 
   const plan = (width: number) => (
     <PlanPane lines={planLines(state)} active={part === 'plan'} width={width} height={rows} status={status} />

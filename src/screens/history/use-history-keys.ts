@@ -56,6 +56,20 @@ export function useHistoryKeys(keys: HistoryKeys): void {
             run: () => keys.show(next),
           },
         ]),
+    ...(first?.outcome === 'running'
+      ? [
+          {
+            key: 'a',
+            label: 'enter',
+            help: 'look at it on the Run screen, where it lives in a process of its own',
+            reason: several ?? (isActive(state.run) ? 'another run is on the Run screen' : undefined),
+            run: () => {
+              void port.dispatch({ type: 'go', screen: 'run' });
+              void port.dispatch({ type: 'attach', id: first.id });
+            },
+          },
+        ]
+      : []),
     {
       key: 'r',
       label: 'run again',

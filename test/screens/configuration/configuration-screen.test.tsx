@@ -94,6 +94,21 @@ describe('80 x 24', () => {
     ]);
   });
 
+  test('l begins it later, at a time that is understood', async () => {
+    const { shows, press, port } = drawApp(configState);
+    await shows(start);
+    await press('g', 'l');
+    await shows('When is it to begin?');
+    await press(...'soon', keys.enter);
+    await shows('"soon" is no time');
+    await press(...'2030-01-31T22:00Z', keys.enter);
+    await shows('Nothing runs');
+    expect(port.sent[0]).toEqual({
+      ...{ type: 'run', plans: configState.planned.plans },
+      when: { at: Date.UTC(2030, 0, 31, 22) },
+    });
+  });
+
   test('the start field asks as well; n goes back', async () => {
     const { shows, press, port } = drawApp(configState);
     await shows(start);
