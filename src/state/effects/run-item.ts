@@ -34,8 +34,9 @@ export async function beginItem(
   const { services, emit } = context;
   const { redactor } = services;
   const begun = Date.now();
-  const title = titleOf(plan, context.getState());
-  const journal = await services.history.open(title, plan, aboutOf(plan, context.getState()), left?.partsOf);
+  const named = await withProfiles(plan, context);
+  const title = titleOf(plan, named);
+  const journal = await services.history.open(title, plan, aboutOf(plan, named), left?.partsOf);
   const digests = services.history.digestFile(journal.id);
   const recorder = new RunRecorder(journal, (data) => redactor.redactData(data));
   const change = (part: Partial<Omit<RunItem, 'plan'>>) => emit({ type: 'run-item', index, change: part });
@@ -208,6 +209,14 @@ const secondsSince = (started: number): number => Math.max(1, Date.now() - start
 function doneInWords(outcome: Outcome, seconds: number): string {
   const rate = formatBytes(outcome.bytes / seconds);
   return `done: ${formatBytes(outcome.bytes)} read, ${formatBytes(outcome.bytesWritten)} written in ${formatDuration(seconds)} (${rate}/s)`;
+}
+
+/** Who has no screen has not loaded the profiles, whose names are those of the places. */
+async function withProfiles(plan: Plan, { services, getState }: EffectContext): Promise<State> {
+  const state = getState();
+  const { source, destination } = plan;
+  if (state.profiles.length > 0 || (source.profile ?? destination.profile) === undefined) return state;
+  return { ...state, profiles: await services.profiles.list().catch(() => []) };
 }
 
 function titleOf(plan: Plan, state: State): string {
