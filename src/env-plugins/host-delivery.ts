@@ -11,7 +11,7 @@ import type { Finding } from '../model/finding.ts';
 import type { Leftover } from '../model/leftover.ts';
 import { formatBytes } from '../model/units.ts';
 import {
-  type FileMoves,
+  hostMoves,
   type PlacedFile,
   putAllBack,
   removeReplaced,
@@ -140,7 +140,7 @@ export async function hostDelivery(
   placed?: (setAside: SetAside) => Promise<void>,
 ): Promise<Delivery> {
   const { files } = host;
-  const moves = movesOf(host);
+  const moves = hostMoves(host);
   const parts: PlacedFile[] = [];
   const open = new Set<ByteSink>();
   const made = await makeFolder(host, folder, request.signal);
@@ -243,17 +243,9 @@ async function makeFolder(host: Host, folder: string, signal: AbortSignal): Prom
     made.push(path);
   }
   throwIfAborted(signal);
-  await withFolders(movesOf(host), made, () => host.files.makeFolder(folder));
+  await withFolders(hostMoves(host), made, () => host.files.makeFolder(folder));
   return made;
 }
-
-const movesOf = ({ files, here, name }: Host): FileMoves => ({
-  on: here ? '' : ` on ${name}`,
-  exists: async (path) => (await files.stat(path)) !== undefined,
-  rename: (from, to) => files.rename(from, to),
-  remove: (path) => files.remove(path),
-  isEmpty: async (folder) => (await files.list(folder)).length === 0,
-});
 
 const exists = (host: Host, path: string): AppError =>
   new AppError('conflict', 'a file of this name exists already', {

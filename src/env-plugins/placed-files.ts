@@ -2,6 +2,7 @@
  * Files that grow under temporary names and get their own in the end; and how that is taken back. A request that failed
  * may have been done all the same, its answer being lost: what was done is told by what lies there.
  */
+import type { Host } from '../io/host/host.ts';
 import { quoteArgs } from '../io/ssh/quote-args.ts';
 import { type AppError, toAppError } from '../model/errors.ts';
 import { type Leftover, withLeftovers } from '../model/leftover.ts';
@@ -27,6 +28,14 @@ export interface FileMoves {
   remove(path: string): Promise<void>;
   isEmpty(folder: string): Promise<boolean>;
 }
+
+export const hostMoves = ({ files, here, name }: Pick<Host, 'files' | 'here' | 'name'>): FileMoves => ({
+  on: here ? '' : ` on ${name}`,
+  exists: async (path) => (await files.stat(path)) !== undefined,
+  rename: (from, to) => files.rename(from, to),
+  remove: (path) => files.remove(path),
+  isEmpty: async (folder) => (await files.list(folder)).length === 0,
+});
 
 /** All files under their temporary names again, what they replaced under its own. What fails is tried again by `takeBack`. */
 export async function putAllBack(moves: FileMoves, files: readonly PlacedFile[]): Promise<void> {

@@ -89,12 +89,19 @@ export function faultyFiles(files: HostFiles, faults: Faults): HostFiles {
   };
 }
 
+/** The words of a command that tell what it does. */
+const nameOf = (args: readonly string[]): string =>
+  args
+    .filter((arg) => !arg.startsWith('qemu:'))
+    .join(' ')
+    .replace(/^.*?(virsh|VBoxManage) /, '$1 ')
+    .slice(0, 80);
+
 export function faultyHost(host: Host, faults: Faults): Host {
   return {
     ...host,
     files: faultyFiles(host.files, faults),
-    run: (args, options) => faults.step(`run ${args.join(' ').slice(0, 60)}`, () => host.run(args, options)),
-    spawn: (args, options) =>
-      faults.step(`spawn ${args.join(' ').slice(0, 60)}`, () => host.spawn(args, options)),
+    run: (args, options) => faults.step(`run ${nameOf(args)}`, () => host.run(args, options)),
+    spawn: (args, options) => faults.step(`spawn ${nameOf(args)}`, () => host.spawn(args, options)),
   };
 }

@@ -1,15 +1,19 @@
 /** One machine on its way into a libvirt: volumes first, its definition last. */
 import { posix } from 'node:path';
+import type { ByteSink } from '../../io/byte-source.ts';
+import { throwIfAborted } from '../../io/in-order.ts';
 import { AppError, toAppError } from '../../model/errors.ts';
+import type { Leftover } from '../../model/leftover.ts';
 import type { PowerState } from '../../model/machine.ts';
+import { hostMoves, putAllBack, removeReplaced, takeBack } from '../placed-files.ts';
 import type { Delivery, DeliveryRequest } from '../plugin.ts';
 import type { Libvirt } from './connect.ts';
+import { DomainChange } from './domain-change.ts';
 import { writeDomain } from './domain-writer.ts';
-import { type ExistingDomain, inspectExisting, knownDomains, replacingFindings } from './existing-domain.ts';
+import { type ExistingDomain, knownDomains } from './existing-domain.ts';
 import { fitMachine } from './fit-machine.ts';
 import { startDomain } from './start-domain.ts';
 import { type Ground, nvramName, surroundingsOf, volumeObstacle } from './survey.ts';
-import { fed, virshWithInput } from './virsh-input.ts';
 import { directVolume, type NewVolume, uploadedVolume } from './volumes.ts';
 
 /** By the extension alone: what a guest has written into its disk is never asked. */
@@ -33,139 +37,100 @@ export async function beginDelivery(
   ground: Ground,
 ): Promise<Delivery> {
   const { signal, runId } = request;
+  const moves = hostMoves(libvirt.host);
   const volumes: NewVolume[] = [];
+  const sinks: ByteSink[] = [];
+  /** Those of its firmware are no disk of it. */
   let variables: NewVolume | undefined;
+  const domains = new DomainChange(libvirt);
   let uuid: string | undefined;
   let committed = false;
+  let stays: Leftover[] = [];
 
-  const make = async (name: string, size: number | undefined): Promise<NewVolume> => {
+  const opened = async (volume: NewVolume): Promise<ByteSink> => {
+    volumes.push(volume);
+    try {
+      const sink = await volume.open();
+      sinks.push(sink);
+      throwIfAborted(signal);
+      return sink;
+    } catch (error) {
+      // Somebody else's, or not made.
+      if (['conflict', 'auth', 'unsupported'].includes(toAppError(error).kind))
+        volumes.splice(volumes.indexOf(volume), 1);
+      throw error;
+    }
+  };
+  const make = async (name: string, size: number | undefined): Promise<ByteSink> => {
     const found = await volumeObstacle(libvirt, ground, request, name);
     if (found !== undefined) {
       throw new AppError('conflict', found.message, found.remedy === undefined ? {} : { hint: found.remedy });
     }
     const wanted = { name, size, runId, signal };
     const { folder, pool } = ground;
-    if (folder === undefined) return uploadedVolume(libvirt, pool, wanted);
-    return directVolume(libvirt, folder, wanted).catch((error) => {
+    if (folder === undefined) return opened(uploadedVolume(libvirt, pool, wanted));
+    return opened(directVolume(libvirt, folder, wanted)).catch((error) => {
       // Commands may do what files may not: a host without SFTP, a login by sudo.
       if (!['auth', 'unsupported'].includes(toAppError(error).kind)) throw error;
-      return uploadedVolume(libvirt, pool, wanted);
+      return opened(uploadedVolume(libvirt, pool, wanted));
     });
   };
-  const all = () => (variables === undefined ? volumes : [...volumes, variables]);
+  const files = () => volumes.flatMap(({ file }) => file ?? []);
 
   return {
     async sink({ name, size }) {
       const bad = impossibleName(name);
       if (bad !== undefined)
         throw new AppError('usage', bad, { hint: 'choose another name, and qcow2 or raw' });
-      const volume = await make(name, size);
-      volumes.push(volume);
-      return volume.sink;
+      return make(name, size);
     },
     async commit() {
       const around = await surroundingsOf(libvirt, request, ground);
       if (around.carried !== undefined) {
-        variables = await make(nvramName(request.name), request.nvram!.length);
-        await variables.sink.write(request.nvram!, 0);
-        await variables.sink.finish(request.nvram!.length);
+        const sink = await make(nvramName(request.name), request.nvram!.length);
+        variables = volumes.at(-1);
+        await sink.write(request.nvram!, 0);
+        await sink.finish(request.nvram!.length);
       }
-      const steps = new Steps();
       try {
-        for (const volume of all()) {
-          await steps.take(
-            () => volume.settle(request.sync),
-            () => volume.unsettle(),
-          );
-        }
+        for (const volume of volumes) await volume.settle(request.sync);
         await refresh(libvirt, ground);
-        const replaced = await setAside(libvirt, request, steps);
+        const replaced = await domains.setAside(request);
+        throwIfAborted(signal);
         uuid = await freeUuid(libvirt, request.machine.uuid, replaced);
-        const places = volumes.map(({ name, path, kind }) => ({ path, kind, format: formatOf(name)! }));
+        const places = volumes
+          .filter((volume) => volume !== variables)
+          .map(({ name, path, kind }) => ({ path, kind, format: formatOf(name)! }));
         const { spec } = fitMachine(request.name, uuid, request.machine, places, request.settings, around);
-        await virshWithInput(libvirt, ['define', `--file=${fed}`], writeDomain(spec));
-        committed = true;
-        if (replaced !== undefined) await removeReplaced(libvirt, replaced, around.carried?.nvram);
+        await domains.define({ uuid, name: request.name }, writeDomain(spec));
       } catch (error) {
-        if (!committed) throw await steps.takeBack(toAppError(error));
+        await domains.takeBack();
+        await putAllBack(moves, files());
+        throw error;
       }
-      for (const volume of all()) await volume.forgetReplaced().catch(() => undefined);
-      return [`${libvirt.uri} domain ${request.name}`, ...all().map(({ path }) => path)];
+      committed = true;
+      stays = [
+        ...(await domains.forgetReplaced(around.carried?.nvram)),
+        ...(await removeReplaced(moves, files())),
+      ];
+      return [`${libvirt.uri} domain ${request.name}`, ...volumes.map(({ path }) => path)];
     },
     async rollback() {
       if (committed) return [];
-      for (const volume of [...all()]) {
-        await volume.sink.abort();
-        await volume.remove().catch(() => undefined);
-      }
-      volumes.length = 0;
-      variables = undefined;
+      for (const sink of sinks) await sink.abort();
+      const left = [...(await domains.takeBack()), ...(await takeBack(moves, files(), []))];
+      for (const { remove } of volumes) left.push(...((await remove?.()) ?? []));
       await refresh(libvirt, ground);
-      return [];
+      return left;
     },
+    remains: () => stays,
     start: async (startSignal) => startDomain(libvirt, uuid!, startSignal) satisfies Promise<PowerState>,
   };
-}
-
-/** Things done that can be undone, the last one first. */
-class Steps {
-  readonly #undo: (() => Promise<void>)[] = [];
-
-  async take<T>(work: () => Promise<T>, undo: () => Promise<void>): Promise<T> {
-    const done = await work();
-    this.#undo.unshift(undo);
-    return done;
-  }
-
-  /** Resolves to the error to tell. */
-  async takeBack(error: AppError): Promise<AppError> {
-    const lost: string[] = [];
-    for (const undo of this.#undo) await undo().catch((failed) => lost.push(toAppError(failed).message));
-    if (lost.length === 0) return error;
-    return new AppError(error.kind, `${error.message}; and not all could be put back: ${lost.join(', ')}`, {
-      cause: error,
-      hint: `look for names with "vmferry" in the pool and among the machines`,
-    });
-  }
 }
 
 /** A file that was renamed is not known to libvirt before; asked for quietly, as another may be asking, too. */
 async function refresh({ virsh }: Libvirt, { pool }: Ground): Promise<void> {
   await virsh(['pool-refresh', `--pool=${pool.uuid}`]).catch(() => undefined);
-}
-
-/** Gives the machine that has the name another one, until ours is defined. @throws AppError `conflict`. */
-async function setAside(
-  libvirt: Libvirt,
-  { name, force, runId }: DeliveryRequest,
-  steps: Steps,
-): Promise<ExistingDomain | undefined> {
-  const { virsh } = libvirt;
-  const known = (await knownDomains(libvirt)).find((domain) => domain.name === name);
-  if (known === undefined) return undefined;
-  const blockers = (await replacingFindings(libvirt, known)).filter(({ severity }) => severity === 'blocker');
-  if (!force || blockers.length > 0) {
-    throw new AppError('conflict', blockers[0]?.message ?? `there is a machine "${name}" already`, {
-      hint: blockers[0]?.remedy ?? 'choose another name, or allow it to be replaced',
-    });
-  }
-  const existing = await inspectExisting(libvirt, known);
-  const rename = (to: string) => virsh(['domrename', `--domain=${known.uuid}`, `--new-name=${to}`]);
-  await steps.take(
-    () => rename(`${name.slice(0, 100)}.vmferry-${runId}.replaced`),
-    async () => void (await rename(name)),
-  );
-  return existing;
-}
-
-/** The definition alone; its firmware variables, too, unless they are ours by now. */
-async function removeReplaced(
-  { virsh }: Libvirt,
-  replaced: ExistingDomain,
-  ours: string | undefined,
-): Promise<void> {
-  const keep = replaced.nvram === undefined || replaced.nvram === ours;
-  await virsh(['undefine', `--domain=${replaced.uuid}`, keep ? '--keep-nvram' : '--nvram']);
 }
 
 /** The machine's own where no other one has it: `define` would silently replace that. */

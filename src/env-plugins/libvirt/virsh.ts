@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { Host, RunOptions } from '../../io/host/host.ts';
+import { quoteArgs } from '../../io/ssh/quote-args.ts';
 import { AppError } from '../../model/errors.ts';
 import { MiB } from '../../model/units.ts';
 
@@ -20,6 +21,10 @@ export const virshArgs = (uri: string, args: readonly string[]): string[] => [
   uri,
   ...args,
 ];
+
+/** As a user types it. */
+export const virshCommand = (uri: string, args: readonly string[]): string =>
+  quoteArgs(['virsh', '--connect', uri, ...args]);
 
 /**
  * What virsh prints. A single argument is a line of commands in virsh's own language (`a; b`): never to be made of

@@ -7,27 +7,29 @@ import { posix } from 'node:path';
 import type { ByteSink } from '../../io/byte-source.ts';
 import { throwIfAborted } from '../../io/in-order.ts';
 import { attribute, child, escapeXml, parseXml } from '../../io/xml.ts';
-import { AppError } from '../../model/errors.ts';
+import { AppError, toAppError } from '../../model/errors.ts';
+import type { Leftover } from '../../model/leftover.ts';
+import type { PlacedFile } from '../placed-files.ts';
 import type { Libvirt } from './connect.ts';
 import type { VolumePlace } from './fit-disks.ts';
 import { isDevicePool, isFolderPool, type Pool, volumePath } from './pools.ts';
 import { uploadSink } from './upload-sink.ts';
+import { virshCommand } from './virsh.ts';
 import { fed, virshWithInput } from './virsh-input.ts';
 
 export interface NewVolume {
   readonly name: string;
-  readonly sink: ByteSink;
-  /** Where it is to be. */
-  readonly path: string;
   readonly kind: VolumePlace['kind'];
+  /** Makes it. It may be there also when this fails. @throws AppError `conflict` when it is another one's. */
+  open(): Promise<ByteSink>;
+  /** Where it is to be; known when it was opened. */
+  readonly path: string;
   /** Gives it its final name; what had it waits aside. */
   settle(sync: boolean): Promise<void>;
-  /** The opposite of `settle`. */
-  unsettle(): Promise<void>;
-  /** Removes what waits aside. */
-  forgetReplaced(): Promise<void>;
-  /** Before `settle`, or after `unsettle`. */
-  remove(): Promise<void>;
+  /** What it is as a file that this user can move; else it has its name from the start, and `remove`. */
+  readonly file?: PlacedFile;
+  /** Resolves to what stays. Never throws. */
+  remove?(): Promise<Leftover[]>;
 }
 
 export interface VolumeRequest {
@@ -50,49 +52,34 @@ export async function writableFolder(
   return test.code === 0 ? path : undefined;
 }
 
-export async function directVolume(
+export function directVolume(
   { host: { files, run } }: Libvirt,
   folder: string,
   { name, runId, signal }: VolumeRequest,
-): Promise<NewVolume> {
+): NewVolume {
   const path = posix.join(folder, name);
-  const temporary = posix.join(folder, `.${shortened(name)}.vmferry-${runId}.part`);
-  const aside = `${temporary}.replaced`;
-  // As libvirt's own: it gives them to the machine when that starts.
-  const sink = await files.create(temporary, { mode: 0o600 });
-  if (signal.aborted) {
-    // Not before: what was made while it was cancelled would stay.
-    await sink.abort();
-    await files.remove(temporary);
-    throwIfAborted(signal);
-  }
-  let replaced = false;
+  const file: PlacedFile = {
+    temporary: posix.join(folder, `.${shortened(name)}.vmferry-${runId}.part`),
+    final: path,
+  };
   return {
     name,
-    sink,
     path,
     kind: 'file',
+    file,
+    // As libvirt's own: it gives them to the machine when that starts. Not cancelled half-way: what is made after it was
+    // removed would stay.
+    open: () => files.create(file.temporary, { mode: 0o600 }),
     async settle(sync) {
-      if (sync) await run(['sync', temporary]);
+      if (sync) await run(['sync', file.temporary]);
       if ((await files.stat(path)) !== undefined) {
-        await files.rename(path, aside);
-        replaced = true;
+        file.replaced = `${file.temporary}.replaced`;
+        await files.rename(path, file.replaced);
       }
-      await files.rename(temporary, path).catch(async (error) => {
-        if (replaced) await files.rename(aside, path);
-        replaced = false;
-        throw error;
-      });
+      throwIfAborted(signal);
+      file.placing = true;
+      await files.rename(file.temporary, path);
     },
-    async unsettle() {
-      await files.rename(path, temporary);
-      if (replaced) await files.rename(aside, path);
-      replaced = false;
-    },
-    async forgetReplaced() {
-      if (replaced) await files.remove(aside);
-    },
-    remove: () => files.remove(temporary),
   };
 }
 
@@ -104,13 +91,12 @@ const shortened = (name: string): string =>
         .toString('latin1', 0, 150)
         .replace(/[^\w.-]/g, '_') + name.length;
 
-/** @throws AppError `conflict`, `no-space` … */
-export async function uploadedVolume(
+/** @throws AppError `unsupported`. */
+export function uploadedVolume(
   libvirt: Libvirt,
   pool: Pool,
   { name, size, signal }: VolumeRequest,
-): Promise<NewVolume> {
-  const { virsh, host } = libvirt;
+): NewVolume {
   const kind = isDevicePool(pool) ? 'block' : 'file';
   if (kind === 'block' && size === undefined) {
     throw new AppError('unsupported', `the pool "${pool.name}" holds raw disks only`, {
@@ -118,43 +104,49 @@ export async function uploadedVolume(
     });
   }
   const where = [`--pool=${pool.uuid}`, `--vol=${name}`];
-  // Not to be cancelled in the middle: libvirt would make it all the same.
-  await virshWithInput(
-    libvirt,
-    ['vol-create', `--pool=${pool.uuid}`, `--file=${fed}`],
-    volumeXml(name, kind, size ?? 0),
-  );
-  const remove = async () => {
-    // An upload that was broken off holds it for a moment; on a busy host for longer.
-    for (let left = 60; ; left--) {
-      const failed = await virsh(['vol-delete', ...where]).then(
-        () => undefined,
-        (error: unknown) => error,
+  let path: string | undefined;
+  return {
+    name,
+    kind,
+    get path() {
+      return path!;
+    },
+    async open() {
+      // Not to be cancelled in the middle: libvirt would make it all the same.
+      await virshWithInput(
+        libvirt,
+        ['vol-create', `--pool=${pool.uuid}`, `--file=${fed}`],
+        volumeXml(name, kind, size ?? 0),
       );
-      if (failed === undefined || (failed instanceof AppError && failed.kind === 'not-found')) return;
-      if (left === 0 || (failed instanceof AppError && failed.kind === 'unreachable')) throw failed;
-      await new Promise((resolve) => setTimeout(resolve, left > 40 ? 100 : 500));
-    }
+      path = await volumePath(libvirt, pool, name, signal);
+      if (path === undefined) throw new AppError('not-found', `the volume "${name}" is gone again`);
+      const capacity = await capacityOf(libvirt, where, signal);
+      return uploadSink(libvirt, { pool, volume: name, kind, size: capacity, signal });
+    },
+    async settle(sync) {
+      if (sync) await libvirt.host.run(['sync']);
+      throwIfAborted(signal);
+    },
+    remove: () =>
+      removeVolume(libvirt, where).then(
+        () => [],
+        (error) => [
+          {
+            what: `the volume "${name}" may be in the pool "${pool.name}" on ${libvirt.host.name} still (${toAppError(error).message})`,
+            command: virshCommand(libvirt.uri, ['vol-delete', ...where]),
+          },
+        ],
+      ),
   };
-  try {
-    const path = await volumePath(libvirt, pool, name, signal);
-    if (path === undefined) throw new AppError('not-found', `the volume "${name}" is gone again`);
-    const capacity = await capacityOf(libvirt, where, signal);
-    return {
-      name,
-      sink: uploadSink(libvirt, { pool, volume: name, kind, size: capacity, signal }),
-      path,
-      kind,
-      async settle(sync) {
-        if (sync) await host.run(['sync']);
-      },
-      unsettle: async () => undefined,
-      forgetReplaced: async () => undefined,
-      remove,
-    };
-  } catch (error) {
-    await remove();
-    throw error;
+}
+
+async function removeVolume({ virsh }: Libvirt, where: readonly string[]): Promise<void> {
+  // An upload that was broken off holds it for a moment; on a busy host for longer.
+  for (let left = 60; ; left--) {
+    const failed = await virsh(['vol-delete', ...where]).then(() => undefined, toAppError);
+    if (failed === undefined || failed.kind === 'not-found') return;
+    if (left === 0 || failed.kind === 'unreachable') throw failed;
+    await new Promise((resolve) => setTimeout(resolve, left > 40 ? 100 : 500));
   }
 }
 
