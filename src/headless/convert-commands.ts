@@ -11,7 +11,11 @@ function withConversion(command: Command): Command {
   return withKeep(withPieces(withVerify(withGuestChanges(withDestination(withSource(withSecrets(command)))))))
     .argument('[image]', imageHelp)
     .option('--sample', 'the sample machine that comes along')
-    .option('-o, --to <path>', 'a file (its extension says the format) or a folder')
+    .option(
+      '-o, --to <path>',
+      'a file (its extension says the format) or a folder; several times: the source is read once for all',
+      collect,
+    )
     .option('-f, --format <format>', 'disk format: qcow2, raw, vmdk, vhd, vhdx, vdi, parallels, cow')
     .addOption(
       new Option('--package <kind>', 'put it into a package').choices(['disks', 'ovf', 'ova', 'xva']),
@@ -75,15 +79,15 @@ export function addConvert(program: Command, done: Done): void {
 
 export function addRun(program: Command, done: Done): void {
   withAway(withSecrets(program.command('run')))
-    .argument('<plan>', 'a plan file, or - for standard input')
-    .description('run a plan')
+    .argument('<plans...>', 'plan files, or - for standard input')
+    .description('run plans; those of one source are run together, and the source is read once')
     .option('--identity <file>', 'the file of the identity (age) that opens the image')
     .option('--to-secret <field=ref>', 'as --secret, for the destination', collect)
     .option('--force', 'replace files of the same name')
     .option('--json', 'one event a line')
     .option('-q, --quiet', 'no progress, no remarks')
-    .action(async (file: string, options) =>
-      done(await (await import('./convert.ts')).runPlanFile(file, options)),
+    .action(async (files: string[], options) =>
+      done(await (await import('./run-plan-files.ts')).runPlanFiles(files, options)),
     );
 }
 
@@ -115,6 +119,6 @@ export function addUndo(program: Command, done: Done): void {
     .option('--json', 'one event a line')
     .option('-q, --quiet', 'no progress, no remarks')
     .action(async (undo: string, image: string, options) =>
-      done(await (await import('./convert.ts')).convert(image, { ...options, undo })),
+      done(await (await import('./convert.ts')).convert(image, { ...options, to: [options.to], undo })),
     );
 }

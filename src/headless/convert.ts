@@ -1,15 +1,14 @@
 /** `convert`, `plan` and `run`. */
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { basename, dirname, extname, resolve } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { codecForExtension } from '../codecs/registry.ts';
 import type { Composed } from '../compose.ts';
 import { withoutWrappers } from '../io/wrappers/wrapper.ts';
-import { AppError, failureError, toAppError } from '../model/errors.ts';
+import { AppError, failureError } from '../model/errors.ts';
 import { worst } from '../model/finding.ts';
 import type { Machine, Nic } from '../model/machine.ts';
 import type { OptionValue } from '../model/options.ts';
-import type { Container, Plan } from '../model/plan.ts';
+import type { Container } from '../model/plan.ts';
 import { MiB, parseBytes, TiB } from '../model/units.ts';
 import type { Draft, MachineEdit, Planned } from '../state/state.ts';
 import type { AwayOptions } from './away-options.ts';
@@ -42,7 +41,8 @@ export interface ConvertOptions
   readonly network?: readonly string[];
   readonly start?: boolean;
   readonly sample?: boolean;
-  readonly to?: string;
+  /** Several: each a destination of its own, from one reading of the source. */
+  readonly to?: readonly string[];
   readonly format?: string;
   readonly package?: Container;
   readonly for?: string;
@@ -68,7 +68,7 @@ export interface ConvertOptions
 export async function convert(image: string | undefined, options: ConvertOptions): Promise<number> {
   const output = terminalOutput({ json: options.json === true, quiet: options.quiet === true });
   return withDispatcher(options, async (composed) => {
-    const planned = await planFor(composed, image, options);
+    const planned = await plansFor(composed, image, options);
     tellFindings(planned, output, options.dryRun === true);
     tellUnknownChanges(planned, options, output);
     if (options.dryRun) {
@@ -86,50 +86,52 @@ export async function convert(image: string | undefined, options: ConvertOptions
 export async function plan(image: string | undefined, options: ConvertOptions): Promise<number> {
   const output = terminalOutput({ json: false, quiet: options.quiet === true });
   return withDispatcher(options, async (composed) => {
-    const planned = await planFor(composed, image, options);
+    const planned = await plansFor(composed, image, options);
     tellFindings(planned, output, true);
-    process.stdout.write(`${JSON.stringify(planned.plans[0], null, 2)}\n`);
+    const { plans } = planned;
+    process.stdout.write(`${JSON.stringify(plans.length === 1 ? plans[0] : plans, null, 2)}\n`);
     return worst(planned.findings) === 'blocker' ? 3 : 0;
   });
 }
 
-export async function runPlanFile(
-  file: string,
-  options: CommonOptions & AwayOptions & { readonly force?: boolean },
-): Promise<number> {
-  const output = terminalOutput({ json: options.json === true, quiet: options.quiet === true });
-  const plans = (await parsePlans(await readText(file), file)).map((p) =>
-    options.force ? { ...p, force: true } : p,
-  );
-  return withDispatcher(options, (composed) => carryOut(composed, plans, options, output));
+type ToOne = Omit<ConvertOptions, 'to'> & { readonly to?: string | undefined };
+
+/** A plan for each destination. */
+async function plansFor(
+  composed: Composed,
+  image: string | undefined,
+  { to = [], ...options }: ConvertOptions,
+): Promise<Planned> {
+  const [first, ...others] = to;
+  let planned = await planFor(composed, image, { ...options, to: first });
+  for (const other of others) {
+    const more = await replanned(composed, planned.plans[0]!.source.machine, { ...options, to: other });
+    const known = new Set(planned.findings.map((finding) => JSON.stringify(finding)));
+    const findings = more.findings.filter((finding) => !known.has(JSON.stringify(finding)));
+    planned = {
+      ...{ ...planned, plans: [...planned.plans, ...more.plans], text: [...planned.text, ...more.text] },
+      findings: [...planned.findings, ...findings],
+    };
+  }
+  return planned;
 }
 
-async function readText(file: string): Promise<string> {
-  try {
-    // Not /dev/stdin, which can't be opened where it is a socket.
-    return await (file === '-' ? text(process.stdin) : readFile(file, 'utf8'));
-  } catch (error) {
-    throw toAppError(error);
-  }
-}
-
-async function parsePlans(text: string, where: string): Promise<Plan[]> {
-  const { parsePlan } = await import('../convert/parse-plan.ts');
-  let data: unknown;
-  try {
-    data = JSON.parse(text);
-  } catch (cause) {
-    throw new AppError('usage', 'not a plan: no JSON', { where, hint: 'make it with "vmferry plan"', cause });
-  }
-  return (Array.isArray(data) ? data : [data]).map(parsePlan);
+/** The same machine for another file or folder. */
+async function replanned(composed: Composed, id: string, options: ToOne): Promise<Planned> {
+  const { dispatcher } = composed;
+  const nothing = { container: undefined, format: undefined, file: undefined };
+  const change = { ...nothing, ...(await draftOf(options)) };
+  await dispatcher.perform({ type: 'draft', change });
+  const { file } = change;
+  const name = options.name ?? (file === undefined ? undefined : plainName(file));
+  await dispatcher.perform({ type: 'edit-machine', id, change: { name } });
+  const { planned } = dispatcher.getState();
+  if (planned.failure !== undefined) throw failureError(planned.failure);
+  return planned;
 }
 
 /** The machine added, the draft filled from the options, the plan computed. @throws AppError `usage` … */
-async function planFor(
-  composed: Composed,
-  image: string | undefined,
-  options: ConvertOptions,
-): Promise<Planned> {
+async function planFor(composed: Composed, image: string | undefined, options: ToOne): Promise<Planned> {
   const { dispatcher } = composed;
   const delivers = await connectDestination(composed, options);
   const { destination } = dispatcher.getState();
@@ -156,11 +158,7 @@ async function planFor(
   return planned;
 }
 
-async function imageOf(
-  composed: Composed,
-  image: string | undefined,
-  options: ConvertOptions,
-): Promise<string> {
+async function imageOf(composed: Composed, image: string | undefined, options: ToOne): Promise<string> {
   if (image !== undefined && options.sample)
     throw new AppError('usage', 'an image and --sample can not both be given');
   if (image !== undefined) return image;
@@ -180,7 +178,7 @@ type DraftChange = Partial<Omit<Draft, 'edits'>>;
  * An environment takes plain disks of its own formats, under names that it makes itself; one that `takesFiles` also
  * packages, for any product.
  */
-function deliveryDraft(options: ConvertOptions, takesFiles: boolean): DraftChange {
+function deliveryDraft(options: ToOne, takesFiles: boolean): DraftChange {
   const refused = takesFiles
     ? (['to', 'recipient'] as const)
     : (['to', 'package', 'for', 'recipient'] as const);
@@ -206,7 +204,7 @@ function deliveryDraft(options: ConvertOptions, takesFiles: boolean): DraftChang
 }
 
 /** Where to and as what. The extension of `--to` says the format unless it is said. */
-async function draftOf(options: ConvertOptions): Promise<DraftChange> {
+async function draftOf(options: ToOne): Promise<DraftChange> {
   const to = options.to ?? (options.sample ? 'vmferry-sample.qcow2' : undefined);
   if (to === undefined) {
     throw new AppError('usage', 'where to is missing', {
@@ -237,10 +235,7 @@ async function draftOf(options: ConvertOptions): Promise<DraftChange> {
   return { ...given, folder: dirname(resolve(to)), file: basename(to), ...kindOf(options, extension) };
 }
 
-function kindOf(
-  options: ConvertOptions,
-  extension: string | undefined,
-): { container?: Container; format?: string } {
+function kindOf(options: ToOne, extension: string | undefined): { container?: Container; format?: string } {
   const container = options.package ?? (isPackage(extension) ? extension : undefined);
   if (isPackage(container)) {
     if (extension !== container && isFormatName(extension)) {
@@ -279,7 +274,7 @@ function optionValues(given: readonly string[]): Record<string, OptionValue> {
   return Object.fromEntries(keyValues('set', given));
 }
 
-function editOf(composed: Composed, id: string, options: ConvertOptions, change: DraftChange): MachineEdit {
+function editOf(composed: Composed, id: string, options: ToOne, change: DraftChange): MachineEdit {
   const item = composed.dispatcher.getState().machines.items.find((i) => i.machine.id === id);
   const disks = item?.machine.disks ?? [];
   const leaveOut = (options.without ?? []).map((name) => {
