@@ -5,6 +5,7 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import type { KeptState } from '../../src/state/kept.ts';
+import { describeWith } from '../oracles/requires.ts';
 import { oddDisk, type Place, place, values } from './program.ts';
 
 const size = 3 * 1024 * 1024;
@@ -100,4 +101,43 @@ it('never fills a small filesystem, on which it would stop the conversion', asyn
   ]);
   expect(both).toMatchObject({ code: 3, stderr: expect.stringContaining('on the same filesystem') });
   expect(readdirSync(small)).toEqual([]);
+});
+
+describeWith(['mke2fs', 'debugfs'], 'copies of a guest that is changed', () => {
+  it('are as it was before, and as it is delivered', async () => {
+    const here = await place();
+    const etc = here.path('root/etc');
+    await mkdir(etc, { recursive: true });
+    await writeFile(join(etc, 'os-release'), 'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian 12"\n');
+    await writeFile(join(etc, 'hostname'), 'old\n');
+    await writeFile(join(etc, 'passwd'), 'root:x:0:0:root:/root:/bin/sh\n');
+    await writeFile(join(etc, 'shadow'), 'root:OLDHASH:19000:0:99999:7:::\n', { mode: 0o640 });
+    execFileSync('mke2fs', ['-q', '-t', 'ext4', '-d', here.path('root'), here.path('web.raw'), '16M']);
+    // A password is asked for once, and its hash has a salt: a second making would be another one.
+    const wish = ['--hostname', 'new', '--password-of', 'root', '--secret', 'password-of:root=env:PASSWORD'];
+    const keep = ['--keep=extracted,changed,converted', '--keep-format', 'raw'];
+    const env = { PASSWORD: 'a very new one' };
+    const { code, stderr } = await here.run(['convert', 'web.raw', '--to', 'out.raw', ...wish, ...keep], {
+      env,
+    });
+    expect({ code, stderr }).toMatchObject({
+      code: 0,
+      stderr: expect.not.stringContaining('could not be kept'),
+    });
+    const { folder, copies } = await store(here);
+    const image = (stage: string) => {
+      const { id, name } = copies.find((copy) => copy.stage === stage)!;
+      return readFile(join(folder, id, `${name}.raw`));
+    };
+    const delivered = await readFile(here.path('out.raw'));
+    const before = await readFile(here.path('web.raw'));
+    expect(delivered.equals(before)).toBe(false);
+    expect((await image('extracted')).equals(before)).toBe(true);
+    expect((await image('changed')).equals(delivered)).toBe(true);
+    expect((await image('converted')).equals(delivered)).toBe(true);
+    const hostname = execFileSync('debugfs', ['-R', 'cat /etc/hostname', here.path('out.raw')], {
+      stdio: 'pipe',
+    });
+    expect(hostname.toString()).toBe('new\n');
+  });
 });
