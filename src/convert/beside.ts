@@ -64,7 +64,7 @@ export class Beside {
     const { bytes: _, ...held } = extraction;
     this.#changed = this.#member
       .deliver(source, { ...held, disks: others }, Promise.resolve())
-      .then((outcome) => tellKept(copy, outcome, this.#context))
+      .then((outcome) => tellKept(copy, outcome, this.#plan.keep!.place, this.#context))
       .catch((error) => {
         for (const { reader } of others) reader.end();
         this.#lose(error);
@@ -98,7 +98,7 @@ export class Beside {
   /** The delivery is there: the copies are finished. */
   async done(): Promise<void> {
     const bytesWritten = await this.#tee?.commit();
-    if (bytesWritten !== undefined) tellKept(this.#tee!.copy, { bytesWritten }, this.#context);
+    if (bytesWritten !== undefined) tellKept(this.#tee!.copy, { bytesWritten }, this.#plan.keep!.place, this.#context);
     if (this.#changed !== undefined) {
       this.#context.emit({ type: 'step', text: 'finishing the kept copy' });
       await this.#changed;

@@ -1,7 +1,7 @@
 /** Kept copies in a run: what of them is told, and which of them is made of the source beside the deliveries. */
 import { mkdir } from 'node:fs/promises';
 import { describeFailure, toAppError, toFailure } from '../model/errors.ts';
-import type { KeepStage, Plan } from '../model/plan.ts';
+import type { KeepPlace, KeepStage, Plan } from '../model/plan.ts';
 import { formatBytes } from '../model/units.ts';
 import type { Outcome } from './delivering.ts';
 import { keepPlans } from './keep-plans.ts';
@@ -64,7 +64,7 @@ export function withoutCopies(all: readonly RunMember[], ends: readonly RunEnd[]
     const end = ends[i]!;
     const main = own[of]!;
     const { context } = all[of]!;
-    if ('outcome' in end) tellKept(plan, end.outcome, context);
+    if ('outcome' in end) tellKept(plan, end.outcome, all[of]!.plan.keep!.place, context);
     else if (!context.signal.aborted && !('error' in main && main.error === end.error)) {
       const warning = tellLost(end.error, context);
       if ('outcome' in main) own[of] = { outcome: withWarning(main.outcome, warning) };
@@ -87,14 +87,15 @@ const stageWords: Readonly<Record<KeepStage, string>> = {
 export function tellKept(
   copy: Plan,
   { bytesWritten }: Pick<Outcome, 'bytesWritten'>,
+  place: KeepPlace,
   { emit }: RunContext,
 ): void {
   const { run, stage } = copy.copyOf!;
-  const { environment, settings } = copy.destination;
+  const { settings } = copy.destination;
   const away =
-    environment === 'local'
-      ? `remove it with: vmferry kept ${run}-${stage} --remove`
-      : 'remove that folder there when it is done with';
+    'environment' in place
+      ? 'remove that folder there when it is done with'
+      : `remove it with: vmferry kept ${run}-${stage} --remove${place.usual ? '' : ` --in ${place.folder}`}`;
   const text = `kept: ${copy.machine.name} ${stageWords[stage]}, ${formatBytes(bytesWritten)} in ${settings.folder}; ${away}`;
   emit({ type: 'log', level: 'info', text });
 }

@@ -37,7 +37,7 @@ const guest = z.object({
 });
 const keepStage = z.enum(['extracted', 'changed', 'converted']);
 const keepPlace = z.union([
-  z.strictObject({ folder: text.min(1) }),
+  z.strictObject({ folder: text.min(1), usual: z.literal(true).optional() }),
   z.strictObject({
     environment: z.literal('ssh'),
     profile: text.optional(),

@@ -83,6 +83,7 @@ export function addKept(program: Command, done: Done): void {
     .command('kept')
     .argument('[ids...]', 'only these')
     .description('copies of machines that conversions kept (--keep), and what they take')
+    .option('--in <folder>', 'those in this folder, not in the store')
     .option('--before <when>', 'only those kept before then: 30d, 12h, 2026-11-01')
     .option('--remove', 'remove them for good')
     .option('-y, --yes', 'with --remove: do not ask')

@@ -1,4 +1,5 @@
 /** `kept`: copies of machines that conversions have kept. */
+import { resolve } from 'node:path';
 import type { Composed } from '../compose.ts';
 import { AppError } from '../model/errors.ts';
 import { formatBytes } from '../model/units.ts';
@@ -11,6 +12,7 @@ import { askOnTerminal } from './terminal-question.ts';
 export interface KeptOptions extends CommonOptions {
   readonly remove?: boolean;
   readonly before?: string;
+  readonly in?: string;
   readonly yes?: boolean;
 }
 
@@ -19,7 +21,7 @@ export async function kept(ids: readonly string[], options: KeptOptions): Promis
   const before = await timeOf(options.before);
   return withDispatcher(options, async (composed) => {
     const { dispatcher } = composed;
-    await dispatcher.perform({ type: 'kept' });
+    await dispatcher.perform({ type: 'kept', ...folderOf(options) });
     const store = dispatcher.getState().kept!;
     const chosen = choose(store, ids, before);
     if (options.remove)
@@ -28,6 +30,8 @@ export async function kept(ids: readonly string[], options: KeptOptions): Promis
     return 0;
   });
 }
+
+const folderOf = ({ in: folder }: KeptOptions) => (folder === undefined ? {} : { folder: resolve(folder) });
 
 async function timeOf(before: string | undefined): Promise<number | undefined> {
   if (before === undefined) return undefined;
@@ -56,7 +60,7 @@ async function remove(
   composed: Composed,
   copies: readonly KeptSummary[],
   said: boolean,
-  { yes }: KeptOptions,
+  options: KeptOptions,
   output: Output,
 ): Promise<number> {
   if (!said)
@@ -67,7 +71,7 @@ async function remove(
     output.remark('no kept copy is meant');
     return 0;
   }
-  if (yes !== true && !(await confirmed(composed, copies, output))) {
+  if (options.yes !== true && !(await confirmed(composed, copies, output))) {
     output.remark('nothing was removed');
     return 1;
   }
@@ -77,7 +81,8 @@ async function remove(
     if (output.json) output.value(event);
     else output.remark(`removed: ${event.id}, ${formatBytes(event.bytes)}`);
   });
-  await dispatcher.perform({ type: 'kept-remove', ids: copies.map(({ id }) => id) }).finally(stop);
+  const ids = copies.map(({ id }) => id);
+  await dispatcher.perform({ type: 'kept-remove', ids, ...folderOf(options) }).finally(stop);
   return 0;
 }
 

@@ -77,7 +77,11 @@ export type KeepStage = (typeof keepStages)[number];
 
 /** A folder here, or one behind SSH (`settings.folder`). */
 export type KeepPlace =
-  | { readonly folder: string }
+  | {
+      readonly folder: string;
+      /** It is the store here: where nothing else was said. */
+      readonly usual?: true;
+    }
   | {
       readonly environment: 'ssh';
       readonly profile?: string;

@@ -183,9 +183,10 @@ export type Command =
   /** Runs the plan of an earlier conversion again. */
   | { readonly type: 'history-rerun'; readonly id: string }
   // Kept copies
-  | { readonly type: 'kept' }
+  /** Of the store here, or of one in another folder. */
+  | { readonly type: 'kept'; readonly folder?: string }
   /** For good; each that is gone is told as `kept-removed`. @throws AppError `not-found`, `conflict`. */
-  | { readonly type: 'kept-remove'; readonly ids: readonly string[] }
+  | { readonly type: 'kept-remove'; readonly ids: readonly string[]; readonly folder?: string }
   /** Answers with a `status` event. */
   | { readonly type: 'status' }
   /** Cancels what runs here, closes what is open, and ends. A run in a process of its own goes on. */

@@ -99,6 +99,10 @@ it('never fills a small filesystem, on which it would stop the conversion', asyn
     '--keep-in',
     'small',
   ]);
+  const fits = await here.run(['convert', 'web.raw', '--to', 'web.qcow2', '--keep', '--keep-in', 'small']);
+  const [, command = ''] = /remove it with: vmferry (.*)/.exec(fits.stderr) ?? [];
+  expect(readdirSync(small)).toHaveLength(1);
+  expect(await here.run([...command.split(' '), '--yes'])).toMatchObject({ code: 0 });
   expect(both).toMatchObject({ code: 3, stderr: expect.stringContaining('on the same filesystem') });
   expect(readdirSync(small)).toEqual([]);
 });

@@ -12,26 +12,30 @@ function storeOf({ kept }: Services): KeptStore {
   return kept;
 }
 
-export const list: Effect<'kept'> = async (_, { services, emit }) => {
-  emit({ type: 'kept', kept: keptState(await storeOf(services).list()) });
+export const list: Effect<'kept'> = async ({ folder }, { services, emit }) => {
+  emit({ type: 'kept', kept: keptState(await storeOf(services).list(folder)) });
 };
 
-export const remove: Effect<'kept-remove'> = async ({ ids }, context) => {
+export const remove: Effect<'kept-remove'> = async ({ ids, folder }, context) => {
   const store = storeOf(context.services);
   try {
     for (const id of ids) {
-      await refuseGrowing(id, context);
-      const { bytes } = await store.remove(id);
+      await refuseGrowing(id, folder, context);
+      const { bytes } = await store.remove(id, folder);
       context.emit({ type: 'kept-removed', id, bytes });
     }
   } finally {
-    await context.perform({ type: 'kept' });
+    await context.perform({ type: 'kept', ...(folder === undefined ? {} : { folder }) });
   }
 };
 
 /** @throws AppError `conflict` for one that is being made. */
-async function refuseGrowing(id: string, { services }: EffectContext): Promise<void> {
-  const { entries } = await storeOf(services).list();
+async function refuseGrowing(
+  id: string,
+  folder: string | undefined,
+  { services }: EffectContext,
+): Promise<void> {
+  const { entries } = await storeOf(services).list(folder);
   const entry = entries.find((one) => one.id === id);
   if (entry?.status !== 'half-made') return;
   const run = (await services.history.list()).find((one) => one.id === entry.run);
@@ -48,7 +52,7 @@ export async function keepOf(
   { services }: EffectContext,
 ): Promise<Keep | undefined> {
   if (draft === undefined || draft.stages.length === 0) return undefined;
-  const place = draft.place ?? { folder: await storeOf(services).folder() };
+  const place = draft.place ?? { folder: await storeOf(services).folder(), usual: true as const };
   const { keptReserveBytes } = await services.preferences.load();
   return {
     ...(keptReserveBytes === undefined ? {} : { reserveBytes: keptReserveBytes }),
