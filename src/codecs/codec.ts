@@ -18,6 +18,8 @@ export interface OpenImage extends Disk {
   readonly modifiedAt?: number;
   /** It can only be read once, from its start to its end. */
   readonly onlyForward?: true;
+  /** All that it was read from against checksums that lie beside. @throws AppError `corrupt`. */
+  verify?(signal?: AbortSignal): Promise<void>;
 }
 
 /** What a codec may ask for while it opens an image. It never opens a file itself. */

@@ -8,12 +8,15 @@ import type { OpenDisk } from '../env-plugins/plugin.ts';
 import type { ByteSource } from '../io/byte-source.ts';
 import { concatenated, sourceDisk } from '../io/disk.ts';
 import { mostParts, partName, splitPartName } from '../io/part-names.ts';
+import { joinByList } from '../io/parts/join-list.ts';
 import { AppError, toAppError } from '../model/errors.ts';
 
 export interface JoinedDisk {
   readonly disk: OpenDisk;
   /** The names of all parts; empty for a file that is whole. */
   readonly parts: readonly string[];
+  /** Where a list of them is there: all bytes against it. @throws AppError `corrupt`, naming the part. */
+  verify?(signal?: AbortSignal): Promise<void>;
 }
 
 export interface JoinOptions {
@@ -30,8 +33,13 @@ export async function joinParts(disk: OpenDisk, options: JoinOptions): Promise<J
   const { follow, signal } = options;
   const whole = { disk, parts: [] };
   const { inner, part } = splitPartName(basename(source.name));
-  if (part === undefined || source.access === 'forward' || disk.format !== undefined || disk.gzip)
-    return whole;
+  if (source.access === 'forward' || disk.format !== undefined || disk.gzip) return whole;
+  const listed = await joinByList(disk, part === undefined ? undefined : inner, options);
+  if (listed !== undefined) {
+    const { parts, verify } = listed;
+    return { disk: { ...disk, source: listed.source }, parts, verify };
+  }
+  if (part === undefined) return whole;
   if (part > 0) await refuseLaterPart(disk, inner, part);
   const opened: ByteSource[] = [];
   try {

@@ -1,10 +1,10 @@
 /** A machine's disk, opened from its environment's session down to bytes that the guest would see. */
 import type { OpenImage } from '../codecs/codec.ts';
 import type { Session, SourceRole } from '../env-plugins/plugin.ts';
-import { AppError } from '../model/errors.ts';
+import { AppError, toAppError } from '../model/errors.ts';
 import type { Machine } from '../model/machine.ts';
 import type { Opening } from '../model/plan.ts';
-import { joinParts } from './join-parts.ts';
+import { type JoinedDisk, joinParts } from './join-parts.ts';
 import { narrowed, refuseSeveral } from './narrow-disk.ts';
 import { openImage } from './open-image.ts';
 import { spooledImage } from './spool.ts';
@@ -43,6 +43,7 @@ export async function openPackedDisk(
   options: OpenMachineOptions,
 ): Promise<OpenedDisk> {
   refuseSeveral(source, machine);
+  let verify: JoinedDisk['verify'];
   let disk = await sourceOf(session).open({ ...machine, id: source.machine }, diskId, options.signal);
   const { follow, format, snapshot, window, partition } = source;
   const secret = session.secret?.bind(session);
@@ -50,6 +51,7 @@ export async function openPackedDisk(
   try {
     const whole = await joinParts(disk, how);
     disk = whole.disk;
+    verify = whole.verify;
     // A part of a disk is looked for before it is read.
     const plain = window === undefined && partition === undefined && source.table === undefined;
     const once = options.once === true && plain;
@@ -61,6 +63,7 @@ export async function openPackedDisk(
     const { modifiedAt, access } = disk.source;
     const traits = {
       ...(modifiedAt === undefined ? {} : { modifiedAt }),
+      ...(verify === undefined ? {} : { verify }),
       ...(access === 'forward' && !spools ? { onlyForward: true as const } : {}),
     };
     const read = opened(await openImage(disk, how));
@@ -69,8 +72,22 @@ export async function openPackedDisk(
     return { image: { ...narrow, ...traits }, packed: wrappers };
   } catch (error) {
     await disk.source.close();
-    throw error;
+    throw await namingThePart(error, verify, options.signal);
   }
+}
+
+/** What makes no sense may be a part that is damaged or in another's place: that is what to tell. */
+async function namingThePart(
+  error: unknown,
+  verify: JoinedDisk['verify'],
+  signal: AbortSignal,
+): Promise<unknown> {
+  const { kind } = toAppError(error);
+  if (verify === undefined || (kind !== 'corrupt' && kind !== 'unsupported')) return error;
+  return verify(signal).then(
+    () => error,
+    (other) => other,
+  );
 }
 
 /** An image that was joined has all its parts for files. */

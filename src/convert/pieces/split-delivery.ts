@@ -1,9 +1,9 @@
 /** A delivery whose files are cut into parts for a medium that travels, each with a list of its parts beside. */
 import type { Delivery } from '../../env-plugins/plugin.ts';
 import { partName } from '../../io/part-names.ts';
+import { listName, type PartList, partListText } from '../../io/parts/part-list.ts';
+import { refuseTooMany, splitSink } from '../../io/parts/split-sink.ts';
 import type { Plan } from '../../model/plan.ts';
-import { listName, type PartList, partListText } from './part-list.ts';
-import { refuseTooMany, splitSink } from './split-sink.ts';
 
 /** The delivery as the plan has it. */
 export function splitFor({ destination: { splitBytes } }: Plan, inner: Delivery): Delivery {

@@ -8,8 +8,9 @@
  *     <SHA-256>  disk.qcow2.001
  *     # no checksum: disk.qcow2.002
  */
-import { mostParts, partName } from '../../io/part-names.ts';
+
 import { AppError } from '../../model/errors.ts';
+import { mostParts, partName } from '../part-names.ts';
 
 export interface ListedPart {
   readonly name: string;

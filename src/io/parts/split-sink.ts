@@ -1,8 +1,9 @@
 /** A sink whose bytes go into parts of one size, each a file of its own. */
-import type { ByteSink } from '../../io/byte-source.ts';
-import { mostParts, partName } from '../../io/part-names.ts';
+
 import { AppError } from '../../model/errors.ts';
 import { formatBytes, MiB } from '../../model/units.ts';
+import type { ByteSink } from '../byte-source.ts';
+import { mostParts, partName } from '../part-names.ts';
 import { PartHash } from './part-hash.ts';
 import type { PartList } from './part-list.ts';
 
