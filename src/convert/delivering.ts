@@ -185,6 +185,8 @@ export class Delivering {
       const written = await provide(plan, ready, delivery, recorded, seal, this.#backing, this.#digests);
       context.emit({ type: 'step', text: 'finishing' });
       await verifying;
+      // What was read on the way need not be read again.
+      for (const { image } of disks) await image.verify?.(signal);
       await held.verify?.(signal);
       throwIfAborted(signal);
       const places = await delivery.commit();
