@@ -50,7 +50,10 @@ export function addHistory(program: Command, done: Done): void {
     .option('-y, --yes', 'with --remove: do not ask')
     .option('--rerun', 'run its plan again')
     .option('--to-secret <field=ref>', 'as --secret, for the destination', collect)
-    .option('--force', 'replace files of the same name, with --rerun and --export')
+    .option(
+      '--force',
+      'replace files of the same name, with --rerun and --export; with --remove: also what could be gone on with',
+    )
     .action(async (ids: string[], options) =>
       done(await (await import('./history.ts')).history(ids, options)),
     );

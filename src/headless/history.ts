@@ -94,8 +94,9 @@ async function remove(
   output: Output,
 ): Promise<number> {
   const { dispatcher } = composed;
+  const force = options.force === true;
   if (filter === undefined) {
-    await dispatcher.perform({ type: 'history-remove', ids });
+    await dispatcher.perform({ type: 'history-remove', ids, force });
     return 0;
   }
   await dispatcher.perform({ type: 'history', filter });
@@ -109,7 +110,7 @@ async function remove(
     output.remark('nothing was removed');
     return 1;
   }
-  await dispatcher.perform({ type: 'history-remove', ids: found.map(({ id }) => id) });
+  await dispatcher.perform({ type: 'history-remove', ids: found.map(({ id }) => id), force });
   output.remark(`removed: ${what}`);
   return 0;
 }

@@ -157,8 +157,11 @@ export type Command =
   /** With a filter: those alone. */
   | { readonly type: 'history'; readonly filter?: HistoryFilter }
   | { readonly type: 'history-open'; readonly id: string }
-  /** Those that run stay, and are told in the error. @throws AppError `conflict`. */
-  | { readonly type: 'history-remove'; readonly ids: readonly string[] }
+  /**
+   * Those that run stay, and without `force` those that another run could go on with.
+   * @throws AppError `conflict` for the first of these.
+   */
+  | { readonly type: 'history-remove'; readonly ids: readonly string[]; readonly force?: boolean }
   /** One as a report, several, or all that a filter leaves; to a file, or piece by piece to `take`. */
   | {
       readonly type: 'history-export';

@@ -65,7 +65,7 @@ it('removes one after a yes', async () => {
   await app.shows('What it made stays where it is');
   await app.press('y');
   await app.shows('1 conversion');
-  expect(app.port.sent.at(-1)).toEqual({ type: 'history-remove', ids: ['h2'] });
+  expect(app.port.sent.at(-1)).toEqual({ type: 'history-remove', ids: ['h2'], force: false });
 });
 
 it('shows those of one outcome, the next one at each press', async () => {
@@ -86,7 +86,16 @@ it('removes those that are marked', async () => {
   await app.shows('these 2 conversions');
   await app.press('y');
   await app.shows('nothing has been converted yet');
-  expect(app.port.sent.at(-1)).toEqual({ type: 'history-remove', ids: ['h2', 'h1'] });
+  expect(app.port.sent.at(-1)).toEqual({ type: 'history-remove', ids: ['h2', 'h1'], force: false });
+});
+
+it('says what goes with one that could be gone on with', async () => {
+  const left = { id: 'h1', title: 'win2019 to OVA', startedAt: noon, bytes: 5, disks: [] };
+  const app = drawApp({ ...states.history!, resumable: [left] });
+  await app.press(keys.down, 'd');
+  await app.shows('It could be gone on with');
+  await app.press('y');
+  expect(app.port.sent.at(-1)).toEqual({ type: 'history-remove', ids: ['h1'], force: true });
 });
 
 it('exports the row under the cursor, those marked, or the one that is open', async () => {

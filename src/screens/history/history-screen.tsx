@@ -76,16 +76,17 @@ export function HistoryScreen({ port, state, rows, columns }: ScreenProps) {
   const width = Math.min(columns, 76);
   if (asked?.what === 'remove') {
     const ids = asked.of.map(({ id }) => id);
+    const left = state.resumable.filter(({ id }) => ids.includes(id)).length;
     return (
       <Dialog
         title="Remove"
-        text={removeText(asked.of)}
+        text={removeText(asked.of, left)}
         yes="remove"
         no="keep"
         width={width}
         height={rows}
         onYes={() => {
-          void port.dispatch({ type: 'history-remove', ids });
+          void port.dispatch({ type: 'history-remove', ids, force: left > 0 });
           setMarks(new Set());
           setAsked(undefined);
           setOpened(undefined);

@@ -48,13 +48,16 @@ export const searched = ({ title, outcome, startedAt, places, about, failure }: 
     ...(failure === undefined ? [] : [failure.message]),
   ].join(' ');
 
-export function removeText(of: readonly HistorySummary[]): string {
+/** `left`: how many of them have left something at their destination that could be gone on with. */
+export function removeText(of: readonly HistorySummary[], left: number): string {
   const [first, ...others] = of;
   const what =
     others.length === 0
       ? `"${first!.title}" of ${dateText(first!.startedAt)}`
       : `these ${of.length} conversions`;
-  return `Remove ${what} from the history? What ${others.length === 0 ? 'it' : 'they'} made stays where it is.`;
+  const made = `What ${others.length === 0 ? 'it' : 'they'} made stays where it is.`;
+  const cut = `${others.length === 0 ? 'It' : left === 1 ? 'One of them' : `${left} of them`} could be gone on with, or what was written be removed: no more then.`;
+  return `Remove ${what} from the history? ${made}${left === 0 ? '' : ` ${cut}`}`;
 }
 
 /** Offered in the form of an export. */

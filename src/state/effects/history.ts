@@ -27,10 +27,13 @@ export const open: Effect<'history-open'> = async ({ id }, { services, emit }) =
   emit({ type: 'history-entry', entry: await entryOf(await services.history.get(id)) });
 };
 
-export const remove: Effect<'history-remove'> = async ({ ids }, { services, emit, getState, perform }) => {
+export const remove: Effect<'history-remove'> = async (
+  { ids, force },
+  { services, emit, getState, perform },
+) => {
   const failures: AppError[] = [];
   for (const id of ids) {
-    await services.history.remove(id).catch((error) => failures.push(toAppError(error)));
+    await services.history.remove(id, force).catch((error) => failures.push(toAppError(error)));
     if (getState().historyEntry?.id === id) emit({ type: 'history-entry' });
   }
   await perform({ type: 'history' });

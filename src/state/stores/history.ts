@@ -124,17 +124,44 @@ export class History {
     };
   }
 
-  /** @throws AppError `conflict` when it is running, `not-found`. */
-  async remove(id: string): Promise<void> {
-    const path = this.#path(id);
-    if ((await this.#summary(id)).outcome === 'running') {
+  /**
+   * `force`: also one that has left something that another run could go on with.
+   * @throws AppError `conflict` when it is running, or without `force`; `not-found`.
+   */
+  async remove(id: string, force = false): Promise<void> {
+    const { outcome } = await this.#summary(id);
+    if (outcome === 'running') {
       throw new AppError('conflict', 'this run has not ended', { where: id, hint: 'cancel it first' });
     }
-    await rm(path).catch((error) => {
-      throw toAppError(error);
-    });
-    await rm(this.#claimPath(id), { force: true });
-    await this.#forgetUndo(id);
+    if (!force && (await this.#leaves(id, outcome))) {
+      throw new AppError('conflict', 'what this run has written is at its destination still', {
+        where: id,
+        hint: `"vmferry resume ${id}" goes on with it, with --discard that is removed; --force forgets it as it is`,
+      });
+    }
+    await this.#forget(id);
+  }
+
+  /** Something at its destination that nobody finds any more when its journal is gone. */
+  #leaves(id: string, outcome: RunSummary['outcome']): Promise<boolean> {
+    if (outcome === 'done') return Promise.resolve(false);
+    return this.resumable(id).then(
+      () => true,
+      (error) => {
+        if (['conflict', 'unsupported'].includes(toAppError(error).kind)) return false;
+        throw error;
+      },
+    );
+  }
+
+  async #forget(id: string): Promise<void> {
+    const beside = [this.#claimPath(id), this.#digestPath(id), this.#undoFolder(id)];
+    // The journal last: as long as it is there, this can be done again.
+    for (const path of [...beside, this.#path(id)]) {
+      await rm(path, { recursive: true, force: true }).catch((error) => {
+        throw toAppError(error);
+      });
+    }
   }
 
   /** Takes the digests of the run's disks. */
@@ -248,8 +275,8 @@ export class History {
     const surplus = (await this.#ids()).slice(this.#limit).filter((id) => id !== current);
     for (const id of surplus) {
       const run = await this.#summary(id).catch(isGone);
-      if (run !== undefined && run.outcome !== 'running')
-        await rm(this.#path(id), { force: true }).then(() => this.#forgetUndo(id));
+      if (run === undefined || run.outcome === 'running') continue;
+      if (!(await this.#leaves(id, run.outcome))) await this.#forget(id);
     }
   }
 
@@ -273,13 +300,6 @@ export class History {
 
   #digestPath(id: string): string {
     return this.#path(id).replace(/\.jsonl$/, '.digests');
-  }
-
-  #forgetUndo(id: string): Promise<void> {
-    return Promise.all([
-      rm(this.#undoFolder(id), { recursive: true, force: true }),
-      rm(this.#digestPath(id), { force: true }),
-    ]).then(() => undefined);
   }
 
   #path(id: string): string {

@@ -93,6 +93,25 @@ it('keeps the newest ones and those that run', async () => {
   await Promise.all([first, ...others].map((run) => run.close({ outcome: 'cancelled' })));
 });
 
+it('forgets nothing that another run could go on with, unless that is said', async () => {
+  const { history, folder } = await fresh(1);
+  const at = '2026-01-02T03:04:06.000Z';
+  const source = JSON.stringify({ type: 'source', at, disks: [] });
+  const [left, back] = ['20260102-030405-0001', '20260102-030405-0002'];
+  await killed(folder, left, '2026-01-02T03:04:05.000Z', `${source}\n`);
+  await killed(folder, back, '2026-01-02T03:04:05.000Z', `${source}\n{"type":"taken-back","at":"${at}"}\n`);
+  await expect(history.remove(left)).rejects.toMatchObject({ hint: expect.stringContaining('--discard') });
+  const next = await history.open('next', null);
+  await next.close({ outcome: 'done' });
+  expect((await history.list()).map(({ id }) => id)).toEqual([next.id, left]);
+  await history.claim(left, next.id);
+  await history.remove(left);
+  expect(await readdir(folder)).toEqual([`${next.id}.jsonl`]);
+  await killed(folder, left, '2026-01-02T03:04:05.000Z', `${source}\n`);
+  await history.remove(left, true);
+  expect(await readdir(folder)).toEqual([`${next.id}.jsonl`]);
+});
+
 it('does not take a later process with the same number for the run', async () => {
   const { history, folder } = await fresh();
   const id = '20260102-030405-0001';
