@@ -1,4 +1,4 @@
-/** One conversion as the program makes it: planned, reviewed, run, and read back at its destination. */
+/** One conversion as the program makes it: planned, reviewed, run, verified by it, and read back at its destination. */
 import { createHash } from 'node:crypto';
 import { makePlan } from '../../src/convert/make-plan.ts';
 import { openMachineDisk } from '../../src/convert/open-machine.ts';
@@ -105,6 +105,6 @@ function planFor({ place, machine }: At, to: Place, name: string): Plan {
     edit: { name, guest: { changes: 'none' } },
     ...(to.folder === undefined ? { target } : { container: 'ovf' }),
     ...{ product: product ?? 'files', folder: to.folder ?? '' },
-    ...{ options: {}, force: false, sync: false },
+    ...{ options: {}, force: false, sync: false, proof: { verify: true } },
   });
 }
