@@ -98,7 +98,8 @@ export class Beside {
   /** The delivery is there: the copies are finished. */
   async done(): Promise<void> {
     const bytesWritten = await this.#tee?.commit();
-    if (bytesWritten !== undefined) tellKept(this.#tee!.copy, { bytesWritten }, this.#plan.keep!.place, this.#context);
+    if (bytesWritten !== undefined)
+      tellKept(this.#tee!.copy, { bytesWritten }, this.#plan.keep!.place, this.#context);
     if (this.#changed !== undefined) {
       this.#context.emit({ type: 'step', text: 'finishing the kept copy' });
       await this.#changed;
