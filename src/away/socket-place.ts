@@ -1,6 +1,7 @@
 /**
  * Where a run's socket lies: beside its journal. Where that is no good (the path is too long for an address, others may
- * enter the folder, or the file system knows no sockets) in a folder of its own, of the user alone.
+ * enter the folder, or the file system knows no sockets) in a folder of its own, of the user alone, among the temporary
+ * files: `$XDG_RUNTIME_DIR` is removed when the user's last session ends, which the run is to outlive.
  */
 import { lstat, mkdir, mkdtemp, rm, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -12,14 +13,11 @@ const ownFolder = 'vmferry-run-';
 
 export async function socketPlaces(runs: string, id: string): Promise<(() => Promise<string>)[]> {
   const beside = join(runs, `${id}.sock`);
-  const runtime = process.env.XDG_RUNTIME_DIR ?? '';
   return [
     ...((await isPrivate(runs)) && fits(beside) ? [async () => beside] : []),
-    ...((await isPrivate(runtime)) && fits(join(runtime, `${ownFolder}123456`, `${id}.sock`))
-      ? [() => inNewFolder(runtime, id)]
-      : []),
-    () => inNewFolder(tmpdir(), id),
-    () => inNewFolder('/tmp', id),
+    ...[...new Set([tmpdir(), '/tmp'])]
+      .filter((parent) => fits(join(parent, `${ownFolder}123456`, `${id}.sock`)))
+      .map((parent) => () => inNewFolder(parent, id)),
   ];
 }
 

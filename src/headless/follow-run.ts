@@ -7,6 +7,7 @@ import { formatBytes, formatDuration } from '../model/units.ts';
 import type { Command } from '../state/commands.ts';
 import type { Event } from '../state/events.ts';
 import { isActive, type Run, type RunItem } from '../state/state.ts';
+import { waitingText } from '../state/waiting-words.ts';
 import { exitCode } from './exit-codes.ts';
 import type { Output } from './output.ts';
 
@@ -93,7 +94,7 @@ export function progressLine(run: Run): string {
     `${formatBytes(bytesDone)} of ${formatBytes(bytesTotal)}`,
     rate > 0 ? ` ${formatBytes(Math.round(rate))}/s` : '',
     secondsLeft === undefined ? '' : ` ${formatDuration(secondsLeft)} left`,
-    ` ${run.status === 'running' ? step : run.status}`,
+    ` ${run.status === 'running' ? step : run.status === 'waiting' ? waitingText(run.waiting ?? {}) : run.status}`,
   ]
     .filter((part) => part !== '')
     .join(' ');

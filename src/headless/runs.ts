@@ -5,6 +5,7 @@ import { formatBytes, formatDuration, parseRate } from '../model/units.ts';
 import type { Dispatcher } from '../state/dispatcher.ts';
 import type { RunWish } from '../state/runs.ts';
 import type { LiveRun } from '../state/state.ts';
+import { waitingText } from '../state/waiting-words.ts';
 import type { CommonOptions } from './common-options.ts';
 import { type Output, table, terminalOutput } from './output.ts';
 import { withDispatcher } from './session.ts';
@@ -48,16 +49,17 @@ function limitOf(text: string): { id: string; wish: RunWish } {
   return { id, wish: { type: 'rate', ...(rate === 'none' ? {} : { bytesPerSecond: parseRate(rate) }) } };
 }
 
+const head = ['ID', 'SINCE', 'STATE', 'DONE', 'RATE', 'LEFT', 'WHAT'];
+
 function tellAll(found: readonly LiveRun[], output: Output): void {
   if (output.json) for (const run of found) output.value(run);
   else if (found.length === 0) output.remark('no run lives in a process of its own');
-  else
-    for (const line of table([['ID', 'STATE', 'DONE', 'RATE', 'LEFT', 'WHAT'], ...found.map(rowOf)]))
-      output.line(line);
+  else for (const line of table([head, ...found.map(rowOf)])) output.line(line);
 }
 
 const rowOf = (run: LiveRun): string[] => [
   run.id,
+  localTime(run.startedAt),
   stateText(run),
   `${formatBytes(run.bytesDone)} of ${formatBytes(run.bytesTotal)}`,
   [
@@ -72,7 +74,5 @@ const rowOf = (run: LiveRun): string[] => [
 
 function stateText({ status, waiting, asks }: LiveRun): string {
   if (asks) return 'asks something';
-  if (waiting?.until !== undefined) return `begins ${localTime(waiting.until)}`;
-  if (waiting?.before !== undefined) return `waits, ${waiting.before} before it`;
-  return status;
+  return waiting === undefined ? status : waitingText(waiting);
 }

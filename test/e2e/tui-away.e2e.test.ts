@@ -1,5 +1,7 @@
 /** Runs that were left to themselves, on the screens: left, entered again, and what a lost terminal or a kill does. */
-import { readFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { readFile, readlink } from 'node:fs/promises';
+import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 import { compareImages } from '../oracles/qemu-img.ts';
 import { describeWith } from '../oracles/requires.ts';
@@ -7,6 +9,8 @@ import { type AwayPlace, awayPlace, type Mark } from './away-place.ts';
 import { program } from './program.ts';
 import { pickMachine, startRun, toFolder } from './steps.ts';
 import { openTerminal, type Terminal } from './tmux.ts';
+
+const run = promisify(execFile);
 
 const open = (here: AwayPlace): Promise<Terminal> =>
   openTerminal(`${process.execPath} ${program}; echo "ended with $?"; sleep 600`, {
@@ -40,6 +44,25 @@ async function begun(here: AwayPlace) {
   return { terminal, image, go, result: here.path('out/web.qcow2') };
 }
 
+/** A new session that looks at the only run. */
+async function enter(here: AwayPlace, name: string): Promise<Terminal> {
+  const terminal = await open(here);
+  await terminal.until('1 run goes on');
+  await terminal.send('5');
+  await terminal.until(new RegExp(`❯ ${name} .*running`));
+  await terminal.send('Enter');
+  await terminal.until('at most 300 B/s');
+  return terminal;
+}
+
+/** The screens that were opened there; the process of a run has more arguments. */
+async function programIn(folder: string): Promise<number> {
+  const { stdout } = await run('pgrep', ['-f', `^${process.execPath} ${program}$`]);
+  for (const pid of stdout.trim().split('\n'))
+    if ((await readlink(`/proc/${pid}/cwd`).catch(() => '')) === folder) return Number(pid);
+  throw new Error(`the program does not run in ${folder}`);
+}
+
 const alive = async (pid: number) =>
   readFile(`/proc/${pid}/comm`, 'utf8').then(
     () => true,
@@ -59,12 +82,7 @@ describeWith(['tmux', 'qemu-img'], 'a run on the screens', () => {
     const [{ pid, id }] = (await here.marks()) as [Mark];
     expect(await alive(pid)).toBe(true);
 
-    const again = await open(here);
-    await again.until('1 run goes on');
-    await again.send('5');
-    await again.until(/❯ web .*running/);
-    await again.send('Enter');
-    await again.until('at most 300 B/s');
+    const again = await enter(here, 'web');
     await again.send('C-c');
     await again.until('[s] stop it and quit');
     await again.send('n');
@@ -81,30 +99,28 @@ describeWith(['tmux', 'qemu-img'], 'a run on the screens', () => {
     expect(await here.ended(id)).toMatchObject({ outcome: 'done' });
   });
 
-  it('outlives its terminal; killed itself, it is said so on the screen and in the history', async () => {
+  it('outlives a killed program and a lost terminal; killed itself, it is said so on the screen and in the history', async () => {
     const here = await awayPlace();
     const { terminal, image, go, result } = await begun(here);
     await go();
     const [{ id, pid }] = (await here.marks()) as [Mark];
     await terminal.until(/Running/);
-    await terminal.lose();
+    process.kill(await programIn(here.folder), 'SIGKILL');
+    await terminal.until('ended with 137');
+    const second = await enter(here, 'web');
+    await second.lose();
     await here.run(['runs', '--limit', `${id}=none`]);
     expect(await here.ended(id)).toMatchObject({ outcome: 'done' });
     await compareImages(image, 'qcow2', result, 'qcow2');
     await expect.poll(() => alive(pid), { timeout: 20_000 }).toBe(false);
 
-    const second = await here.detach('convert', image, '--to', 'second.raw', '--limit-rate', '300');
+    const other = await here.detach('convert', image, '--to', 'other.raw', '--limit-rate', '300');
     await here.untilRuns(([run]) => (run?.bytesDone ?? 0) > 0);
-    const again = await open(here);
-    await again.until('1 run goes on');
-    await again.send('5');
-    await again.until(/❯ second .*running/);
-    await again.send('Enter');
-    await again.until('at most 300 B/s');
+    const again = await enter(here, 'other');
     process.kill((await here.marks())[0]!.pid, 'SIGKILL');
     await again.until('has ended without a word');
     await again.until('FAILED');
-    expect(await here.ended(second)).toMatchObject({ outcome: 'interrupted' });
+    expect(await here.ended(other)).toMatchObject({ outcome: 'interrupted' });
     await again.send('q');
     await again.until('ended with 0');
   });

@@ -1,18 +1,11 @@
 /** Runs in processes of their own, as rows: pure. */
 import { localTime } from '../../model/start-time.ts';
 import { formatBytes } from '../../model/units.ts';
-import type { LiveRun, Waiting } from '../../state/state.ts';
+import type { LiveRun } from '../../state/state.ts';
+import { waitingText } from '../../state/waiting-words.ts';
 import { percentText, shareOf } from '../widgets/progress-bar.tsx';
 import type { Column } from '../widgets/scroll-list.tsx';
 import type { Tone } from '../widgets/terminal.ts';
-
-/** `begins 2026-03-01 22:00`, `2 runs come before it`. */
-export function waitingText({ until, before }: Waiting): string {
-  if (until !== undefined) return `begins ${localTime(until)}`;
-  return before === undefined
-    ? 'waits for its turn'
-    : `${before} ${before === 1 ? 'run comes' : 'runs come'} before it`;
-}
 
 export function liveState({ asks, status, waiting }: LiveRun): string {
   if (asks) return 'ASKS';

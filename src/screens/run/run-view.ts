@@ -2,11 +2,11 @@
 import type { Plan } from '../../model/plan.ts';
 import { formatBytes, formatDuration } from '../../model/units.ts';
 import { type DiskProgress, isActive, type Run, type RunItem } from '../../state/state.ts';
+import { waitingText } from '../../state/waiting-words.ts';
 import { rateText, speedText } from '../speed.ts';
 import { percentText, shareOf } from '../widgets/progress-bar.tsx';
 import type { Tone } from '../widgets/terminal.ts';
 import type { PaneLine } from '../widgets/text-pane-view.ts';
-import { waitingText } from './live-runs-view.ts';
 
 const statusWords = {
   running: 'Running',

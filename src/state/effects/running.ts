@@ -176,9 +176,10 @@ export const shutDown: Effect<'shut-down'> = (command, { live, emit, getState })
   live.run.giveWord();
 };
 
-export const another: Effect<'another'> = async (_, { emit, getState, perform }) => {
+export const another: Effect<'another'> = async (_, { emit, getState, perform, services }) => {
   if (isActive(getState().run)) throw new AppError('conflict', 'a conversion is running');
   emit({ type: 'run-cleared' });
+  if (services.runs !== undefined) await perform({ type: 'runs' });
   await perform({ type: 'select', ids: [] });
   emit({ type: 'went', screen: getState().connection.status === 'connected' ? 'image' : 'environment' });
 };
