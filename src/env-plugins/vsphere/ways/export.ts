@@ -3,6 +3,7 @@
  * end. One lease serves all that are open at a time. It belongs to the session: when that ended, another is taken.
  */
 import type { Download } from '../../../io/https/download.ts';
+import type { Tell } from '../../../io/retrying.ts';
 import { AppError, toAppError } from '../../../model/errors.ts';
 import { Lease, type LeaseDevice, type ReachHost } from '../lease.ts';
 import { ofObject } from '../properties.ts';
@@ -17,6 +18,7 @@ export interface ExportOptions {
   readonly snapshot: Ref | undefined;
   /** Nobody uses it any more. */
   ended(): void;
+  readonly tell?: Tell | undefined;
 }
 
 interface Current {
@@ -35,6 +37,7 @@ export interface Reader {
 }
 
 const step = 'exporting the machine';
+const silenceMs = 5 * 60_000;
 
 export class MachineExport {
   readonly #options: ExportOptions;
@@ -90,6 +93,8 @@ export class MachineExport {
         path: device.path,
         headers: lease.headers(client),
         step: 'reading an exported disk',
+        // What holds zeros only is left out, and the host may look through it for long.
+        timeoutMs: silenceMs,
         signal,
       });
       if (download.status === 200) return download;
@@ -98,6 +103,10 @@ export class MachineExport {
         throw refused(download.status, client.name);
       await this.#forget(current);
     }
+  }
+
+  get tellLog(): Tell | undefined {
+    return this.#options.tell;
   }
 
   tell(): void {

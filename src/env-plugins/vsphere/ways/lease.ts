@@ -8,7 +8,7 @@ import type { DiskDevice } from '../devices.ts';
 import type { LeaseDevice } from '../lease.ts';
 import { reachHost } from '../reach-host.ts';
 import { MachineExport, type Reader } from './export.ts';
-import { resumedStream } from './lease-stream.ts';
+import { leaseStream } from './lease-stream.ts';
 import type { MakeWay, WaySubject } from './way.ts';
 
 export const leaseWay: MakeWay = ({ session, server, plugin }) => {
@@ -25,6 +25,7 @@ export const leaseWay: MakeWay = ({ session, server, plugin }) => {
       vm,
       snapshot,
       ended: () => void exports.delete(id),
+      tell: plugin.note,
     });
     exports.set(id, made);
     return made;
@@ -66,8 +67,9 @@ async function openExported(
   const index = machine.disks.findIndex(({ id }) => id === subject.diskId);
   const reader = shared.enter(machine.disks[index]?.allocatedSizeBytes ?? disk.sizeBytes ?? 0);
   const closing = new AbortController();
-  const pieces = resumedStream({
+  const pieces = leaseStream({
     name,
+    tell: shared.tellLog,
     signal: AbortSignal.any([signal, closing.signal]),
     begin: (until) => shared.begin((devices) => deviceOf(devices, disk, machine.name), until),
   });

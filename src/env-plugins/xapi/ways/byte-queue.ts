@@ -21,9 +21,8 @@ export class ByteQueue {
   async some(most: number): Promise<Uint8Array> {
     while (this.#piece.length === 0) {
       throwIfAborted(this.#signal);
-      const next = await this.#transfer.next();
-      if (next === undefined) throw await this.#cutShort();
-      this.#piece = next;
+      // Where there must be more, an end is an error.
+      this.#piece = (await this.#transfer.next(true))!;
     }
     const taken = this.#piece.subarray(0, most);
     this.#piece = this.#piece.subarray(taken.length);
@@ -59,14 +58,5 @@ export class ByteQueue {
         hint: 'the disk was made larger meanwhile, or its record there is wrong: list the machine again',
       });
     }
-  }
-
-  async #cutShort(): Promise<AppError> {
-    const reason = await this.#transfer.reason();
-    return new AppError(
-      reason?.kind ?? 'unreachable',
-      `the server ended the transfer after ${this.at} bytes${reason === undefined ? '' : `: ${reason.message}`}`,
-      { where: this.#where, hint: 'look at its log of storage, then run it again' },
-    );
   }
 }

@@ -1,13 +1,14 @@
 /** Bytes as the server sends them beside its API: a disk (/export_raw_vdi) or a whole machine (/export). */
 import type { HttpsClient } from '../../../io/https/client.ts';
 import type { Download } from '../../../io/https/download.ts';
+import { ResumedStream } from '../../../io/resumed-stream.ts';
 import { AppError } from '../../../model/errors.ts';
 import type { XapiSession } from '../session.ts';
 import { endTask, makeTask, taskResult } from '../tasks.ts';
 
 export interface Transfer {
-  /** The next bytes; undefined at the end. */
-  next(): Promise<Uint8Array | undefined>;
+  /** The next bytes; undefined at the end, which is an error where there must be `more`. */
+  next(more?: boolean): Promise<Uint8Array | undefined>;
   /** Why it ended where it did, as the server tells it. */
   reason(): Promise<AppError | undefined>;
   /** Safe to be called twice; never throws. */
@@ -25,8 +26,51 @@ export interface ExportRequest {
 /** A server that attaches the disk first needs a while before its first byte. */
 const silenceMs = 5 * 60_000;
 
-/** @throws AppError. */
+/** When its connection is lost it is begun again, and goes on behind what was taken. @throws AppError. */
 export async function beginExport(
+  session: XapiSession,
+  request: ExportRequest,
+  signal: AbortSignal,
+): Promise<Transfer> {
+  let first: Transfer | undefined = await beginOnce(session, request, signal);
+  const closing = new AbortController();
+  const stream = new ResumedStream<Transfer>({
+    name: request.step,
+    signal: AbortSignal.any([signal, closing.signal]),
+    tell: request.client.tell,
+    async begin(until) {
+      const begun = first ?? (await beginAgain(session, request, until));
+      first = undefined;
+      return begun;
+    },
+    // The server's own words, unless it only says that the link was cut.
+    judge: async (error, transfer) => {
+      const reason = await transfer.reason();
+      return reason === undefined || isOfLink(reason) ? error : reason;
+    },
+  });
+  return {
+    next: (more) => stream.next(more),
+    reason: async () => stream.flow?.reason(),
+    async close() {
+      closing.abort();
+      await first?.close();
+      await stream.rest();
+    },
+  };
+}
+
+/** The session may have ended with the connection. */
+async function beginAgain(session: XapiSession, request: ExportRequest, signal: AbortSignal) {
+  await session.check(signal);
+  return beginOnce(session, request, signal);
+}
+
+const isOfLink = (reason: AppError): boolean =>
+  reason.kind === 'unreachable' ||
+  /EPIPE|ECONNRESET|Unix_error|Broken pipe|INTERNAL_ERROR|TASK_CANCELLED/i.test(reason.message);
+
+async function beginOnce(
   session: XapiSession,
   { path, query: wanted, client, step }: ExportRequest,
   signal: AbortSignal,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { resumedStream } from '../../../../src/env-plugins/vsphere/ways/lease-stream.ts';
+import { leaseStream } from '../../../../src/env-plugins/vsphere/ways/lease-stream.ts';
 import type { Download } from '../../../../src/io/https/download.ts';
 import { AppError } from '../../../../src/model/errors.ts';
 
@@ -45,7 +45,7 @@ function scripted(...script: readonly Scripted[]) {
   return { begin, closed, begun: () => begun };
 }
 
-const options = { name: 'disk', signal: never, pauses: [0, 0, 0] };
+const options = { name: 'disk', signal: never, pausesMs: [0, 0, 0] };
 
 async function all(stream: AsyncGenerator<Buffer>): Promise<Buffer> {
   const chunks: Buffer[] = [];
@@ -57,14 +57,14 @@ describe('a stream that is begun again', () => {
   it('goes on where it was, however often it is cut and however it is sliced', async () => {
     const cuts = [0, 1, 140, 333, 999].map((cutAfter, i) => ({ cutAfter, piece: 33 * (i + 1) }));
     const server = scripted(...cuts, { piece: 1000 });
-    expect((await all(resumedStream({ ...options, begin: server.begin }))).equals(whole)).toBe(true);
+    expect((await all(leaseStream({ ...options, begin: server.begin }))).equals(whole)).toBe(true);
     expect(server.begun()).toBe(6);
     expect(server.closed).toEqual([0, 1, 2, 3, 4, 5]);
   });
 
   it('is given up when nothing new comes', async () => {
     const server = scripted({ cutAfter: 140 });
-    const reading = all(resumedStream({ ...options, begin: server.begin }));
+    const reading = all(leaseStream({ ...options, begin: server.begin }));
     await expect(reading).rejects.toMatchObject({ kind: 'unreachable' });
     expect(server.begun()).toBe(4);
   });
@@ -74,7 +74,7 @@ describe('a stream that is begun again', () => {
     other[100]! ^= 1;
     for (const bytes of [other, whole.subarray(0, 120)]) {
       const server = scripted({ cutAfter: 140 }, { bytes });
-      await expect(all(resumedStream({ ...options, begin: server.begin }))).rejects.toMatchObject({
+      await expect(all(leaseStream({ ...options, begin: server.begin }))).rejects.toMatchObject({
         kind: 'io',
         message: expect.stringContaining('another stream'),
       });
@@ -83,7 +83,7 @@ describe('a stream that is begun again', () => {
 
   it('lets a connection go of which nobody takes, and has it again', async () => {
     const server = scripted({});
-    const stream = resumedStream({ ...options, begin: server.begin, idleMs: 1 });
+    const stream = leaseStream({ ...options, begin: server.begin, idleMs: 1 });
     const first = await stream.next();
     await expect.poll(() => server.closed).toEqual([0]);
     const rest = await all(stream);
@@ -93,13 +93,13 @@ describe('a stream that is begun again', () => {
 
   it('ends with what reads it, and with a cancel', async () => {
     const server = scripted({});
-    const stream = resumedStream({ ...options, begin: server.begin });
+    const stream = leaseStream({ ...options, begin: server.begin });
     await stream.next();
     await stream.return(undefined);
     expect(server.closed).toEqual([0]);
     const cancelled = AbortSignal.abort();
     const cut = scripted({ cutAfter: 0 });
-    const reading = all(resumedStream({ ...options, signal: cancelled, begin: cut.begin }));
+    const reading = all(leaseStream({ ...options, signal: cancelled, begin: cut.begin }));
     await expect(reading).rejects.toBeInstanceOf(AppError);
     expect(cut.begun()).toBe(1);
   });
