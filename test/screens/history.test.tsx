@@ -50,6 +50,30 @@ it('asks for the history, opens an entry, and closes it', async () => {
   await app.shows('2 conversions');
 });
 
+it('shows what one has kept, and removes that', async () => {
+  const kept = {
+    ...{ folder: '/kept', bytes: 3072 },
+    copies: [
+      { id: 'h1-extracted', run: 'h1', stage: 'extracted', status: 'whole', bytes: 2048, keptAt: noon },
+      { id: 'h1-changed', run: 'h1', stage: 'changed', status: 'half-made', bytes: 1024, keptAt: noon },
+      { id: 'h2-changed', run: 'h2', stage: 'changed', status: 'whole', bytes: 1024, keptAt: noon },
+    ],
+  } as const;
+  const app = drawApp(states.history!);
+  await app.shows('Result: /srv/out/web-frontend.qcow2');
+  await app.press(keys.down, keys.enter);
+  expect(app.port.sent).toContainEqual({ type: 'kept' });
+  app.port.emit({ type: 'history-entry', entry: historyEntry });
+  await app.press('k');
+  await app.shows('Not now: it has kept no copy');
+  app.port.emit({ type: 'kept', kept });
+  await app.shows('as it was read, 2 KiB: h1-extracted');
+  await app.press('k');
+  await app.shows('Remove its 2 kept copies, 3 KiB, for good?');
+  await app.press('y');
+  expect(app.port.sent.at(-1)).toEqual({ type: 'kept-remove', ids: ['h1-extracted', 'h1-changed'] });
+});
+
 it('runs one again, but not while one runs', async () => {
   const app = drawApp(states.history!);
   await app.press('r');
