@@ -18,6 +18,9 @@ export interface AwayOptions {
   readonly program: readonly [string, ...string[]];
 }
 
+/** A computer that is busy takes long to start a program. */
+const startPatienceMs = 60_000;
+
 /** The hidden command of the program. */
 export const runProcessCommand = 'run-process';
 
@@ -50,8 +53,11 @@ function start(
   const pipe = child.stdio[3] as Socket;
   return new Promise((resolve, reject) => {
     child.once('error', (error) => reject(toAppError(error)));
-    // When it ends at once, so does its pipe.
-    linkOver(pipe, id, hear).then(resolve, reject);
+    // When it ends at once, so does its pipe. One that does not answer must not begin after all.
+    linkOver(pipe, id, hear, startPatienceMs).then(resolve, (error) => {
+      child.kill('SIGKILL');
+      reject(error);
+    });
     sayLine(pipe, { type: 'handover', version: protocolVersion, id, request } satisfies Handover);
   });
 }

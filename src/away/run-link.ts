@@ -7,7 +7,7 @@ import { onLines, sayLine } from './lines.ts';
 import { isTold, longestSaid, protocolVersion, type Said } from './messages.ts';
 
 /** A process that is there answers at once, unless it is stopped. */
-const patienceMs = 5000;
+const usualPatienceMs = 5000;
 
 /** @throws AppError `unreachable`. */
 export function connectTo(path: string, id: string): Promise<Socket> {
@@ -26,7 +26,12 @@ export function connectTo(path: string, id: string): Promise<Socket> {
  * Resolves when the run has said who it is.
  * @throws AppError `unreachable`, `unsupported`, and what the run itself says why it can't be begun.
  */
-export function linkOver(socket: Socket, id: string, hear: (event: Event) => void): Promise<RunLink> {
+export function linkOver(
+  socket: Socket,
+  id: string,
+  hear: (event: Event) => void,
+  patienceMs = usualPatienceMs,
+): Promise<RunLink> {
   let left = false;
   let over = false;
   const close = () => {

@@ -91,6 +91,7 @@ async function begin(handover: Handover, runs: string): Promise<Begun> {
   const { plans, when, secrets, profiles } = request;
   await ensureRuns(runs);
   let mark: RunMark | undefined;
+  let server: RunServer | undefined;
   const turn: OwnRun['turn'] = async (signal, tell) =>
     takeTurn(
       {
@@ -109,24 +110,25 @@ async function begin(handover: Handover, runs: string): Promise<Begun> {
     canAsk: false,
     // Whoever looks at it answers; until then a question waits.
     canAnswer: true,
-    say: (text) => server.tell({ type: 'notice', notice: { level: 'warning', text } }),
+    say: (text) => server?.tell({ type: 'notice', notice: { level: 'warning', text } }),
     own: { id, turn, secrets, profiles },
   });
   const { dispatcher } = composed;
-  const server: RunServer = new RunServer({
+  const listening = new RunServer({
     id,
     getState: dispatcher.getState,
     perform: (wish) => dispatcher.perform(wish),
   });
-  dispatcher.watch((event) => server.tell(event));
-  const socket = await server.listen(runs);
+  server = listening;
+  dispatcher.watch((event) => listening.tell(event));
+  const socket = await listening.listen(runs);
   const title = plans
     .map((plan) => plan.machine.name)
     .join(', ')
     .slice(0, 200);
   mark = { version: 1, id, ...(await ownMark()), socket, turn: 'waiting', due: Date.now(), title };
   await writeMark(runs, mark);
-  return { composed, server, handover, mark };
+  return { composed, server: listening, handover, mark };
 }
 
 function pause(milliseconds: number, signal: AbortSignal): Promise<void> {

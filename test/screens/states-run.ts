@@ -3,7 +3,7 @@ import type { GuestReport } from '../../src/model/guest-report.ts';
 import type { ImageInfo } from '../../src/model/image-info.ts';
 import type { OptionSpec } from '../../src/model/options.ts';
 import { GiB, KiB, MiB } from '../../src/model/units.ts';
-import type { MachineItem, Run, RunItem, State } from '../../src/state/state.ts';
+import type { LiveRun, MachineItem, Run, RunItem, State } from '../../src/state/state.ts';
 import { base, catalog, findings, item, machine, machines, noon, plan, run } from './states.ts';
 
 const baseImage: ImageInfo = {
@@ -195,6 +195,23 @@ export const failedRun: Run = {
   ],
 };
 
+export const liveRuns: readonly LiveRun[] = [
+  {
+    ...{ id: '20260301-110000-0001', title: 'database', status: 'running', startedAt: noon },
+    ...{ bytesDone: 10 * GiB, bytesTotal: 40 * GiB, rate: 300 * MiB, secondsLeft: 102 },
+    ...{ limit: 400 * MiB, asks: false, history: ['20260301-110000-0001'] },
+  },
+  {
+    ...{ id: '20260301-110001-0002', title: 'web-frontend, mail', status: 'waiting', startedAt: noon },
+    ...{ bytesDone: 0, bytesTotal: 0, rate: 0, waiting: { before: 1 }, asks: false, history: [] },
+  },
+  {
+    ...{ id: '20260301-110002-0003', title: 'archive', status: 'running', startedAt: noon },
+    ...{ bytesDone: 0, bytesTotal: 0, rate: 0, asks: true, history: [] },
+  },
+];
+export const liveState: State = { ...base, screen: 'run', liveRuns };
+
 export const runStates: Readonly<Record<string, State>> = {
   'image-details': imageState,
   'image-empty': { ...imageState, machines: { status: 'done', items: [] } },
@@ -205,4 +222,9 @@ export const runStates: Readonly<Record<string, State>> = {
   'run-paused': { ...runState, run: { ...longRun, status: 'paused' } },
   'run-cancelling': { ...runState, run: { ...run, status: 'cancelling' } },
   'run-failed': { ...runState, run: failedRun },
+  'run-waiting': {
+    ...runState,
+    run: { ...run, status: 'waiting', waiting: { before: 2 }, limit: 20 * MiB, away: liveRuns[1]!.id },
+  },
+  'run-live': liveState,
 };
