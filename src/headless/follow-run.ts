@@ -37,18 +37,24 @@ export async function followCommand(
   } catch (error) {
     const failure = toFailure(error);
     output.progressDone();
+    // Of several some may be there.
+    tellPlaces(dispatcher.getState().run, output);
     output.error(failure);
     return exitCode(failure);
   } finally {
     unwatch();
     output.progressDone();
   }
-  for (const item of dispatcher.getState().run?.items ?? []) {
+  tellPlaces(dispatcher.getState().run, output);
+  return 0;
+}
+
+function tellPlaces(run: Run | undefined, output: Output): void {
+  for (const item of run?.items ?? []) {
     for (const place of item.places)
       output.json ? output.value({ type: 'place', place }) : output.line(place);
     if (item.started !== undefined) output.remark(`started: ${item.started}`);
   }
-  return 0;
 }
 
 const printed = new Set<Event['type']>([

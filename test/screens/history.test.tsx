@@ -41,7 +41,7 @@ describe('views', () => {
 it('asks for the history, opens an entry, and closes it', async () => {
   const app = drawApp(states.history!);
   await app.shows('Result: /srv/out/web-frontend.qcow2');
-  expect(app.port.sent).toEqual([{ type: 'history' }]);
+  expect(app.port.sent).toEqual([{ type: 'history' }, { type: 'resumable' }]);
   await app.press(keys.down, keys.enter);
   expect(app.port.sent.at(-1)).toEqual({ type: 'history-open', id: 'h1' });
   app.port.emit({ type: 'history-entry', entry: historyEntry });
@@ -164,4 +164,20 @@ it('filters', async () => {
   await app.shows(/^\/win /m);
   await app.press(keys.esc);
   await app.shows('2 conversions');
+});
+
+it('what was cut is gone on with, or given up after a question', async () => {
+  const [first] = history;
+  const left = {
+    ...{ id: first!.id, title: first!.title, startedAt: 1, bytes: 3 * 2 ** 20 },
+    disks: [{ name: 'a', sizeBytes: 8 * 2 ** 20, doneBelow: 4 * 2 ** 20 }],
+  };
+  const app = drawApp({ ...states.history!, resumable: [left] });
+  await app.shows('Can be gone on with: 3 MiB are there, 4 MiB of its disks to look through');
+  await app.press('g');
+  expect(app.port.sent.at(-1)).toEqual({ type: 'resume-run', id: first!.id });
+  await app.press('x');
+  await app.shows('has left at its');
+  await app.press('y');
+  expect(app.port.sent.at(-1)).toEqual({ type: 'discard-run', id: first!.id });
 });

@@ -15,6 +15,7 @@ import { ExportForm } from './export-form.tsx';
 import {
   dateText,
   emptyText,
+  leftText,
   newestFirst,
   type OutcomeFilter,
   outcomeTone,
@@ -34,7 +35,7 @@ const listColumns: Column<HistorySummary>[] = [
   { title: 'Where', width: { grow: 1, min: 12 }, from: 120, cut: 'start', cell: (e) => e.places.join(', ') },
 ];
 
-type Asked = 'remove' | 'remove-kept' | 'export';
+type Asked = 'remove' | 'remove-kept' | 'export' | 'discard';
 
 export function HistoryScreen({ port, state, rows, columns }: ScreenProps) {
   const { styles, glyphs } = useTerminal();
@@ -42,7 +43,10 @@ export function HistoryScreen({ port, state, rows, columns }: ScreenProps) {
   const [asked, setAsked] = useState<{ what: Asked; of: readonly HistorySummary[] }>();
   const [outcome, setOutcome] = useRemembered<OutcomeFilter>('history:outcome', 'all');
   const [marks, setMarks] = useState<ReadonlySet<string>>(new Set());
-  useEffect(() => void port.dispatch({ type: 'history' }), [port]);
+  useEffect(() => {
+    void port.dispatch({ type: 'history' });
+    void port.dispatch({ type: 'resumable' });
+  }, [port]);
   const entry = state.historyEntry?.id === opened ? state.historyEntry : undefined;
   const listed = newestFirst(state.history).filter((e) => outcome === 'all' || e.outcome === outcome);
   const list = useScrollList<HistorySummary>({
@@ -71,6 +75,7 @@ export function HistoryScreen({ port, state, rows, columns }: ScreenProps) {
     show: setOutcome,
     remove: (of) => setAsked({ what: 'remove', of }),
     removeKept: (of) => setAsked({ what: 'remove-kept', of: [of] }),
+    discard: (of) => setAsked({ what: 'discard', of: [of] }),
     exportThese: (of) => setAsked({ what: 'export', of }),
   });
   const width = Math.min(columns, 76);
@@ -90,6 +95,24 @@ export function HistoryScreen({ port, state, rows, columns }: ScreenProps) {
           setMarks(new Set());
           setAsked(undefined);
           setOpened(undefined);
+        }}
+        onNo={() => setAsked(undefined)}
+      />
+    );
+  }
+  if (asked?.what === 'discard') {
+    const [{ id, title }] = asked.of as readonly [HistorySummary];
+    return (
+      <Dialog
+        title="Give up"
+        text={`Remove what "${title}" has left at its destination? It can't be gone on with then.`}
+        yes="remove"
+        no="keep"
+        width={width}
+        height={rows}
+        onYes={() => {
+          void port.dispatch({ type: 'discard-run', id });
+          setAsked(undefined);
         }}
         onNo={() => setAsked(undefined)}
       />
@@ -133,7 +156,9 @@ export function HistoryScreen({ port, state, rows, columns }: ScreenProps) {
       </Panel>
     );
   }
-  const where = row === undefined || row.places.length === 0 ? '' : `Result: ${row.places.join(', ')}`;
+  const left = state.resumable.find(({ id }) => id === row?.id);
+  const result = row === undefined || row.places.length === 0 ? '' : `Result: ${row.places.join(', ')}`;
+  const where = left === undefined ? result : leftText(left);
   return (
     <Box flexDirection="column" width={columns} height={rows}>
       <ScrollList list={list} width={columns} empty={emptyText(outcome)} />

@@ -1,5 +1,6 @@
 /** Rows of the history: pure. */
-import type { HistorySummary } from '../../state/state.ts';
+import { formatBytes } from '../../model/units.ts';
+import type { HistorySummary, ResumableRun } from '../../state/state.ts';
 import type { Tone } from '../widgets/terminal.ts';
 
 /** `2026-03-01 12:00`, in the time zone of this computer. */
@@ -68,4 +69,10 @@ export function formatOfPath(path: string): 'markdown' | 'json' | undefined {
   const name = path.trim().toLowerCase();
   if (name.endsWith('.json')) return 'json';
   return /\.(md|markdown)$/.test(name) ? 'markdown' : undefined;
+}
+
+/** Of a run that was cut: what is there, and what of its disks is still to be looked through. */
+export function leftText({ bytes, disks }: ResumableRun): string {
+  const left = disks.reduce((sum, { sizeBytes, doneBelow }) => sum + sizeBytes - doneBelow, 0);
+  return `Can be gone on with: ${formatBytes(bytes)} are there, ${formatBytes(left)} of its disks to look through`;
 }

@@ -17,6 +17,8 @@ export interface HistoryKeys {
   show(outcome: OutcomeFilter): void;
   remove(of: readonly HistorySummary[]): void;
   exportThese(of: readonly HistorySummary[]): void;
+  /** Removes what a run that was cut has left at its destination. */
+  discard(of: HistorySummary): void;
   /** What the one that is open has kept. */
   removeKept(of: HistorySummary): void;
 }
@@ -70,6 +72,7 @@ export function useHistoryKeys(keys: HistoryKeys): void {
           },
         ]
       : []),
+    ...resumeKeys(keys, several ?? busy),
     {
       key: 'r',
       label: 'run again',
@@ -92,4 +95,25 @@ export function useHistoryKeys(keys: HistoryKeys): void {
       run: () => keys.remove(chosen),
     },
   ]);
+}
+
+/** Of a run that was cut and has left something at its destination. */
+function resumeKeys({ port, state, chosen: [first], discard }: HistoryKeys, reason: string | undefined) {
+  if (first === undefined || !state.resumable.some(({ id }) => id === first.id)) return [];
+  return [
+    {
+      key: 'g',
+      label: 'go on',
+      help: 'go on with it where it was cut; what is at the destination is not moved again',
+      reason,
+      run: () => void port.dispatch({ type: 'resume-run', id: first.id }),
+    },
+    {
+      key: 'x',
+      label: 'give up',
+      help: 'remove what it has left at its destination; asks first',
+      reason,
+      run: () => discard(first),
+    },
+  ];
 }
