@@ -5,6 +5,7 @@
 import { X509Certificate } from 'node:crypto';
 import type { ByteSource } from '../../../io/byte-source.ts';
 import { type NbdDisk, openNbd } from '../../../io/nbd/client.ts';
+import { reopening, Tries } from '../../../io/retrying.ts';
 import { AppError, toAppError } from '../../../model/errors.ts';
 import { countIn, isRecord, textIn, type XenRecord } from '../../../packages/xva/records.ts';
 import type { XapiSession } from '../session.ts';
@@ -15,12 +16,34 @@ import { vhdExtents } from './vhd-stream.ts';
 const reachMs = 10_000;
 const mostServers = 16;
 
-/** @throws AppError `unsupported` where none is offered. */
+/**
+ * When its connection is lost, any of the servers will do; what is told of them may hold another session then.
+ * @throws AppError `unsupported` where none is offered.
+ */
 export async function nbdDisk(
   session: XapiSession,
   disk: StreamedDisk,
   signal: AbortSignal,
 ): Promise<ByteSource> {
+  let told = false;
+  const tries = new Tries({ step: `reading ${disk.name}`, tell: disk.client.tell });
+  const source = await reopening(
+    tries,
+    async (until = signal) => {
+      const nbd = await reached(session, disk, until);
+      told = nbd.contexts.includes('base:allocation');
+      return cleaned(nbd, disk);
+    },
+    signal,
+  );
+  if (told) return source;
+  // Without it all is read: right, and slow.
+  const map =
+    disk.size > largestVhdBytes ? undefined : await vhdMap(session, disk, signal).catch(() => undefined);
+  return map === undefined ? source : { ...source, extents: async (from, to) => vhdExtents(map, from, to) };
+}
+
+async function reached(session: XapiSession, disk: StreamedDisk, signal: AbortSignal): Promise<NbdDisk> {
   const servers = await serversOf(session, disk, signal);
   let failure = new AppError('unsupported', 'no network of the pool is made for NBD', {
     where: disk.name,
@@ -28,10 +51,15 @@ export async function nbdDisk(
   });
   for (const server of servers) {
     try {
-      return await sourceOf(session, disk, await opened(server, signal), signal);
+      const nbd = await opened(server, signal);
+      if (nbd.size === disk.size) return nbd;
+      await nbd.close().catch(() => undefined);
+      throw new AppError('corrupt', `NBD: ${nbd.size} bytes, the disk has ${disk.size}`, {
+        where: disk.name,
+      });
     } catch (error) {
-      if (signal.aborted) throw withoutExport(error, disk.name);
       failure = withoutExport(error, disk.name);
+      if (signal.aborted) break;
     }
   }
   throw failure;
@@ -66,39 +94,22 @@ async function opened(server: XenRecord, signal: AbortSignal): Promise<NbdDisk> 
   return openNbd({ host, port, name, tls: { fingerprint }, signal, timeoutMs: reachMs });
 }
 
-async function sourceOf(
-  session: XapiSession,
-  disk: StreamedDisk,
-  nbd: NbdDisk,
-  signal: AbortSignal,
-): Promise<ByteSource> {
-  const { name, size } = disk;
-  try {
-    if (nbd.size !== size)
-      throw new AppError('corrupt', `NBD: ${nbd.size} bytes, the disk has ${size}`, { where: name });
-    const told = nbd.contexts.includes('base:allocation') || size > largestVhdBytes;
-    // Without it all is read: right, and slow.
-    const map = told ? undefined : await vhdMap(session, disk, signal).catch(() => undefined);
-    const clean = async <T>(work: Promise<T>): Promise<T> => {
-      try {
-        return await work;
-      } catch (error) {
-        throw withoutExport(error, name);
-      }
-    };
-    return {
-      name,
-      size,
-      access: 'random',
-      read: (target, offset, abort) => clean(nbd.read(target, offset, abort)),
-      extents: async (from, to, abort) =>
-        map === undefined ? clean(nbd.extents(from, to, abort)) : vhdExtents(map, from, to),
-      close: () => clean(nbd.close()),
-    };
-  } catch (error) {
-    await nbd.close().catch(() => undefined);
-    throw error;
-  }
+function cleaned(nbd: NbdDisk, { name, size }: StreamedDisk): ByteSource {
+  const clean = async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      return await work;
+    } catch (error) {
+      throw withoutExport(error, name);
+    }
+  };
+  return {
+    name,
+    size,
+    access: 'random',
+    read: (target, offset, abort) => clean(nbd.read(target, offset, abort)),
+    extents: (from, to, abort) => clean(nbd.extents(from, to, abort)),
+    close: () => clean(nbd.close()),
+  };
 }
 
 /** The name of an export holds the session. */
