@@ -2,24 +2,23 @@
  * One machine on its way into a server: made empty by ImportVApp, its disks sent through the lease that this gives,
  * and there for good once the lease is complete.
  */
-import { setTimeout as wait } from 'node:timers/promises';
 import { AppError, toAppError } from '../../model/errors.ts';
+import { withLeftovers } from '../../model/leftover.ts';
 import type { Delivery, DeliveryRequest } from '../plugin.ts';
 import { sameName } from './check-delivery.ts';
 import { configSpec } from './config-spec.ts';
 import { folderUrl, parseDatastorePath } from './datastore-path.ts';
-import { ObjectGone } from './faults.ts';
 import type { Ground } from './ground.ts';
 import { carriedNvram, fitMachine } from './import-spec.ts';
+import { freeUuid, type ImportedMachine, removeImported } from './imported-machine.ts';
 import { Lease, type ReachHost } from './lease.ts';
 import { type LeaseUpload, leaseUpload } from './lease-upload.ts';
 import { devicesFor } from './match-devices.ts';
 import { textAt } from './places.ts';
 import { ofObject } from './properties.ts';
 import type { VimSession } from './session.ts';
-import { type Ref, refOf, refTo, text, typed } from './soap.ts';
+import { type Ref, refOf, refTo, typed } from './soap.ts';
 import { startMachine } from './start-machine.ts';
-import { taskResult } from './tasks.ts';
 
 export interface DeliveryPlace {
   readonly session: VimSession;
@@ -34,21 +33,32 @@ export async function beginDelivery(place: DeliveryPlace, request: DeliveryReque
   // Between the check and now somebody may have made one.
   const [taken] = await sameName(session, ground, request);
   if (taken !== undefined) throw new AppError('conflict', taken.message, { hint: taken.remedy! });
-  const lease = await openLease(place, request);
-  const { entity } = lease;
+  const made: ImportedMachine = {
+    name: request.name,
+    uuid: await freeUuid(session, spec.uuid, request.signal),
+  };
   const uploads: LeaseUpload[] = [];
-  let complete = false;
+  let lease: Lease | undefined;
   let committed = false;
+  const undo = async () => {
+    for (const { sink } of uploads) await sink.abort();
+    await lease?.abort();
+    return removeImported(session, made);
+  };
   try {
+    lease = await openLease(place, request, made);
+    const { entity, devices: given } = lease;
     if (entity === undefined) throw new AppError('corrupt', 'importing: the server names no machine');
+    made.entity = entity;
+    const using = lease;
     const nodes = spec.disks.map(({ node }) => node);
-    const devices = devicesFor(lease.devices, nodes, session.client.name);
+    const devices = devicesFor(given, nodes, session.client.name);
     const all = spec.disks.reduce((sum, { capacityBytes }) => sum + capacityBytes, 0);
     let sent = 0;
     const onBytes = (count: number) => {
       sent += count;
       // What a stream will have in all is not known before its end: the server is told a guess.
-      lease.progress((sent / all) * 100);
+      using.progress((sent / all) * 100);
     };
     return {
       async sink({ name }) {
@@ -61,7 +71,7 @@ export async function beginDelivery(place: DeliveryPlace, request: DeliveryReque
         }
         const { capacityBytes } = disk;
         const { signal } = request;
-        const upload = leaseUpload(lease, { name, device, capacityBytes, signal, onBytes });
+        const upload = leaseUpload(using, { name, device, capacityBytes, signal, onBytes });
         uploads.push(upload);
         return upload.sink;
       },
@@ -69,8 +79,7 @@ export async function beginDelivery(place: DeliveryPlace, request: DeliveryReque
         if (uploads.length !== spec.disks.length || !uploads.every((upload) => upload.done())) {
           throw new AppError('bug', 'not all disks of the machine were sent');
         }
-        await lease.complete();
-        complete = true;
+        await using.complete();
         const vmx = await vmxPath(session, entity);
         const nvram = carriedNvram(request);
         if (nvram !== undefined) await sendNvram(place, entity, vmx, nvram);
@@ -78,27 +87,21 @@ export async function beginDelivery(place: DeliveryPlace, request: DeliveryReque
         return [`${session.client.name} ${ground.folder.label}/${spec.name}`, vmx];
       },
       async rollback() {
-        if (committed) return [];
-        for (const { sink } of uploads) await sink.abort();
-        if (!complete) await lease.abort();
-        await removeMachine(session, entity);
-        return [];
+        return committed ? [] : undo();
       },
       start: (signal) => startMachine(session, entity, signal),
     };
   } catch (error) {
-    await lease.abort();
-    if (entity !== undefined) await removeMachine(session, entity);
-    throw error;
+    throw withLeftovers(toAppError(error), await undo());
   }
 }
 
 async function openLease(
   { session, reach, ground }: DeliveryPlace,
   request: DeliveryRequest,
+  made: ImportedMachine,
 ): Promise<Lease> {
   const { spec } = fitMachine(request, ground);
-  const uuid = await freeUuid(session, spec.uuid, request.signal);
   const step = `importing "${request.name}"`;
   const { place, folder } = ground;
   // Not cancelled half-way: whether there is a lease must be known before it is ended.
@@ -106,26 +109,15 @@ async function openLease(
     'ImportVApp',
     place.pool,
     [
-      typed('spec', 'VirtualMachineImportSpec', configSpec(spec, uuid)),
+      typed('spec', 'VirtualMachineImportSpec', configSpec(spec, made.uuid)),
       refTo('folder', folder.folder),
       ...(place.host === undefined ? [] : [refTo('host', place.host)]),
     ],
     { step },
   );
   if (value === undefined) throw new AppError('corrupt', `${step}: the server gave no lease`);
-  return Lease.ready(session, refOf(value), { step, reach, signal: request.signal });
-}
-
-/** The machine's own where no other one there has it. */
-async function freeUuid(session: VimSession, uuid: string | undefined, signal: AbortSignal) {
-  if (uuid === undefined || !/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(uuid)) return undefined;
-  const parameters = [text('uuid', uuid), text('vmSearch', true)];
-  const step = 'looking for machines of the same id';
-  const found = await session.call('FindByUuid', session.service('searchIndex'), parameters, {
-    step,
-    signal,
-  });
-  return found.length === 0 ? uuid : undefined;
+  made.lease = refOf(value);
+  return Lease.ready(session, made.lease, { step, reach, signal: request.signal });
 }
 
 async function vmxPath(session: VimSession, entity: Ref): Promise<string> {
@@ -170,23 +162,4 @@ async function sendNvram(
       hint: 'it needs the privilege Datastore.FileManagement; or choose new ones under "UEFI variables"',
     },
   );
-}
-
-/** A link that is cut just now, or a server still busy with the end of the lease. In milliseconds. */
-const pauses = [200, 1000, 3000];
-
-/** The half or whole machine that we made, and nobody else's. Never throws: what stays ends with its lease. */
-async function removeMachine(session: VimSession, machine: Ref): Promise<void> {
-  const step = 'removing what was imported';
-  for (const pause of [...pauses, undefined]) {
-    try {
-      await taskResult(session, await session.call('Destroy_Task', machine, [], { step }), { step });
-      return;
-    } catch (error) {
-      if (error instanceof ObjectGone) return;
-      const { kind } = toAppError(error);
-      if (pause === undefined || (kind !== 'unreachable' && kind !== 'conflict')) return;
-      await wait(pause);
-    }
-  }
 }
