@@ -120,6 +120,7 @@ export const isLinear = (plan: Plan): boolean =>
   plan.destination.container === 'disks' &&
   plan.destination.format === 'raw' &&
   plan.destination.splitBytes === undefined &&
+  plan.destination.splitBytes === undefined &&
   diskFileNames(plan).every((name) => outputName(name).wrapper === undefined);
 
 /** A file far away is hashed there, by what is to be had everywhere. */

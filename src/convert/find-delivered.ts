@@ -1,6 +1,7 @@
 /** What a delivery has made, as the destination's own source role knows it. */
 import { posix } from 'node:path';
 import type { SourceRole } from '../env-plugins/plugin.ts';
+import { partName } from '../io/part-names.ts';
 import { AppError, toAppError } from '../model/errors.ts';
 import type { Machine } from '../model/machine.ts';
 import type { Plan } from '../model/plan.ts';
@@ -25,7 +26,9 @@ export async function findDelivered(
   signal: AbortSignal,
 ): Promise<Found[]> {
   const paths = places.flatMap((place) => pathIn(place) ?? []);
-  const files = disks.map(({ file }) => paths.find((path) => posix.basename(path) === file));
+  const files = disks.map(({ file }) =>
+    paths.find((path) => [file, partName(file, 1)].includes(posix.basename(path))),
+  );
   const machine = await wholeMachine(source, plan, disks.length, paths, places, signal);
   if (machine !== undefined) {
     return disks.map((_, i) => ({

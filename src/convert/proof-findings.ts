@@ -15,6 +15,14 @@ export function proofFindings(plan: Plan, destination: DestinationRole): Finding
       remedy: 'leave --verify out; --sums shows whoever receives it that the file has arrived whole',
     });
   }
+  if (plan.verify && plan.destination.splitBytes !== undefined && plan.destination.container !== 'disks') {
+    findings.push({
+      rule: 'verify.parts-of-package',
+      severity: 'blocker',
+      message: 'a package that is cut into parts can not be read back',
+      remedy: 'leave --verify out; --sums is of each part. Or deliver plain disks, or no parts',
+    });
+  }
   if (plan.sums && destination.product !== undefined) {
     findings.push({
       rule: 'sums.no-folder',
