@@ -2,7 +2,7 @@
 import { describeFailure } from '../model/errors.ts';
 import { describeLeftover } from '../model/leftover.ts';
 import { formatBytes, formatDuration } from '../model/units.ts';
-import { byText, conditionTexts, digestTexts, diskText } from '../state/history/words.ts';
+import { byText, conditionTexts, digestTexts, diskText, partsText } from '../state/history/words.ts';
 import type { HistoryEntry } from '../state/state.ts';
 import { changeLines } from './guest-options.ts';
 import { findingLine } from './output.ts';
@@ -19,6 +19,7 @@ export function describeEntry(entry: HistoryEntry): string[] {
     `  ${when(entry.startedAt)} UTC, ${entry.outcome}, ${formatBytes(entry.bytes)} in ${formatDuration(entry.seconds)}${rate}${written}`,
     ...(about === undefined ? [] : [`  from ${about.source.name}, to ${about.destination.name}`]),
     ...(by === '' ? [] : [`  ${by}`]),
+    ...indented(partsText(entry)),
     ...entry.places.map((place) => `  ${place}`),
     ...(failure === undefined ? [] : [`  ${describeFailure(failure)}`]),
     ...entry.leftovers.map((left) => `  ${describeLeftover(left)}`),

@@ -390,6 +390,8 @@ export interface HistorySummary {
 }
 export interface HistoryEntry extends HistorySummary, RunRecord {
   readonly plan?: Plan;
+  /** The run that was cut and that this one has gone on with. */
+  readonly partsOf?: string;
   /** Why there is none that can be run again. */
   readonly planProblem?: string;
   /** The plan in words, a line each. */

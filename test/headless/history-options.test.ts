@@ -59,6 +59,7 @@ it('tells one conversion in words', () => {
   const text = describeEntry(rich).join('\n');
   for (const part of [
     'from esx, to lab',
+    'goes on with what 20261122-100000-0001 began',
     'by op on jump, with vmferry 0.1.0',
     'left there: the volume web01-1; to remove it: virsh vol-delete web01-1 default',
     'system, 8 GiB, 1 GiB read in 1:30, read back in 0:30: the same',

@@ -3,7 +3,7 @@ import { describeFailure } from '../../model/errors.ts';
 import { describeLeftover } from '../../model/leftover.ts';
 import { optionsInWords } from '../../model/options.ts';
 import type { Plan } from '../../model/plan.ts';
-import { byText, conditionTexts, digestTexts, diskText } from '../../state/history/words.ts';
+import { byText, conditionTexts, digestTexts, diskText, partsText } from '../../state/history/words.ts';
 import type { KeptState } from '../../state/kept.ts';
 import type { Catalog, HistoryEntry } from '../../state/state.ts';
 import { changeLines } from '../configuration/changes-view.ts';
@@ -22,6 +22,7 @@ export function entryLines(entry: HistoryEntry, catalog: Catalog, kept?: KeptSta
       tone: outcomeTone[entry.outcome],
     },
     ...(by === '' ? [] : [{ text: by, tone: 'dim' as const }]),
+    ...partsText(entry).map((text) => ({ text })),
     ...(entry.failure === undefined
       ? []
       : [{ text: describeFailure(entry.failure), tone: 'error' as const }]),

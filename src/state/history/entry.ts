@@ -15,6 +15,7 @@ export async function entryOf(run: Run): Promise<HistoryEntry> {
     ...summaryOf(run.summary),
     ...recordOf(run.events),
     ...planned,
+    ...(run.partsOf === undefined ? {} : { partsOf: run.partsOf }),
     planText: 'plan' in planned ? await inWords(planned.plan, run.summary) : [],
     journal: { truncated, damagedLines, passedOver },
   };

@@ -73,6 +73,7 @@ function facts(entry: HistoryEntry): string[][] {
   return [
     ['Outcome', entry.outcome],
     ['Id', entry.id],
+    ...of('Goes on with', entry.partsOf),
     ['Started', `${dateText(entry.startedAt)} UTC`],
     ...of('Ended', entry.endedAt === undefined ? undefined : `${dateText(entry.endedAt)} UTC`),
     ['Time', formatDuration(seconds)],
@@ -161,7 +162,7 @@ function rateLines({ points }: HistoryEntry): string[] {
   return [
     ...fenced([bars.map(({ bytesPerSecond }) => bar(bytesPerSecond)).join('')]),
     '',
-    `Lowest ${text(low)}, middle ${text(middle)}, highest ${text(high)}; from ${dateText(rates[0]!.at)} to ${dateText(rates.at(-1)!.at)} UTC.`,
+    `Lowest ${text(low)}, middle ${text(middle)}, highest ${text(high)}; from ${dateText(points[0]!.at)} to ${dateText(rates.at(-1)!.at)} UTC.`,
   ];
 }
 

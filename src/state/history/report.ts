@@ -21,6 +21,7 @@ export function reportOf(entry: HistoryEntry): object {
     endedAt: entry.endedAt === undefined ? null : iso(entry.endedAt),
     seconds: entry.seconds,
     by: { program: entry.program ?? null, user: entry.user ?? null, host: entry.host ?? null },
+    goesOnWith: entry.partsOf ?? null,
     machine: about?.machine ?? plan?.machine.name ?? null,
     source: about?.source ?? null,
     destination: about?.destination ?? null,

@@ -23,6 +23,10 @@ export function diskText(disk: RecordedDisk): string {
   return `${name}${size}${read}${time}${whole === false ? ', not to its end' : ''}${same}`;
 }
 
+/** Empty where it began by itself. */
+export const partsText = ({ partsOf }: HistoryEntry): string[] =>
+  partsOf === undefined ? [] : [`goes on with what ${partsOf} began`];
+
 /** A disk by its name, where the journal knows it. */
 export const diskName = ({ disks }: HistoryEntry, id: string): string =>
   disks.find((disk) => disk.id === id)?.name ?? id;

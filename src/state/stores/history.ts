@@ -35,6 +35,8 @@ export interface HistoryOptions extends JournalOptions {
 export interface Run {
   readonly summary: RunSummary;
   readonly plan: unknown;
+  /** The run that it has gone on with. */
+  readonly partsOf?: string;
   readonly events: readonly { readonly at: string; readonly event: unknown }[];
   /** Lines of types that are not read here, how many of each. */
   readonly passedOver: Readonly<Record<string, number>>;
@@ -116,9 +118,11 @@ export class History {
     const summary = await this.#summary(id);
     const { readLines } = await import('./journal-file.ts');
     const { lines, ...rest } = await readLines(path, { types: told, most });
+    const { plan, partsOf } = lines.find((line) => line.type === 'plan')?.data ?? {};
     return {
       summary,
-      plan: lines.find((line) => line.type === 'plan')?.data.plan,
+      plan,
+      ...(typeof partsOf === 'string' ? { partsOf } : {}),
       events: lines.filter(isEvent).map((line) => ({ at: line.at, event: line.data.event })),
       ...rest,
     };

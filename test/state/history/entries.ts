@@ -26,6 +26,7 @@ export const rich: HistoryEntry = {
     },
   },
   program: '0.1.0',
+  partsOf: '20261122-100000-0001',
   user: 'op',
   host: 'jump',
   log: [

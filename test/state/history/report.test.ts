@@ -21,6 +21,7 @@ it('tells on a page all that the journal has', () => {
     '| From | esx (vsphere): vm-17 |',
     '| Run by | op on jump |',
     '| With | vmferry 0.1.0 |',
+    '| Goes on with | 20261122-100000-0001 |',
     '- the link was cut (io)\n- where: lab\n- what helps: try it again',
     '| system | 8 GiB | 1 GiB | 1 GiB | 1:30 | 11.4 MiB/s | the same, in 0:30 |',
     '| data | 8 GiB |  | 5 B, not to its end | 0:01 | 5 B/s | no |',

@@ -39,6 +39,7 @@ describe('a journal', () => {
     expect(entry.log.at(-1)!.text).toMatch(/^done: /);
     expect(entry.journal).toEqual({ truncated: false, damagedLines: 0, passedOver: {} });
     expect(markdownOf(entry)).toContain('| Machine | s |');
+    expect(entry).not.toHaveProperty('partsOf');
   });
 
   it('of a version that told changes and failures is shown', async () => {
