@@ -8,9 +8,10 @@ import type { Machine } from '../../model/machine.ts';
 import { mayBePassedOver, wholeFile } from '../host-folders.ts';
 import { openHostImage } from '../host-image.ts';
 import { packagePlace } from '../host-packages.ts';
-import { copyFileName, type KeptCopy, largestCopyFile, parseCopy, splitCopyId } from '../kept-copy.ts';
+import { copyFileName, type KeptCopy, largestCopyFile, splitCopyId } from '../kept-copy.ts';
 import { openPackageDisk, withPackage } from '../package-file.ts';
 import { packageMachine } from '../package-machines.ts';
+import { parseCopy } from '../parse-copy.ts';
 import type { SourceRole } from '../plugin.ts';
 import { brokenMachine, keptMachine } from './machine.ts';
 

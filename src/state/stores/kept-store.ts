@@ -9,7 +9,6 @@ import {
   isUnfinishedFile,
   type KeptCopy,
   largestCopyFile,
-  parseCopy,
   splitCopyId,
 } from '../../env-plugins/kept-copy.ts';
 import { AppError, toAppError } from '../../model/errors.ts';
@@ -132,6 +131,8 @@ async function read(path: string, id: string): Promise<KeptCopy> {
   if (!isFile) throw new AppError('corrupt', 'its description is not a file', { where: path });
   if (size > largestCopyFile)
     throw new AppError('corrupt', `its description has ${size} bytes`, { where: path });
+  // Loaded only to read: whoever keeps nothing has no need of it.
+  const { parseCopy } = await import('../../env-plugins/parse-copy.ts');
   return parseCopy(await readFile(path, 'utf8'), id, path);
 }
 
