@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { compareImages } from '../oracles/qemu-img.ts';
 import { describeWith } from '../oracles/requires.ts';
+import { sshdTools, startSshd } from '../servers/sshd.ts';
+import { tempFolder } from '../temp.ts';
 import { type Place, place, values } from './program.ts';
 
 const MiB = 2 ** 20;
@@ -24,12 +26,16 @@ const runsOf = ({ home }: Place) => join(home, 'state', 'runs');
 /** Killed when so much has been put on paper. @returns the run's id and the lines of its journal. */
 async function killed(
   here: Place,
-  to: string,
+  to: string | readonly string[],
   acked: number,
   rate: string,
   signal: NodeJS.Signals = 'SIGKILL',
+  env: Readonly<Record<string, string>> = {},
 ) {
-  const running = here.start(['convert', 'web.raw', '--to', to, '--limit-rate', rate, '--json']);
+  const running = here.start(
+    ['convert', 'web.raw', ...(typeof to === 'string' ? ['--to', to] : to), '--limit-rate', rate, '--json'],
+    { env },
+  );
   const { change } = (await running.line(
     (event) => event.type === 'run-item' && (event.change as { historyId?: string }).historyId !== undefined,
   )) as { change: { historyId: string } };
@@ -124,6 +130,34 @@ describeWith(['qemu-img'], 'a conversion that was killed', () => {
     expect(code).toBe(1);
     expect(stderr).toMatch(/no such file|not there/i);
     expect(await readdir(here.folder)).toEqual(['web.raw']);
+  });
+});
+
+describeWith(['qemu-img', ...sshdTools], 'a conversion into a folder behind SSH', () => {
+  it('is gone on with there', async () => {
+    const server = await startSshd();
+    onTestFinished(() => server.stop());
+    const here = await withDisk(96);
+    const far = await tempFolder();
+    await mkdir(here.path('.ssh'));
+    await writeFile(here.path('.ssh/known_hosts'), `[127.0.0.1]:${server.port} ${server.hostKey()}\n`);
+    const settings = {
+      host: '127.0.0.1',
+      port: server.port,
+      user: server.user,
+      keyFile: server.key,
+      folder: far,
+    };
+    const to = ['--to-env', 'ssh', '--format', 'qcow2', '--package', 'disks'];
+    for (const [key, value] of Object.entries(settings)) to.push('--to-set', `${key}=${value}`);
+    const env = { HOME: here.folder, SSH_AUTH_SOCK: '' };
+    const { id } = await killed(here, to, 1, '12M', 'SIGKILL', env);
+    expect(await readdir(far)).toEqual([`.web.qcow2.vmferry-${id}.part`]);
+    const again = await here.run(['resume', id, '--json'], { env });
+    expect(again.code, again.stderr).toBe(0);
+    expect(readBytes(again.stdout)).toBeLessThan(here.size - 16 * MiB);
+    expect(await readdir(far)).toEqual(['web.qcow2']);
+    await compareImages(here.path('web.raw'), 'raw', join(far, 'web.qcow2'), 'qcow2');
   });
 });
 
