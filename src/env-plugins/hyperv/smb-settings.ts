@@ -25,6 +25,7 @@ export function sharesOf(settings: Settings, context: PluginContext, way: (typeo
     user,
     port: portOf(settings),
     password: () => passwordOf(context, `${user} on ${host}`),
+    tell: context.note,
   });
   return {
     files: smbFiles(link),

@@ -129,8 +129,8 @@ export function smbProgram(koffi: Koffi, fs: typeof Fs, names: readonly string[]
     return { entries };
   };
   const open = (request: Request) => {
-    // O_RDWR | O_CREAT | O_EXCL of Linux, where this runs.
-    const flags = request.create === 1 ? 0o302 : 0;
+    // O_RDWR | O_CREAT | O_EXCL of Linux, where this runs; of what exists O_RDWR alone.
+    const flags = request.create === 1 ? 0o302 : request.write === 1 ? 0o2 : 0;
     const file = c('int smbc_open(const char *url, int flags, uint32_t mode)', request.url, flags, 0o644);
     return failure(file) ?? { file };
   };

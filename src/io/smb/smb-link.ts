@@ -1,5 +1,6 @@
 /** One login at SMB servers, and a process that is logged in with it: started anew when its connection is cut. */
 import { AppError } from '../../model/errors.ts';
+import { type Persistence, type Tell, Tries } from '../retrying.ts';
 import { type Answer, type CallOptions, SmbProcess } from './child-process.ts';
 import type { Request } from './child-program.ts';
 import { failureIn } from './failures.ts';
@@ -12,6 +13,9 @@ export interface SmbLogin {
   password(): Promise<string>;
   /** How long one request may take. Default 60 s. */
   readonly limitMs?: number;
+  /** Of tries after a failure, for a log. */
+  readonly tell?: Tell | undefined;
+  readonly persistence?: Partial<Persistence>;
 }
 
 const smbPort = 445;
@@ -33,6 +37,16 @@ export class SmbLink {
     if (known?.alive) return known;
     this.#process = this.#start();
     return this.#process;
+  }
+
+  /** For one file. Another program that has it open may be our own connection that was cut. */
+  tries(path: string): Tries {
+    return new Tries({
+      ...this.#login.persistence,
+      step: path,
+      tell: this.#login.tell,
+      again: ({ kind }) => !this.#closed && (kind === 'unreachable' || kind === 'conflict'),
+    });
   }
 
   /** @throws AppError as `failureIn`. */

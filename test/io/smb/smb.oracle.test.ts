@@ -25,7 +25,7 @@ describeWith(sambaTools, 'SMB', () => {
   });
   afterAll(() => samba?.stop());
 
-  const link = (more: { port?: number; password?: string; limitMs?: number } = {}) => {
+  const link = (more: { port?: number; password?: string; limitMs?: number; persistence?: object } = {}) => {
     const { password = samba.password, ...rest } = more;
     const made = new SmbLink({
       user: samba.user,
@@ -153,10 +153,27 @@ describeWith(sambaTools, 'SMB', () => {
     expect(parts[1].equals(bytes.subarray(2 * MiB, 2 * MiB + 100))).toBe(true);
   });
 
+  it('reading and writing go on through cuts, resets and flipped bytes', async () => {
+    const proxy = await badLink(samba.port);
+    onTestFinished(() => proxy.close());
+    const files = smbFiles(link({ port: proxy.port }));
+    const source = await files.open('//127.0.0.1/C$/disk.img');
+    for (const fault of ['cut', 'reset', 'flip', 'end'] as const) proxy.after(0.7 * MiB, fault);
+    for (let i = 0; i < 2; i++) expect((await readBytes(source, 0, bytes.length)).equals(bytes)).toBe(true);
+    const sink = await files.create('//127.0.0.1/vms/through.img');
+    for (const fault of ['cut', 'reset', 'flip', 'end'] as const)
+      proxy.after(0.7 * MiB, fault, { way: 'sent' });
+    for (let at = 0; at < bytes.length; at += MiB) await sink.write(bytes.subarray(at, at + MiB), at);
+    await sink.finish(bytes.length);
+    expect((await readFile(join(samba.folder('vms'), 'through.img'))).equals(bytes)).toBe(true);
+    expect(proxy.faults).toBeGreaterThanOrEqual(4);
+  });
+
   it('a server that says nothing any more is given up, and a cancel is at once', async () => {
     const proxy = await badLink(samba.port);
     onTestFinished(() => proxy.close());
-    const files = smbFiles(link({ port: proxy.port, limitMs: 700 }));
+    const once = { pausesMs: [1] };
+    const files = smbFiles(link({ port: proxy.port, limitMs: 700, persistence: once }));
     const source = await files.open('//127.0.0.1/C$/disk.img');
     const patient = smbFiles(link({ port: proxy.port }));
     const sink = await patient.create('//127.0.0.1/vms/half.img');
