@@ -87,7 +87,12 @@ export async function checkHostFolder(
 
 /** Links are followed on both sides. */
 async function isBeingRead(host: Host, path: string, request: DeliveryRequest): Promise<boolean> {
-  const real = (name: string) => host.files.realpath(name, request.signal).catch(() => undefined);
+  // What can't be told is no "no".
+  const real = (name: string) =>
+    host.files.realpath(name, request.signal).catch((error) => {
+      if (!['not-found', 'auth'].includes(toAppError(error).kind)) throw error;
+      return undefined;
+    });
   const target = await real(path);
   if (target === undefined) return false;
   for (const name of request.reading ?? []) {
