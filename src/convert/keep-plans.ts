@@ -65,3 +65,9 @@ function placeOf(place: KeepPlace, id: string): Place {
     settings: { ...settings, folder: posix.join(settings.folder ?? '~', id) },
   };
 }
+
+/** The plan with a copy that was kept of what it reads in place of its source. */
+export function fromCopy(plan: Plan, id: string, folder: string): Plan {
+  const { warm: _warm, keep: _keep, source: _source, ...rest } = plan;
+  return { ...rest, source: { environment: 'kept', settings: { folder }, machine: id, follow: false } };
+}

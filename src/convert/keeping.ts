@@ -64,8 +64,12 @@ export function withoutCopies(all: readonly RunMember[], ends: readonly RunEnd[]
     const end = ends[i]!;
     const main = own[of]!;
     const { context } = all[of]!;
-    if ('outcome' in end) tellKept(plan, end.outcome, all[of]!.plan.keep!.place, context);
-    else if (!context.signal.aborted && !('error' in main && main.error === end.error)) {
+    if ('outcome' in end) {
+      const { place } = all[of]!.plan.keep!;
+      tellKept(plan, end.outcome, place, context);
+      if ('error' in main) tellWayBack(plan, place, context);
+    }
+    if ('error' in end && !context.signal.aborted && !('error' in main && main.error === end.error)) {
       const warning = tellLost(end.error, context);
       if ('outcome' in main) own[of] = { outcome: withWarning(main.outcome, warning) };
     }
@@ -97,6 +101,13 @@ export function tellKept(
       ? 'remove that folder there when it is done with'
       : `remove it with: vmferry kept ${run}-${stage} --remove${place.usual ? '' : ` --in ${place.folder}`}`;
   const text = `kept: ${copy.machine.name} ${stageWords[stage]}, ${formatBytes(bytesWritten)} in ${settings.folder}; ${away}`;
+  emit({ type: 'log', level: 'info', text });
+}
+
+/** What failed need not be read again. */
+function tellWayBack({ copyOf }: Plan, place: KeepPlace, { emit }: RunContext): void {
+  if ('environment' in place) return;
+  const text = `kept: "vmferry resume ${copyOf!.run}" tries again with that copy, and needs no source`;
   emit({ type: 'log', level: 'info', text });
 }
 

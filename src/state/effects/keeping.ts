@@ -1,6 +1,7 @@
 /** The store of kept copies: what is in it, and the way out of it. */
+import { copyId } from '../../env-plugins/kept-copy.ts';
 import { AppError } from '../../model/errors.ts';
-import type { Keep } from '../../model/plan.ts';
+import type { Keep, Plan } from '../../model/plan.ts';
 import type { Effect, EffectContext } from '../dispatcher.ts';
 import { keptState } from '../kept.ts';
 import type { Services } from '../services.ts';
@@ -44,6 +45,24 @@ async function refuseGrowing(
       where: id,
       hint: 'wait for the end of its run, or cancel it',
     });
+}
+
+/** For a run that failed: its plan, fed from the whole copy that it has kept of what it read; undefined without one. */
+export async function planFromCopy(run: string, { services }: EffectContext): Promise<Plan | undefined> {
+  const { summary, plan: given } = await services.history.get(run);
+  if (summary.outcome === 'done' || summary.outcome === 'running' || services.kept === undefined)
+    return undefined;
+  const [{ parsePlan }, { fromCopy }] = await Promise.all([
+    import('../../convert/parse-plan.ts'),
+    import('../../convert/keep-plans.ts'),
+  ]);
+  const place = (given as Partial<Plan> | undefined)?.keep?.place;
+  if (place === undefined || 'environment' in place) return undefined;
+  const plan = parsePlan(given);
+  const { folder, entries } = await services.kept.list(place.folder);
+  const id = copyId({ run, stage: 'extracted' });
+  const isWhole = entries.some((entry) => entry.id === id && entry.status === 'whole');
+  return isWhole ? fromCopy(plan, id, folder) : undefined;
 }
 
 /** What a plan is told of its copies: the store's place and reserve, where nothing else was said. */

@@ -5,6 +5,7 @@ import type { Effect, EffectContext } from '../dispatcher.ts';
 import type { ResumableRun } from '../state.ts';
 import type { Left } from '../stores/history.ts';
 import { connectorFor } from './connection.ts';
+import { planFromCopy } from './keeping.ts';
 
 export const list: Effect<'resumable'> = async (_, { services, emit }) => {
   const runs: ResumableRun[] = [];
@@ -30,11 +31,20 @@ function inWords({ id, title, bytes, resumption }: Left, startedAt: number): Res
 
 export const resumeRun: Effect<'resume-run'> = async (
   { id, when = {}, away },
-  { services, emit, perform },
+  context,
 ) => {
-  const plan = await planOf(await services.history.resumable(id));
-  emit({ type: 'went', screen: 'run' });
+  const { services, emit, perform } = context;
   const type = away === true ? 'run-away' : 'run';
+  const left = await services.history.resumable(id).catch((error) => toAppError(error));
+  if (left instanceof AppError) {
+    // What can't be gone on with there is fed from what was kept of its source.
+    const again = left.kind === 'unsupported' ? await planFromCopy(id, context) : undefined;
+    if (again === undefined) throw left;
+    emit({ type: 'went', screen: 'run' });
+    return perform({ type, plans: [again], when });
+  }
+  const plan = await planOf(left);
+  emit({ type: 'went', screen: 'run' });
   await perform({ type, plans: [plan], when: { ...when, resumes: id } });
 };
 
