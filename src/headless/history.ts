@@ -49,6 +49,8 @@ function refuseMixed(
   const wanted = (['remove', 'rerun', 'export'] as const).filter((key) => options[key] !== undefined);
   if (wanted.length > 1)
     throw new AppError('usage', `--${wanted[0]} and --${wanted[1]} can not both be given`);
+  if (options.exportFormat !== undefined && options.export === undefined)
+    throw new AppError('usage', '--export-format is for --export', { hint: 'say where to with --export' });
   if (ids.length > 0 && filter !== undefined)
     throw new AppError('usage', 'an id and a filter can not both be given', {
       hint: 'leave one of them out',

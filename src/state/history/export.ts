@@ -3,7 +3,7 @@ import { createWriteStream } from 'node:fs';
 import { rename, rm, stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { AppError, toAppError } from '../../model/errors.ts';
+import { AppError, failureError, toAppError, toFailure } from '../../model/errors.ts';
 import { steering } from '../../model/plain-text.ts';
 import type { HistoryEntry, HistorySummary } from '../state.ts';
 import { REPORT_FORMAT, REPORT_VERSION, reportOf } from './report.ts';
@@ -59,6 +59,9 @@ export async function writeReports(
         hint: 'choose another name, or say that it may be replaced (--force)',
       });
     }
+    if (there?.isDirectory()) {
+      throw new AppError('usage', 'this is a folder, and a file is wanted', { where: path });
+    }
     const plain = there === undefined || there.isFile();
     const written = plain ? `${path}.part-${process.pid}` : path;
     try {
@@ -69,6 +72,9 @@ export async function writeReports(
       throw error;
     }
   } catch (error) {
-    throw toAppError(error);
+    const own = toAppError(error);
+    if (own.where?.startsWith(`${path}.part-`) !== true) throw own;
+    // The file that was wanted, not the one beside it that is written first.
+    throw failureError({ ...toFailure(own), where: path });
   }
 }

@@ -86,6 +86,11 @@ it('writes whole files, and replaces none unless that is said', async () => {
   await expect(writeReports(oneReport(rich, 'json'), path, false)).rejects.toMatchObject({
     kind: 'conflict',
   });
+  const lost = writeReports(oneReport(rich, 'json'), `${path}/no/where.md`, false);
+  await expect(lost).rejects.toMatchObject({ kind: 'not-found', where: `${path}/no/where.md` });
+  await expect(writeReports(oneReport(rich, 'json'), join(path, '..'), true)).rejects.toMatchObject({
+    kind: 'usage',
+  });
   async function* broken() {
     yield 'half';
     throw new Error('the journal is gone');
