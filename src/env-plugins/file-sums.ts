@@ -26,9 +26,15 @@ export async function writeSums(
   const sums = new Map<string, string>();
   for (const path of paths) sums.set(posix.relative(folder, path), await sumOf(host, path, signal));
   const path = posix.join(folder, sumsName);
-  const before =
-    (await host.files.stat(path, signal)) === undefined ? '' : await host.files.text(path, { signal });
-  const temporary = posix.join(folder, `.${sumsName}.vmferry-${randomBytes(4).toString('hex')}.part`);
+  await inTurn(`${host.name}:${path}`, () => addSums(host, path, sums, signal));
+  return path;
+}
+
+async function addSums(host: Host, path: string, sums: ReadonlyMap<string, string>, signal: AbortSignal) {
+  const found = await host.files.stat(path, signal);
+  const before = found === undefined ? '' : await host.files.text(path, { signal });
+  const name = `.${sumsName}.vmferry-${randomBytes(4).toString('hex')}.part`;
+  const temporary = posix.join(posix.dirname(path), name);
   await writeText(host, temporary, sumsText(before, sums), signal);
   try {
     await host.files.rename(temporary, path);
@@ -36,7 +42,18 @@ export async function writeSums(
     await host.files.remove(temporary).catch(() => undefined);
     throw error;
   }
-  return path;
+}
+
+/** Several deliveries of one run may end in one folder at once: the last one must not undo the others' lines. */
+const turns = new Map<string, Promise<void>>();
+
+async function inTurn(key: string, work: () => Promise<void>): Promise<void> {
+  const turn = (turns.get(key) ?? Promise.resolve()).then(work);
+  const ended = turn.catch(() => undefined);
+  turns.set(key, ended);
+  await turn.finally(() => {
+    if (turns.get(key) === ended) turns.delete(key);
+  });
 }
 
 /** As `writeSums`, on this computer. */

@@ -44,6 +44,15 @@ test('by the host, or by reading where it has no tool: the same', async () => {
   expect((await readdir(folder)).sort()).toEqual(['SHA256SUMS', 'empty', 'web.raw']);
 });
 
+test('several deliveries into one folder at once leave the lines of all', async () => {
+  const folder = await tempFolder();
+  const names = ['a', 'b', 'c', 'd'];
+  for (const name of names) await writeFile(join(folder, name), name);
+  await Promise.all(names.map((name) => writeSumsHere(folder, [join(folder, name)], signal)));
+  const lines = (await readFile(join(folder, 'SHA256SUMS'), 'utf8')).trimEnd().split('\n');
+  expect(lines.map((line) => line.slice(66)).sort()).toEqual(names);
+});
+
 test('where it can not be written, the sums of before are there still, and nothing else', async () => {
   const folder = await tempFolder();
   await writeFile(join(folder, 'web.raw'), 'x');
