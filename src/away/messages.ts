@@ -52,8 +52,13 @@ const told: readonly Event['type'][] = [
 /** Only these leave the process, and only these are taken from one. */
 export const isTold = (event: Event): boolean => told.includes(event.type);
 
-/** Undefined: it is none. Its fields are looked at where it is acted upon. */
+/** Undefined: it is none. */
 export function wishOf(value: unknown): RunWish | undefined {
-  const wish = (value as Partial<Wished> | null)?.wish as { type?: unknown } | undefined;
-  return runWishes.some((type) => type === wish?.type) ? (wish as RunWish) : undefined;
+  const wish = (value as Partial<Wished> | null)?.wish as Record<string, unknown> | undefined;
+  const known = runWishes.some((type) => type === wish?.type);
+  const fits = wish?.type !== 'answer' || isAnswer(wish);
+  return known && fits ? (wish as unknown as RunWish) : undefined;
 }
+
+const isAnswer = ({ id, yes, text }: Record<string, unknown>): boolean =>
+  typeof id === 'number' && typeof yes === 'boolean' && (text === undefined || typeof text === 'string');

@@ -75,6 +75,8 @@ it('hears wishes, and nothing else', async () => {
   link.send({ type: 'rate', bytesPerSecond: 5 });
   link.send({ type: 'shut-down' });
   await expect.poll(() => events.at(-1)).toMatchObject({ type: 'notice', notice: { level: 'warning' } });
+  link.send({ type: 'answer', id: 1, yes: true, text: {} } as never);
+  await expect.poll(() => JSON.stringify(events.at(-1))).toContain('not known');
   link.send({ type: 'terminate' } as never);
   await expect.poll(() => JSON.stringify(events.at(-1))).toContain('not known');
   // What was sent before it left is said.
