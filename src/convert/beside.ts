@@ -5,6 +5,7 @@
 import type { Delivery, Session } from '../env-plugins/plugin.ts';
 import type { ByteSink } from '../io/byte-source.ts';
 import { SharedDisk, type SharedReader } from '../io/shared-disk.ts';
+import type { Leftover } from '../model/leftover.ts';
 import type { Plan } from '../model/plan.ts';
 import type { CheckedRequest } from './check-plan.ts';
 import type { Outcome } from './delivering.ts';
@@ -112,7 +113,8 @@ export class Beside {
    */
   async end(): Promise<void> {
     for (const reader of this.#readers) reader.end();
-    await this.#tee?.drop();
+    const leftovers = (await this.#tee?.drop()) ?? [];
+    if (leftovers.length > 0) this.#context.emit({ type: 'leftovers', leftovers });
     await this.#changed;
   }
 
@@ -166,7 +168,7 @@ class Tee {
   readonly copy: Plan;
   readonly #kept: Delivery;
   readonly #failed: (error: unknown) => void;
-  #dropped: Promise<unknown> | undefined;
+  #dropped: Promise<readonly Leftover[]> | undefined;
   #bytes = 0;
 
   constructor(copy: Plan, kept: Delivery, failed: (error: unknown) => void) {
@@ -193,7 +195,8 @@ class Tee {
     return places === undefined ? undefined : this.#bytes;
   }
 
-  drop(): Promise<unknown> {
+  /** @returns what stays of it. */
+  drop(): Promise<readonly Leftover[]> {
     this.#dropped ??= this.#kept.rollback();
     return this.#dropped;
   }
