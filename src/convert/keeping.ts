@@ -68,8 +68,7 @@ export function withoutCopies(all: readonly RunMember[], ends: readonly RunEnd[]
       const { place } = all[of]!.plan.keep!;
       tellKept(plan, end.outcome, place, context);
       if ('error' in main) tellWayBack(plan, place, context);
-    }
-    if ('error' in end && !context.signal.aborted && !('error' in main && main.error === end.error)) {
+    } else if (!context.signal.aborted && !('error' in main && main.error === end.error)) {
       const warning = tellLost(end.error, context);
       if ('outcome' in main) own[of] = { outcome: withWarning(main.outcome, warning) };
     }
@@ -107,7 +106,9 @@ export function tellKept(
 /** What failed need not be read again. */
 function tellWayBack({ copyOf }: Plan, place: KeepPlace, { emit }: RunContext): void {
   if ('environment' in place) return;
-  const text = `kept: "vmferry resume ${copyOf!.run}" tries again with that copy, and needs no source`;
+  const { run, stage } = copyOf!;
+  const store = place.usual ? '' : ` --setting folder=${place.folder}`;
+  const text = `kept: to try again without the source: vmferry convert --env kept ${run}-${stage}${store} …`;
   emit({ type: 'log', level: 'info', text });
 }
 
