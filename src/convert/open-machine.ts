@@ -1,12 +1,13 @@
 /** A machine's disk, opened from its environment's session down to bytes that the guest would see. */
 import type { OpenImage } from '../codecs/codec.ts';
 import type { Session, SourceRole } from '../env-plugins/plugin.ts';
-import { AppError, toAppError } from '../model/errors.ts';
+import { AppError } from '../model/errors.ts';
 import type { Machine } from '../model/machine.ts';
 import type { Opening } from '../model/plan.ts';
 import { type JoinedDisk, joinParts } from './join-parts.ts';
 import { narrowed, refuseSeveral } from './narrow-disk.ts';
 import { openImage } from './open-image.ts';
+import { damagedPart } from './pieces/damaged-part.ts';
 import { spooledImage } from './spool.ts';
 import { refuseStream, type UnpackOptions, unpack } from './unpack.ts';
 
@@ -72,22 +73,8 @@ export async function openPackedDisk(
     return { image: { ...narrow, ...traits }, packed: wrappers };
   } catch (error) {
     await disk.source.close();
-    throw await namingThePart(error, verify, options.signal);
+    throw await damagedPart(error, [verify], options.signal);
   }
-}
-
-/** What makes no sense may be a part that is damaged or in another's place: that is what to tell. */
-async function namingThePart(
-  error: unknown,
-  verify: JoinedDisk['verify'],
-  signal: AbortSignal,
-): Promise<unknown> {
-  const { kind } = toAppError(error);
-  if (verify === undefined || (kind !== 'corrupt' && kind !== 'unsupported')) return error;
-  return verify(signal).then(
-    () => error,
-    (other) => other,
-  );
 }
 
 /** An image that was joined has all its parts for files. */

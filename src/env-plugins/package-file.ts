@@ -20,6 +20,7 @@ import type { OvfPackage } from '../packages/ovf/package.ts';
 import { readTarIndex, safeName } from '../packages/ovf/tar.ts';
 import { extensionOf } from './image-names.ts';
 import { packageMachines, unreadablePackage } from './package-machines.ts';
+import { placeOfParts, wholeName } from './package-parts.ts';
 import type { OpenDisk } from './plugin.ts';
 import { isXvaName, openXvaArchive } from './xva-archive.ts';
 
@@ -69,8 +70,11 @@ interface Files {
 
 export const packageExtensions: readonly string[] = ['ova', 'ovf', 'xva'];
 
-export const isPackage = (path: string): boolean =>
-  packageExtensions.includes(extensionOf(path)) || isXvaName(path);
+/** Also one in parts, by any of them or their list. */
+export function isPackage(path: string): boolean {
+  const whole = wholeName(path);
+  return packageExtensions.includes(extensionOf(whole)) || isXvaName(whole);
+}
 
 export async function withPackage<T>(
   path: string,
@@ -98,7 +102,7 @@ export async function machinesOfPackage(
   } catch (error) {
     if (!(error instanceof AppError) || ['cancelled', 'unreachable'].includes(error.kind)) throw error;
     const machine = await bare();
-    const kind = isXvaName(path) ? 'XVA' : extensionOf(path).toUpperCase();
+    const kind = isXvaName(wholeName(path)) ? 'XVA' : extensionOf(wholeName(path)).toUpperCase();
     return machine === undefined ? [] : [unreadablePackage(machine, kind, error)];
   }
 }
@@ -125,8 +129,24 @@ export async function openPackage(
   place: PackagePlace,
   signal: AbortSignal,
 ): Promise<OpenPackage> {
-  if (isXvaName(path)) return openXvaArchive(await place.open(path, signal), path, signal);
-  const open = extensionOf(path) === 'ova' ? archiveFiles : folderFiles;
+  const whole = wholeName(path);
+  if (whole !== path) {
+    const parts = placeOfParts(path, place);
+    const pack = await openWhole(path, whole, parts, signal);
+    return { ...pack, verify: (until) => parts.verify(until) };
+  }
+  return openWhole(path, path, place, signal);
+}
+
+/** `whole`: what its name is, without a part's number. */
+async function openWhole(
+  path: string,
+  whole: string,
+  place: PackagePlace,
+  signal: AbortSignal,
+): Promise<OpenPackage> {
+  if (isXvaName(whole)) return openXvaArchive(await place.open(path, signal), path, signal);
+  const open = extensionOf(whole) === 'ova' ? archiveFiles : folderFiles;
   const files = await open(path, place, signal);
   try {
     return await readPackage(path, place, files, signal);
@@ -222,7 +242,7 @@ async function readPackage(
     machines: content.machines.map((machine) => ({
       ...machine,
       state: 'off',
-      packaging: extensionOf(path).toUpperCase(),
+      packaging: extensionOf(wholeName(path)).toUpperCase(),
       disks: machine.disks.map((disk) => placed(disk, path, place, content)),
       findings: [...machine.findings, ...findings],
     })),
@@ -243,7 +263,7 @@ function placed(
 ): Machine['disks'][number] {
   const file = content.disks.find((d) => d.diskId === disk.id)?.file;
   const at =
-    extensionOf(path) === 'ova'
+    extensionOf(wholeName(path)) === 'ova'
       ? path
       : file === undefined
         ? undefined

@@ -4,6 +4,7 @@ import { readdir } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { throwIfAborted } from '../../io/in-order.ts';
 import { partName, splitPartName } from '../../io/part-names.ts';
+import { listName } from '../../io/parts/part-list.ts';
 import { splitWrapperName, withoutWrappers } from '../../io/wrappers/wrapper.ts';
 import { isBundle } from './bundle.ts';
 
@@ -50,7 +51,7 @@ export async function* findFiles(
 
 /**
  * Also an image that is packed as a whole (`disk.raw.gz`), or the first part of one that was cut (`disk.raw.001`);
- * a package that is packed can't be read.
+ * a package that is packed can't be read, and one in parts where their list is there.
  */
 function isWanted(name: string, extensions: ReadonlySet<string>, beside: ReadonlySet<string>): boolean {
   const { inner: whole, part } = splitPartName(name);
@@ -59,7 +60,8 @@ function isWanted(name: string, extensions: ReadonlySet<string>, beside: Readonl
   const extension = extensionOf(withoutWrappers(inner));
   return (
     extensions.has(extension) &&
-    ((wrapper === undefined && part === undefined) || !/^(ov[af]|xva)$/.test(extension))
+    ((wrapper === undefined && (part === undefined || beside.has(listName(whole)))) ||
+      !/^(ov[af]|xva)$/.test(extension))
   );
 }
 

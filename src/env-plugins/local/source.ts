@@ -13,6 +13,7 @@ import {
   withPackage,
 } from '../package-file.ts';
 import { packageMachine, splitPackageId } from '../package-machines.ts';
+import { wholeName } from '../package-parts.ts';
 import type { SourceRole } from '../plugin.ts';
 import { isXvaName } from '../xva-archive.ts';
 import { fileOrBundleMachine, imagePath } from './bundle.ts';
@@ -54,7 +55,7 @@ export function sourceRole(folders: readonly string[], imageExtensions: readonly
     },
     async nvram(machine, signal) {
       const { path, inner } = splitId(machine.id);
-      if (!isXvaName(path)) return undefined;
+      if (!isXvaName(wholeName(path))) return undefined;
       return withPackage(path, here, signal, async (pack) =>
         pack.nvram?.(inner ?? pack.machines[0]?.id ?? ''),
       );

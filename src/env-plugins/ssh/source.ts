@@ -21,6 +21,7 @@ import {
   withPackage,
 } from '../package-file.ts';
 import { packageMachine, splitPackageId } from '../package-machines.ts';
+import { wholeName } from '../package-parts.ts';
 import type { OpenDisk, SourceRole } from '../plugin.ts';
 import { isXvaName } from '../xva-archive.ts';
 import { findRemoteFiles } from './scan.ts';
@@ -79,7 +80,7 @@ export function sourceRole(
     },
     async nvram(machine, signal) {
       const { path: given, inner } = splitPackageId(machine.id, isPackage);
-      if (!isXvaName(given)) return undefined;
+      if (!isXvaName(wholeName(given))) return undefined;
       return withPackage(remotePath(given, where.home), packages, signal, async ({ machines, nvram }) =>
         nvram?.(inner ?? machines[0]?.id ?? ''),
       );

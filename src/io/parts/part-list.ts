@@ -35,6 +35,7 @@ export const longestList = 2 ** 20;
 
 export const listName = (name: string): string => name + extension;
 export const isListName = (name: string): boolean => name.endsWith(extension);
+export const withoutListName = (name: string): string => name.slice(0, -extension.length);
 
 export function partListText({ name, size, partBytes, parts }: PartList): string {
   return [
