@@ -20,6 +20,7 @@ import { wantsChanges } from './make-plan.ts';
 import { changed, passwordsOf } from './manipulated.ts';
 import { sourceOf } from './open-machine.ts';
 import { packaged } from './package-delivery.ts';
+import { damagedPart } from './pieces/damaged-part.ts';
 import { splitFor } from './pieces/split-delivery.ts';
 import { canGoOn, provide } from './provide.ts';
 import { identityOf, type RunRecord, refuseChanged } from './resumption.ts';
@@ -198,7 +199,12 @@ export class Delivering {
       const outcome = { places, ...written, ...(bytes === undefined ? {} : { bytes }) };
       return withWarning(outcome, beside.warning);
     } catch (error) {
-      const ended = this.#ended.signal.aborted ? this.#ended.signal.reason : error;
+      if (this.#lasting === undefined && context.resumption === undefined)
+        await context.keptChanges?.remove();
+      const verifies = disks.map(({ image }) => image.verify);
+      const ended = this.#ended.signal.aborted
+        ? this.#ended.signal.reason
+        : await damagedPart(error, verifies, this.#context.signal);
       this.#ended.abort(error);
       const left = delivery === undefined ? [] : await this.#undo(delivery, ended);
       this.#told = left === undefined ? this.#stopped(ended) : withLeftovers(this.errorOf(ended), left);
