@@ -88,7 +88,9 @@ function eventsOf(said: Said): Event[] {
 
 function withoutAWord(id: string, cause: Error | undefined): AppError {
   return new AppError('io', `the process of run ${id} has ended without a word`, {
-    ...{ hint: 'it was killed, or the computer ran out of memory; the history says how far it came' },
+    ...{
+      hint: `it was killed, or the computer ran out of memory; see "vmferry history ${id}" and "vmferry resume"`,
+    },
     ...(cause === undefined ? {} : { cause: toFailure(cause) }),
   });
 }
