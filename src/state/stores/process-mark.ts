@@ -30,7 +30,9 @@ async function bornOf(pid: number): Promise<string | undefined> {
   if (process.platform !== 'linux') return undefined;
   try {
     const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+    const [state = '', ...fields] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    // Dead, and nobody has asked after it: a container need not have an init that does.
+    return /[ZX]/.test(state) ? undefined : fields[18];
   } catch {
     // The process ended meanwhile, or /proc is not there.
     return undefined;
