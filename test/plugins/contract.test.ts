@@ -1,6 +1,6 @@
 /** What else the contract has comes through the guard, and through the protocol, and is checked. */
 import { expect, it, onTestFinished } from 'vitest';
-import type { DeliveryRequest, EnvironmentPlugin, Session } from '../../src/env-plugins/plugin.ts';
+import type { Delivery, DeliveryRequest, EnvironmentPlugin, Session } from '../../src/env-plugins/plugin.ts';
 import type { Machine } from '../../src/model/machine.ts';
 import { guarded } from '../../src/plugins/guard.ts';
 import { noSecrets } from '../conformance/test-plugin.ts';
@@ -107,4 +107,26 @@ it.each([
   };
   expect(await watching(false, new AbortController())).toEqual(['m', machine]);
   await expect(watching(true, new AbortController())).rejects.toMatchObject({ kind: 'bug' });
+});
+
+it.each([
+  ['the guard', guard],
+  ['the protocol', overStreams],
+])('%s passes on what a rollback leaves; nothing said is nothing left', async (_, wrapped) => {
+  const left = [{ what: 'a half disk', command: 'rm x' }, { what: 'a lease' }];
+  const after = async (rollback: () => Promise<unknown>) => {
+    const never = () => Promise.reject(new Error('not here'));
+    const begin = async () => ({ sink: never, commit: never, rollback }) as Delivery;
+    const session = await wrapped(plugin({ begin })).connect({}, { ...noSecrets(), signal });
+    const delivery = await session.destination!.begin(request);
+    const told = await delivery.rollback();
+    await session.close();
+    return told;
+  };
+  expect(await after(async () => left)).toEqual(left);
+  expect(await after(async () => undefined)).toEqual([]);
+  expect(await after(async () => 'all')).toEqual([{ what: expect.stringContaining('could not tell') }]);
+  expect(await after(() => Promise.reject(new Error('x')))).toEqual([
+    { what: expect.stringContaining('could not tell') },
+  ]);
 });
