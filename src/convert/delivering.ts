@@ -192,6 +192,7 @@ export class Delivering {
       throwIfAborted(signal);
       const places = await delivery.commit();
       delivery = undefined; // it is there, and stays
+      await context.keptChanges?.remove();
       this.#places = places;
       const replaced = this.#begun.remains?.() ?? [];
       if (replaced.length > 0) context.emit({ type: 'leftovers', leftovers: replaced });
@@ -224,9 +225,10 @@ export class Delivering {
   ): Promise<RunContext> {
     const { record, resumption, ...plain } = this.#inner;
     if (record === undefined) return plain;
-    // What a machine that runs had on its disks at that moment is gone, and changes inside would come out otherwise.
+    // What a machine that runs had on its disks at that moment is gone.
     const { arrange } = this.plan;
-    const lasts = held.condition.hold !== 'held' && !wantsChanges(this.plan) && arrange === undefined;
+    const keeps = !wantsChanges(this.plan) || this.#inner.keptChanges !== undefined;
+    const lasts = held.condition.hold !== 'held' && keeps && arrange === undefined;
     const goesOn = lasts && canGoOn(this.plan, delivery);
     const identity = goesOn ? await identityOf(disks, plain.signal) : undefined;
     if (resumption !== undefined) refuseChanged(resumption.source, identity);
@@ -250,6 +252,7 @@ export class Delivering {
     }
     emit({ type: 'step', text: 'removing what was written' });
     await this.#lasting?.takenBack();
+    await this.#inner.keptChanges?.remove();
     const leftovers = await delivery.rollback();
     if (leftovers.length > 0) emit({ type: 'leftovers', leftovers });
     return leftovers;

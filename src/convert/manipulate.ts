@@ -10,7 +10,7 @@ import { roomFindings } from '../guest/change/room.ts';
 import type { GuestTarget } from '../guest/change/target.ts';
 import { type Undo, undoOf } from '../guest/change/undo.ts';
 import { overlayFile } from '../io/overlay-file.ts';
-import { copyOnWrite, type Overlay } from '../io/writable-disk.ts';
+import { copyOnWrite, type Overlay, type OverlayMarks, type OverlayStore } from '../io/writable-disk.ts';
 import type { Finding } from '../model/finding.ts';
 import type { GuestChange } from '../model/guest-change.ts';
 import type { Firmware, MachineDisk, Nic } from '../model/machine.ts';
@@ -34,6 +34,8 @@ export interface Manipulation {
   readonly findings: readonly Finding[];
   /** What takes the changes back. */
   readonly undo: readonly Undo[];
+  /** Of the overlays, after `apply`. */
+  marks(): readonly OverlayMarks[];
   /** Throws the overlays away; the images stay open. */
   close(): Promise<void>;
   /**
@@ -45,6 +47,8 @@ export interface Manipulation {
 
 export interface ManipulateContext {
   readonly runId: string;
+  /** Where the overlay of the disk at this place keeps its blocks. Default: a file without a name. */
+  storeOf?(place: number): Promise<OverlayStore>;
   readonly signal: AbortSignal;
   report(step: string): void;
   /** Opens what is encrypted in the guest. */
@@ -69,7 +73,8 @@ export async function manipulate(
   try {
     for (const image of images) {
       const below = { ...image, close: async () => undefined };
-      overlays.push(copyOnWrite(below, await overlayFile(tmpdir(), context.runId)));
+      const store = context.storeOf?.(overlays.length) ?? overlayFile(tmpdir(), context.runId);
+      overlays.push(copyOnWrite(below, await store));
     }
     return { ...(await workedOut(plan, images, overlays, hardware, context)), close };
   } catch (error) {
@@ -113,6 +118,7 @@ async function workedOut(
     leftOut: planned.leftOut.map(describeChange),
     findings: [...planned.findings, ...chosen.findings, ...room],
     undo: undoOf(planned.changes),
+    marks: () => overlays.map((overlay) => overlay.marks()),
     async apply() {
       if (volumes.length > 0) {
         report('changing the guest');

@@ -1,4 +1,5 @@
 /** A run's step between reading and writing: the guest is changed, in overlays. */
+import type { OpenImage } from '../codecs/codec.ts';
 import type { DestinationRole, Session } from '../env-plugins/plugin.ts';
 import { allocatedBytes } from '../io/disk.ts';
 import { AppError } from '../model/errors.ts';
@@ -34,6 +35,16 @@ export async function changed(
   reading: Opened,
 ): Promise<readonly ExtractedDisk[]> {
   if (!wantsChanges(plan)) return disks;
+  const { keptChanges } = context;
+  if (context.resumption !== undefined && keptChanges !== undefined) {
+    const overlays = await keptChanges.restore(disks.map(({ image }) => image));
+    reading.keep({ close: async () => void (await Promise.all(overlays.map((overlay) => overlay.close()))) });
+    return tellChanged(
+      disks,
+      disks.map(({ image }, i) => ({ ...image, ...overlays[i]! })),
+      context,
+    );
+  }
   const { manipulate } = await import('./manipulate.ts');
   const hardware = (await destination.hardware?.(request)) ?? request.machine;
   const images = disks.map(({ image }) => image);
@@ -41,6 +52,7 @@ export async function changed(
     await manipulate(plan, images, hardware, {
       ...context,
       report: (text) => context.emit({ type: 'step', text }),
+      ...(keptChanges === undefined ? {} : { storeOf: (place) => keptChanges.storeOf(place) }),
       ...(source.secret === undefined ? {} : { passphrase: () => source.secret!('guest-passphrase') }),
     }),
   );
@@ -58,9 +70,18 @@ export async function changed(
     const text = `${formatBytes(left.bytes)} that the filesystems do not use are left out`;
     context.emit({ type: 'log', level: 'info', text });
   }
+  await keptChanges?.save(made.marks());
+  return tellChanged(disks, made.images, context);
+}
+
+async function tellChanged(
+  disks: readonly ExtractedDisk[],
+  images: readonly OpenImage[],
+  context: RunContext,
+): Promise<readonly ExtractedDisk[]> {
   const out: ExtractedDisk[] = [];
   for (const [i, disk] of disks.entries()) {
-    const image = made.images[i]!;
+    const image = images[i]!;
     out.push({ ...disk, image, bytesTotal: await allocatedBytes(image, context.signal) });
   }
   tellDisks(out, context);

@@ -11,6 +11,7 @@ import type { Machine, MachineDisk } from '../model/machine.ts';
 import type { PassReport } from '../model/pass-report.ts';
 import type { SourceCondition } from './check-plan.ts';
 import type { DigestKeeping, KeptDigest } from './disk-digests.ts';
+import type { KeptChanges } from './kept-changes.ts';
 import type { ProgressReport } from './progress.ts';
 import type { Resumption, RunRecord } from './resumption.ts';
 import type { Connector } from './sessions.ts';
@@ -57,6 +58,8 @@ export interface RunContext {
   readonly record?: RunRecord;
   /** It goes on where an earlier run was cut. */
   readonly resumption?: Resumption;
+  /** Keeps what is changed inside the guest as long as the run can be gone on with. */
+  readonly keptChanges?: KeptChanges;
   /** Keeps the digests of the disks' blocks. */
   readonly digests?: DigestKeeping;
   /** What the part of the conversion that was cut has kept of them. @throws AppError. */

@@ -1,7 +1,7 @@
-/** An overlay's store in a nameless local file: whatever happens to us, its space comes back. */
+/** An overlay's store in a local file. Without a name its space comes back whatever happens to us. */
 import { constants } from 'node:fs';
 import { open, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { AppError, toAppError } from '../model/errors.ts';
 import { FileIo } from './file-io.ts';
 import type { OverlayStore } from './writable-disk.ts';
@@ -9,7 +9,15 @@ import type { OverlayStore } from './writable-disk.ts';
 /** `runId` names the file for the moment that it has a name. @throws AppError `no-space`, `auth`, `not-found`. */
 export async function overlayFile(folder: string, runId: string): Promise<OverlayStore> {
   const path = join(folder, `.vmferry-${runId}-${process.hrtime.bigint()}.overlay`);
-  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
+  const store = await namedOverlay(path, 'new');
+  await rm(path);
+  return store;
+}
+
+/** One that keeps its name, and what it holds when it is closed. @throws AppError as `overlayFile`. */
+export async function namedOverlay(path: string, which: 'new' | 'there'): Promise<OverlayStore> {
+  const folder = dirname(path);
+  const flags = constants.O_RDWR | (which === 'new' ? constants.O_CREAT | constants.O_EXCL : 0);
   const failed = (error: unknown) => {
     const { kind, message, hint } = toAppError(error);
     return new AppError(kind, message, {
@@ -21,7 +29,6 @@ export async function overlayFile(folder: string, runId: string): Promise<Overla
   const handle = await open(path, flags, 0o600).catch((error) => {
     throw failed(error);
   });
-  await rm(path);
   const io = new FileIo(handle);
   return {
     async read(target, offset) {

@@ -32,6 +32,36 @@ class BlockSet {
   readonly #chunks = new Map<number, Uint8Array>();
   #count = 0;
 
+  /** @throws AppError `corrupt` for edges that are not ascending, or lead past the disk's end. */
+  static of(edges: readonly number[], blocks: number): BlockSet {
+    const set = new BlockSet();
+    let last = -1;
+    for (let i = 0; i < edges.length; i += 2) {
+      const [from = -1, to = -1] = [edges[i], edges[i + 1]];
+      if (
+        !Number.isSafeInteger(from) ||
+        !Number.isSafeInteger(to) ||
+        from <= last ||
+        to <= from ||
+        to > blocks
+      )
+        throw new AppError('corrupt', 'what is kept of an overlay is damaged');
+      set.setRange(from, to, true);
+      last = to;
+    }
+    return set;
+  }
+
+  edges(blocks: number): number[] {
+    const out: number[] = [];
+    for (let block = 0; block < blocks; ) {
+      const end = this.runEnd(block, blocks);
+      if (this.has(block)) out.push(block, end);
+      block = end;
+    }
+    return out;
+  }
+
   get count(): number {
     return this.#count;
   }
@@ -97,18 +127,27 @@ function bitsIn(chunk: Uint8Array | undefined): number {
   return count;
 }
 
+/** What an overlay's store holds: first and last block (not included) by turns, of `overlayBlock` bytes. Plain data. */
+export interface OverlayMarks {
+  readonly written: readonly number[];
+  readonly zeroed: readonly number[];
+}
+
 export interface Overlay extends WritableDisk {
+  marks(): OverlayMarks;
   /** Bytes that were written, in whole blocks. */
   readonly writtenBytes: number;
 }
 
 /**
  * `below` with writes on top of it, which go to `store`; `below` is never written to. Closing it closes both.
- * A block that is written in part is filled up from below. Zeroed blocks take no room in the store.
+ * A block that is written in part is filled up from below. Zeroed blocks take no room in the store. `marks`: what the
+ * store holds already.
  */
-export function copyOnWrite(below: Disk, store: OverlayStore): Overlay {
-  const written = new BlockSet();
-  const zeroed = new BlockSet();
+export function copyOnWrite(below: Disk, store: OverlayStore, marks?: OverlayMarks): Overlay {
+  const blocks = Math.ceil(below.size / overlayBlock);
+  const written = BlockSet.of(marks?.written ?? [], blocks);
+  const zeroed = BlockSet.of(marks?.zeroed ?? [], blocks);
   let last: Promise<unknown> = Promise.resolve();
   /** One at a time: a block is read, changed and written back. */
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
@@ -182,6 +221,7 @@ export function copyOnWrite(below: Disk, store: OverlayStore): Overlay {
       if (length > 0) await inTurn(() => clear(offset, length, signal));
     },
     flush: async () => void (await last),
+    marks: () => ({ written: written.edges(blocks), zeroed: zeroed.edges(blocks) }),
   };
 }
 

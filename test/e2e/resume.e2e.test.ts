@@ -1,5 +1,5 @@
 /** Conversions that were cut (killed, on a full disk, by a terminal that is gone) and gone on with by the built program. */
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { copyFile, mkdir, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -130,6 +130,38 @@ describeWith(['qemu-img'], 'a conversion that was killed', () => {
     expect(code).toBe(1);
     expect(stderr).toMatch(/no such file|not there/i);
     expect(await readdir(here.folder)).toEqual(['web.raw']);
+  });
+});
+
+describeWith(['mke2fs', 'e2fsck', 'debugfs'], 'a conversion that changes the guest', () => {
+  it('goes on with the very changes that were made', async () => {
+    const here = await place();
+    const root = here.path('root');
+    await mkdir(join(root, 'etc'), { recursive: true });
+    await writeFile(join(root, 'etc/os-release'), 'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian 12"\n');
+    await writeFile(join(root, 'etc/fstab'), '/dev/sda\t/\text4\tdefaults\t0 1\n');
+    await writeFile(join(root, 'etc/hostname'), 'web\n');
+    const large = randomBytes(44 * MiB);
+    await writeFile(join(root, 'large'), large);
+    execFileSync('mke2fs', ['-q', '-t', 'ext4', '-d', root, here.path('web.raw'), '64M']);
+    await rm(root, { recursive: true });
+    const to = ['--to', 'out.qcow2', '--changes', 'needed', '--disk-bus', 'virtio', '--hostname', 'neu'];
+    const { id } = await killed(here, to, 2, '10M');
+    const kept = join(runsOf(here), `${id}.changed`);
+    expect((await readdir(kept)).sort()).toEqual(['disk0.overlay', 'marks.json']);
+    const again = await here.run(['resume', id, '--json']);
+    expect(again.code, again.stderr).toBe(0);
+    expect(readBytes(again.stdout)).toBeLessThan(40 * MiB);
+    expect(await readdir(runsOf(here))).not.toContain(`${id}.changed`);
+    await here.run(['convert', 'out.qcow2', '--to', 'back.raw', '-q']);
+    execFileSync('e2fsck', ['-fn', here.path('back.raw')], { stdio: 'pipe' });
+    const cat = (path: string) =>
+      execFileSync('debugfs', ['-R', `cat ${path}`, here.path('back.raw')], {
+        stdio: 'pipe',
+        maxBuffer: 99 * MiB,
+      });
+    expect(cat('/etc/hostname').toString()).toBe('neu\n');
+    expect(cat('/large').equals(large)).toBe(true);
   });
 });
 

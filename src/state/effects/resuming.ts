@@ -1,5 +1,6 @@
 /** Runs that were cut: which there are, going on with one, and giving one up. */
 import { discardDelivery } from '../../convert/discard.ts';
+import { KeptChanges } from '../../convert/kept-changes.ts';
 import { AppError, toAppError } from '../../model/errors.ts';
 import type { Effect, EffectContext } from '../dispatcher.ts';
 import type { ResumableRun } from '../state.ts';
@@ -29,10 +30,7 @@ function inWords({ id, title, bytes, resumption }: Left, startedAt: number): Res
   return { id, title, startedAt, bytes, disks };
 }
 
-export const resumeRun: Effect<'resume-run'> = async (
-  { id, when = {}, away },
-  context,
-) => {
+export const resumeRun: Effect<'resume-run'> = async ({ id, when = {}, away }, context) => {
   const { services, emit, perform } = context;
   const type = away === true ? 'run-away' : 'run';
   const left = await services.history.resumable(id).catch((error) => toAppError(error));
@@ -53,6 +51,7 @@ export const discardRun: Effect<'discard-run'> = async ({ id }, context) => {
   const left = await services.history.resumable(id);
   const connect = connectorFor(context, () => undefined);
   const leftovers = await discardDelivery(await planOf(left), left, connect, signal);
+  await new KeptChanges(services.history.changesFolder(left.partsOf)).remove();
   await services.history.claim(id, 'discarded');
   emit({ type: 'discarded', id, leftovers });
   await relist(context);

@@ -1,5 +1,6 @@
 /** One machine of a run: its journal, what its conversion is handed, and how its end is told. */
 
+import { KeptChanges } from '../../convert/kept-changes.ts';
 import { isFolder } from '../../convert/make-plan.ts';
 import type { ConversionEvent, RunContext } from '../../convert/run-context.ts';
 import type { Outcome, RunEnd, RunMember } from '../../convert/run-plan.ts';
@@ -81,6 +82,7 @@ export async function beginItem(
     undoOf: (run) => services.history.undoOf(run),
     digests,
     record,
+    keptChanges: new KeptChanges(services.history.changesFolder(left?.partsOf ?? journal.id)),
     ...(left === undefined
       ? {}
       : {

@@ -159,7 +159,10 @@ export class History {
   }
 
   async #forget(id: string): Promise<void> {
-    const beside = [this.#claimPath(id), this.#digestPath(id), this.#undoFolder(id)];
+    const beside = [
+      ...[this.#claimPath(id), this.#digestPath(id)],
+      ...[this.#undoFolder(id), this.changesFolder(id)],
+    ];
     // The journal last: as long as it is there, this can be done again.
     for (const path of [...beside, this.#path(id)]) {
       await rm(path, { recursive: true, force: true }).catch((error) => {
@@ -296,6 +299,11 @@ export class History {
       .filter((id) => ID.test(id))
       .sort()
       .reverse();
+  }
+
+  /** Where a run keeps what it has changed inside a guest, as long as it can be gone on with. */
+  changesFolder(id: string): string {
+    return this.#path(id).replace(/\.jsonl$/, '.changed');
   }
 
   #undoFolder(id: string): string {
