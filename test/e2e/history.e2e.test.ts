@@ -42,10 +42,6 @@ it('filters, writes reports of one and of all without a secret, and forgets what
   expect(await listed()).toBeGreaterThanOrEqual(3);
   expect(await listed('--outcome', 'failed', '--text', 'gone.raw')).toBe(1);
   expect(await listed('--machine', 'WEB01', '--outcome', 'done')).toBe(1);
-  expect(await listed('--machine', 's')).toBe(1);
-  expect(await listed('--limit', '1')).toBe(1);
-  expect(await listed('--environment', 'vsphere')).toBe(0);
-  expect(await run(['history', '--since', 'soon'])).toMatchObject({ code: 2 });
   expect(await run(['history', '--outcome', 'odd'])).toMatchObject({ code: 2 });
 
   const page = (await run(['history', done, '--export', '-'])).stdout;
@@ -85,7 +81,6 @@ it('filters, writes reports of one and of all without a secret, and forgets what
   expect(removed).toMatchObject({ code: 0, stderr: 'removed: 1 conversion\n' });
   const rest = before.filter((name) => !name.startsWith('2020'));
   expect(await kept()).toEqual(rest);
-  expect(await run(['history', '--remove', '--before', '30d', '-y'])).toMatchObject({ code: 0 });
   const names = rest.map((name) => name.replace('.jsonl', ''));
   expect(await run(['history', '--remove', ...names])).toMatchObject({ code: 0 });
   expect(await kept()).toEqual([]);
@@ -107,9 +102,9 @@ describeWith(['tmux'], 'on a terminal', () => {
     const screens = await openTerminal(`${process.execPath} ${program}`, options);
     await screens.until('Continue without credentials');
     await screens.send('h');
-    await screens.until('conversions');
+    await screens.until(/[1-9] conversions/);
     await screens.send('o');
-    await screens.until('done conversion');
+    await screens.until(/[1-9] done conversion/);
     await screens.send('e');
     await screens.until('./vmferry-');
     await screens.send('C-u');
