@@ -180,7 +180,7 @@ export class Delivering {
       const ready = await beside.changed(source, extraction, made, member);
       this.#begun = await role.begin(request);
       const doubled = await beside.converted(splitFor(plan, this.#begun), request, ready);
-      delivery = packaged(plan, doubled, ready, request.nvram);
+      delivery = packaged(plan, doubled, ready, request.nvram, () => this.#digests?.disks ?? []);
       const recorded = await this.#recorded(held, disks, delivery);
       this.#digests = new DiskDigests(plan, recorded);
       const written = await provide(plan, ready, delivery, recorded, seal, this.#backing, this.#digests);

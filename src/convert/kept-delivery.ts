@@ -11,6 +11,7 @@ import type { Delivery } from '../env-plugins/plugin.ts';
 import type { ByteSink } from '../io/byte-source.ts';
 import type { CopyOf, Plan } from '../model/plan.ts';
 import { diskFileNames, fileNameFor, packageFileName } from './make-plan.ts';
+import type { DeliveredDisk } from './disk-digests.ts';
 import type { ExtractedDisk } from './run-context.ts';
 import { type FreeWatch, watchFree } from './watch-free.ts';
 
@@ -18,6 +19,8 @@ export interface KeptParts {
   readonly plan: Plan & { readonly copyOf: CopyOf };
   readonly disks: readonly ExtractedDisk[];
   readonly nvram?: Uint8Array | undefined;
+  /** Asked when all is written. */
+  readonly digests?: (() => readonly DeliveredDisk[]) | undefined;
 }
 
 /** How long a host may take to tell its free space, milliseconds. */
@@ -65,7 +68,7 @@ const watched = (sink: ByteSink, free: FreeWatch, finished: (bytes: number) => v
 });
 
 function described(
-  { plan, disks }: KeptParts,
+  { plan, disks, digests }: KeptParts,
   files: readonly KeptFile[],
   nvram: string | undefined,
 ): KeptCopy {
@@ -79,17 +82,25 @@ function described(
     machine: plan.machine,
     ...(packed === undefined ? {} : { package: packed }),
     disks:
-      packed === undefined ? disks.map((disk, i) => keptDisk(disk, names[i]!, plan.destination.format)) : [],
+      packed === undefined ? disks.map((disk, i) => keptDisk(disk, names[i]!, plan.destination.format, digests?.() ?? [])) : [],
     files,
     ...(nvram === undefined ? {} : { nvram }),
     whole: true,
   };
 }
 
-const keptDisk = ({ disk, image, bytesTotal }: ExtractedDisk, file: string, format: string): KeptDisk => ({
-  ...{ id: disk.id, file, format },
-  ...{ virtualSizeBytes: image.size, allocatedSizeBytes: bytesTotal },
-});
+function keptDisk(
+  { disk, image, bytesTotal }: ExtractedDisk,
+  file: string,
+  format: string,
+  digests: readonly DeliveredDisk[],
+): KeptDisk {
+  const digest = digests.find((known) => known.disk.id === disk.id)?.digest;
+  return {
+    ...{ id: disk.id, file, format, virtualSizeBytes: image.size, allocatedSizeBytes: bytesTotal },
+    ...(digest === undefined ? {} : { digest: `${digest.hash.algorithm} ${digest.hex()}` }),
+  };
+}
 
 async function put(delivery: Delivery, name: string, bytes: Uint8Array): Promise<void> {
   const sink = await delivery.sink({ name, size: bytes.length });

@@ -7,6 +7,7 @@ import type { Plan } from '../model/plan.ts';
 import { packAsOva } from '../packages/ovf/ova-writer.ts';
 import { packAsOvf } from '../packages/ovf/ovf-writer.ts';
 import { packAsXva } from '../packages/xva/write-xva.ts';
+import type { DeliveredDisk } from './disk-digests.ts';
 import { keptDelivery } from './kept-delivery.ts';
 import { diskFileNames, packageFileName } from './make-plan.ts';
 import type { ExtractedDisk } from './run-context.ts';
@@ -17,10 +18,11 @@ export function packaged(
   begun: Delivery,
   disks: readonly ExtractedDisk[],
   nvram?: Uint8Array,
+  digests?: () => readonly DeliveredDisk[],
 ): Delivery {
   const { copyOf } = plan;
   const inner =
-    copyOf === undefined ? begun : keptDelivery(begun, { plan: { ...plan, copyOf }, disks, nvram });
+    copyOf === undefined ? begun : keptDelivery(begun, { plan: { ...plan, copyOf }, disks, nvram, digests });
   const file = packageFileName(plan);
   if (file === undefined) return inner;
   const names = diskFileNames(plan);

@@ -26,7 +26,6 @@ export const isUnfinishedFile = (name: string, run: string): boolean =>
 export interface KeptFile {
   readonly name: string;
   readonly bytes: number;
-  readonly sha256?: string;
 }
 
 export interface KeptDisk {
@@ -38,6 +37,8 @@ export interface KeptDisk {
   /** What the guest sees. */
   readonly virtualSizeBytes: number;
   readonly allocatedSizeBytes: number;
+  /** Of the whole disk, as the guest sees it: `xxh3-128 …`, as in the history. */
+  readonly digest?: string;
 }
 
 export interface KeptCopy extends Pick<CopyOf, 'run' | 'stage' | 'title'> {

@@ -36,6 +36,7 @@ const schema = z.object({
         format: text,
         virtualSizeBytes: size,
         allocatedSizeBytes: size,
+        digest: text.optional(),
       }),
     )
     .max(1000),
@@ -44,10 +45,6 @@ const schema = z.object({
       z.object({
         name: fileName,
         bytes: size,
-        sha256: z
-          .string()
-          .regex(/^[0-9a-f]{64}$/)
-          .optional(),
       }),
     )
     .max(100_000),

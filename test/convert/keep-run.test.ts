@@ -136,6 +136,8 @@ describe('copies that are kept while a conversion runs', () => {
       expect((await readFile(join(kept, `${run}-${stage}`, 'web.raw'))).equals(content)).toBe(true);
     const delivered = await readFile(join(out, 'web.qcow2'));
     expect((await readFile(join(kept, `${run}-converted`, 'web.qcow2'))).equals(delivered)).toBe(true);
+    const about = JSON.parse(await readFile(join(kept, `${run}-extracted`, 'copy.json'), 'utf8'));
+    expect(about.disks).toMatchObject([{ digest: expect.stringMatching(/^(xxh3-128|sha256) [0-9a-f]+$/) }]);
     expect(told).toHaveLength(3);
     expect(told.join()).toContain(`vmferry kept ${run}-extracted --remove`);
     expect((await stat(kept)).mode & 0o777).toBe(0o700);
