@@ -11,7 +11,9 @@ import { ensureRuns } from '../away/socket-place.ts';
 import { takeTurn } from '../away/turn.ts';
 import { type Composed, compose } from '../compose.ts';
 import { AppError, type Failure, toFailure } from '../model/errors.ts';
-import type { OwnRun } from '../state/runs.ts';
+import { titleOf } from '../state/effects/run-item.ts';
+import { aboutOf } from '../state/history/about.ts';
+import type { Waiting } from '../state/state.ts';
 import { storePaths } from '../state/stores/paths.ts';
 import { ownMark } from '../state/stores/process-mark.ts';
 import { exitCode } from './exit-codes.ts';
@@ -88,47 +90,62 @@ function handedOver(pipe: Socket, id: string): Promise<Handover> {
 /** @throws AppError when the run could not be found again: where nothing can be written, or no socket be made. */
 async function begin(handover: Handover, runs: string): Promise<Begun> {
   const { id, request } = handover;
-  const { plans, when, secrets, profiles } = request;
+  const { plans, secrets, profiles } = request;
   await ensureRuns(runs);
-  let mark: RunMark | undefined;
-  let server: RunServer | undefined;
-  const turn: OwnRun['turn'] = async (signal, tell) =>
-    takeTurn(
-      {
-        own: mark!,
-        atOnce: when.atOnce ?? (await composed.services.preferences.load()).runsAtOnce,
-        at: when.at,
-        marks: () => liveMarks(runs),
-        write: (next) => writeMark(runs, next),
-        tell,
-        now: Date.now,
-        pause,
-      },
-      signal,
-    );
+  let begun: Begun | undefined;
   const composed = await compose({
     canAsk: false,
     // Whoever looks at it answers; until then a question waits.
     canAnswer: true,
-    say: (text) => server?.tell({ type: 'notice', notice: { level: 'warning', text } }),
-    own: { id, turn, secrets, profiles },
+    say: (text) => begun?.server.tell({ type: 'notice', notice: { level: 'warning', text } }),
+    own: { id, secrets, profiles, turn: (signal, tell) => turn(begun!, runs, signal, tell) },
   });
   const { dispatcher } = composed;
-  const listening = new RunServer({
+  const server = new RunServer({
     id,
     getState: dispatcher.getState,
     perform: (wish) => dispatcher.perform(wish),
   });
-  server = listening;
-  dispatcher.watch((event) => listening.tell(event));
-  const socket = await listening.listen(runs);
-  const title = plans
-    .map((plan) => plan.machine.name)
-    .join(', ')
-    .slice(0, 200);
-  mark = { version: 1, id, ...(await ownMark()), socket, turn: 'waiting', due: Date.now(), title };
+  dispatcher.watch((event) => server.tell(event));
+  const socket = await server.listen(runs);
+  const names = plans.map((plan) => plan.machine.name).join(', ');
+  const mark = {
+    ...{ version: 1 as const, id, ...(await ownMark()), socket },
+    ...{ turn: 'waiting' as const, due: Date.now(), title: names.slice(0, 200) },
+  };
   await writeMark(runs, mark);
-  return { composed, server: listening, handover, mark };
+  begun = { composed, server, handover, mark };
+  return begun;
+}
+
+/** While it waits it is in the history already: killed then, it is not forgotten, and can be run again. */
+async function turn(
+  { composed, handover, mark }: Begun,
+  runs: string,
+  signal: AbortSignal,
+  tell: (waiting: Waiting) => void,
+): Promise<void> {
+  const { services, dispatcher } = composed;
+  const { plans, when } = handover.request;
+  let begun = when.resumes !== undefined;
+  await takeTurn(
+    {
+      own: mark,
+      atOnce: when.atOnce ?? (await services.preferences.load()).runsAtOnce,
+      at: when.at,
+      marks: () => liveMarks(runs),
+      write: (next) => writeMark(runs, next),
+      tell(waiting) {
+        const state = dispatcher.getState();
+        if (!begun) services.history.begin(titleOf(plans[0]!, state), plans[0], aboutOf(plans[0]!, state));
+        begun = true;
+        tell(waiting);
+      },
+      now: Date.now,
+      pause,
+    },
+    signal,
+  );
 }
 
 function pause(milliseconds: number, signal: AbortSignal): Promise<void> {

@@ -81,6 +81,12 @@ describeWith(['qemu-img'], 'a run that is left to itself', () => {
     expect(await here.ended(third)).toMatchObject({ outcome: 'done' });
     expect(await here.ended(second)).toMatchObject({ outcome: 'interrupted' });
     await here.run(['runs', '--cancel', later]);
+    expect(await here.ended(later)).toMatchObject({ outcome: 'cancelled', title: 'later to raw' });
+    // One that was killed while it waited is not forgotten.
+    const lost = await here.detach('convert', image, '--to', 'lost.raw', '--in', '2h');
+    await here.untilRuns(([run]) => run?.waiting !== undefined);
+    process.kill((await here.marks())[0]!.pid, 'SIGKILL');
+    expect(await here.ended(lost)).toMatchObject({ outcome: 'interrupted', title: 'lost to raw' });
     await here.untilRuns((runs) => runs.length === 0);
     const made = (await readdir(here.folder)).filter((name) => !name.startsWith('.'));
     expect(made.sort()).toEqual([basename(image), 'third.raw'].sort());

@@ -221,7 +221,7 @@ async function withProfiles(plan: Plan, { services, getState }: EffectContext): 
   return { ...state, profiles: await services.profiles.list().catch(() => []) };
 }
 
-function titleOf(plan: Plan, state: State): string {
+export function titleOf(plan: Plan, state: State): string {
   const { format, container } = plan.destination;
   const what = container === 'disks' ? format : container.toUpperCase();
   return `${plan.machine.name} to ${isFolder(plan) ? what : placeName(state, plan.destination)}`;

@@ -63,6 +63,7 @@ export class History {
   readonly #options: HistoryOptions;
   readonly #limit: number;
   #firstId: string | undefined;
+  #begun: Promise<Journal> | undefined;
 
   constructor(folder: string, options: HistoryOptions) {
     this.folder = folder;
@@ -71,8 +72,16 @@ export class History {
     this.#firstId = options.firstId;
   }
 
+  /** Begins the journal of a run that has to wait for its turn; the next `open` goes on with it. */
+  begin(title: string, plan: unknown, about: RunAbout): void {
+    this.#begun = this.open(title, plan, about);
+  }
+
   /** Begins a journal. Never throws: without a place for it the run goes on without, and `onFailure` is told. */
   async open(title: string, plan: unknown, about?: RunAbout, partsOf?: string): Promise<Journal> {
+    const begun = this.#begun;
+    this.#begun = undefined;
+    if (begun !== undefined && partsOf === undefined) return begun;
     const journal = await this.#create();
     const { program } = this.#options;
     journal.line('start', {
