@@ -125,6 +125,29 @@ export async function retrying<T>(
   }
 }
 
+const callPersistence: Persistence = { pausesMs: [100, 500, 2000, 5000], roundMs: 30_000 };
+
+/** Calls that only ask, and may be made again. Once all tries of one were in vain there is a single one for each. */
+export class AskingCalls {
+  readonly #options: TriesOptions;
+  #gaveUp = false;
+
+  constructor(options: { readonly tell?: Tell | undefined; readonly persistence?: Persistence | undefined }) {
+    this.#options = { ...(options.persistence ?? callPersistence), tell: options.tell };
+  }
+
+  async make<T>(signal: AbortSignal | undefined, call: () => Promise<T>): Promise<T> {
+    try {
+      const result = await (this.#gaveUp ? call() : retrying(this.#options, signal, call));
+      this.#gaveUp = false;
+      return result;
+    } catch (error) {
+      this.#gaveUp ||= isUnreachable(toAppError(error));
+      throw error;
+    }
+  }
+}
+
 /**
  * What is bound to a connection (a handle, an export), opened again when that was lost: once for all who use it, and
  * with one count of tries for all.

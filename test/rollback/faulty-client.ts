@@ -7,6 +7,8 @@ export function faultyClient(client: HttpsClient, faults: () => Faults | undefin
   const step = <T>(name: string, work: () => Promise<T>): Promise<T> => faults()?.step(name, work) ?? work();
   return {
     name: client.name,
+    // A step that fails, fails.
+    persistence: { pausesMs: [], roundMs: 0 },
     send: (wanted) => step(nameOf(wanted.step, wanted.body), () => client.send(wanted)),
     fill: (wanted, target, told) => step(wanted.step, () => client.fill(wanted, target, told)),
     download: (wanted) => step(wanted.step, () => client.download(wanted)),

@@ -4,6 +4,7 @@
  */
 import { untilAborted } from '../../io/host/abort-watch.ts';
 import type { HttpsClient } from '../../io/https/client.ts';
+import { AskingCalls } from '../../io/retrying.ts';
 import { child, textOf, type XmlElement } from '../../io/xml.ts';
 import { AppError } from '../../model/errors.ts';
 import { faultError, SessionEnded } from './faults.ts';
@@ -32,6 +33,8 @@ export interface About {
 
 const serviceInstance: Ref = { type: 'ServiceInstance', id: 'ServiceInstance' };
 const sessionCookie = 'vmware_soap_session';
+/** What may be said twice: the server changes nothing. A task whose answer was lost may have been begun. */
+const onlyAsks = /^(Retrieve|Query|CurrentTime$|HttpNfcLeaseProgress$|AcquireGenericServiceTicket$)/;
 /** A session ends after 30 minutes without a call. */
 const keepAliveMs = 5 * 60_000;
 
@@ -42,6 +45,7 @@ export class VimSession {
   readonly #client: HttpsClient;
   readonly #content: XmlElement;
   readonly #login: Login;
+  readonly #asking: AskingCalls;
   #cookie: string | undefined;
   #renewing: Promise<void> | undefined;
   #alive: NodeJS.Timeout | undefined;
@@ -86,6 +90,7 @@ export class VimSession {
   ) {
     this.#client = client;
     this.#login = login;
+    this.#asking = new AskingCalls(client);
     this.version = version;
     this.#content = content;
     this.#cookie = cookie;
@@ -207,15 +212,9 @@ export class VimSession {
   }
 
   async #plainCall(method: string, self: Ref, parameters: readonly Xml[], options: CallOptions) {
-    const { values, cookie } = await exchange(
-      this.#client,
-      this.version,
-      this.#cookie,
-      method,
-      self,
-      parameters,
-      options,
-    );
+    const call = () => exchange(this.#client, this.version, this.#cookie, method, self, parameters, options);
+    const asks = onlyAsks.test(method) && options.once !== true;
+    const { values, cookie } = await (asks ? this.#asking.make(options.signal, call) : call());
     if (cookie !== undefined) this.#cookie = cookie;
     return values;
   }

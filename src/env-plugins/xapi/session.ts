@@ -1,6 +1,7 @@
 /** A session of a pool: logged in at its master, and opened again when it ended in the middle. */
 import { untilAborted } from '../../io/host/abort-watch.ts';
 import type { HttpsClient } from '../../io/https/client.ts';
+import { AskingCalls } from '../../io/retrying.ts';
 import { AppError } from '../../model/errors.ts';
 import { isRecord, type XenRecord, type XenValue } from '../../packages/xva/records.ts';
 import { XapiFailure } from './failures.ts';
@@ -15,12 +16,15 @@ export interface Login {
 /** To another host of the pool. */
 export type Reach = (address: string, signal?: AbortSignal) => Promise<HttpsClient>;
 
+/** What may be said twice: the server changes nothing. */
+const onlyAsks = /^\w+\.get_/;
 /** A master may have become another one on the way. */
 const mostHops = 3;
 
 export class XapiSession {
   #client: HttpsClient;
   readonly #login: Login;
+  readonly #asking: AskingCalls;
   readonly #reach: Reach;
   readonly #others = new Map<string, Promise<HttpsClient>>();
   #id = '';
@@ -46,6 +50,7 @@ export class XapiSession {
   private constructor(client: HttpsClient, login: Login, reach: Reach) {
     this.#client = client;
     this.#login = login;
+    this.#asking = new AskingCalls(client);
     this.#reach = reach;
   }
 
@@ -67,7 +72,8 @@ export class XapiSession {
   async call(method: string, parameters: readonly XenValue[], options: CallOptions): Promise<XenValue> {
     const id = this.#id;
     try {
-      return await exchange(this.#client, method, [id, ...parameters], options);
+      const call = () => exchange(this.#client, method, [id, ...parameters], options);
+      return await (onlyAsks.test(method) ? this.#asking.make(options.signal, call) : call());
     } catch (error) {
       if (!(error instanceof XapiFailure)) throw error;
       // A master that became a member: the pool has another one now.

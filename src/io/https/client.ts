@@ -8,7 +8,7 @@ import type { Duplex } from 'node:stream';
 import { AppError } from '../../model/errors.ts';
 import { MiB } from '../../model/units.ts';
 import { cancelledBy, onAbort } from '../host/abort-watch.ts';
-import type { Tell } from '../retrying.ts';
+import type { Persistence, Tell } from '../retrying.ts';
 import { secureContext } from './authorities.ts';
 import { connectTrusted, serverName, type TlsOptions, type TlsTarget } from './connect.ts';
 import { type Download, downloadBy } from './download.ts';
@@ -71,6 +71,8 @@ export interface HttpsClient {
   /** `host:port`. */
   readonly name: string;
   readonly tell?: Tell | undefined;
+  /** Of calls that only ask; see `AskingCalls`. */
+  readonly persistence?: Persistence | undefined;
   /** @throws AppError `unreachable`, `auth` (the certificate), `unsupported` (a redirect, too long), `cancelled`. */
   send(request: HttpsRequest): Promise<HttpsAnswer>;
   /**
