@@ -11,9 +11,11 @@ import type { Finding } from '../model/finding.ts';
 import type { Leftover } from '../model/leftover.ts';
 import { formatBytes } from '../model/units.ts';
 import {
+  asideOf,
   hostMoves,
   type PlacedFile,
   putAllBack,
+  putBackInterrupted,
   removeReplaced,
   takeBack,
   withFolders,
@@ -157,7 +159,7 @@ export async function hostDelivery(
     const found = await files.stat(part.final, request.signal);
     if (found !== undefined) {
       refuseExisting(host, found, request.force);
-      part.replaced = `${part.temporary}.replaced`;
+      part.replaced = asideOf(part.temporary);
       await files.rename(part.final, part.replaced);
     }
     throwIfAborted(request.signal);
@@ -181,13 +183,14 @@ export async function hostDelivery(
         });
       }
       const final = posix.join(folder, name);
-      const found = await files.stat(final, request.signal);
-      if (found !== undefined) refuseExisting(host, found, request.force);
-      if (await isBeingRead(host, final, request)) throw beingRead(host, final);
       // Filesystems take 255 bytes.
       const known = Buffer.byteLength(name) <= 200 ? name : `file${parts.length}`;
       const temporary = posix.join(folder, `.${known}.vmferry-${request.runId}.part`);
       const part = { temporary, final };
+      if (request.resume === true) await putBackInterrupted(moves, part);
+      const found = await files.stat(final, request.signal);
+      if (found !== undefined) refuseExisting(host, found, request.force);
+      if (await isBeingRead(host, final, request)) throw beingRead(host, final);
       parts.push(part);
       // Not cancelled half-way: what is made after it was removed would stay.
       const there = request.resume === true && (await files.stat(temporary)) !== undefined;

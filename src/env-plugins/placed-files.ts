@@ -133,6 +133,14 @@ function attempts() {
   return { left, done };
 }
 
+/** What a run that was killed in its commit had moved aside is put back before it is gone on with, or removed. */
+export function putBackInterrupted(moves: FileMoves, { temporary, final }: PlacedFile): Promise<void> {
+  return putBack(moves, { temporary, final, replaced: asideOf(temporary), placing: true });
+}
+
+/** Where what is replaced waits. */
+export const asideOf = (temporary: string): string => `${temporary}.replaced`;
+
 async function putBack(moves: FileMoves, file: PlacedFile): Promise<void> {
   const { temporary, final, replaced, placing } = file;
   if (replaced === undefined && !placing) return;

@@ -23,9 +23,11 @@ import type { Finding } from '../../model/finding.ts';
 import type { Leftover } from '../../model/leftover.ts';
 import { formatBytes } from '../../model/units.ts';
 import {
+  asideOf,
   type FileMoves,
   type PlacedFile,
   putAllBack,
+  putBackInterrupted,
   removeReplaced,
   takeBack,
   withFolders,
@@ -177,9 +179,10 @@ async function begin(request: DeliveryRequest): Promise<Delivery> {
         });
       }
       const final = join(folder, name);
-      await refuseObstacle(final, request);
       const temporary = join(folder, temporaryName(name, parts.length, request.runId));
       const part = { temporary, final };
+      if (request.resume === true) await putBackInterrupted(moves, part);
+      await refuseObstacle(final, request);
       parts.push(part);
       const there = request.resume === true && (await entryAt(temporary))?.isFile() === true;
       const resume = begun === true || there;
@@ -283,7 +286,7 @@ async function putInPlace(part: PlacedFile, request: DeliveryRequest): Promise<v
   throwIfAborted(request.signal);
   await refuseObstacle(part.final, request);
   if ((await entryAt(part.final)) !== undefined) {
-    const aside = `${part.temporary}.replaced`;
+    const aside = asideOf(part.temporary);
     part.replaced = aside;
     // A second name, so that the first one is never missing; not every filesystem has that.
     await link(part.final, aside).catch(() => rename(part.final, aside));
