@@ -66,11 +66,13 @@ async function scenes(old: Record<string, string>, below: string): Promise<() =>
 }
 
 it('leaves neither files nor the folders that were made', async () => {
-  const steps = await sweep(await scenes({}, 'new/folder'));
+  const steps = await sweep(await scenes({}, 'new/folder'), { every: 2 });
   expect(steps.filter((step) => step === 'rename')).toHaveLength(2);
 });
 
 it('puts back what was replaced', async () => {
-  const steps = await sweep(await scenes({ 'a.raw': 'old a', 'b.raw': 'old b', other: 'other' }, '.'));
+  const steps = await sweep(await scenes({ 'a.raw': 'old a', 'b.raw': 'old b', other: 'other' }, '.'), {
+    every: 2,
+  });
   expect(steps.filter((step) => step === 'link')).toHaveLength(2);
 });

@@ -73,6 +73,6 @@ it.each<[string, Begin, readonly string[], Record<string, string>]>([
   ['an OVF', packed(packAsOvf, vmdks), vmdks, {}],
   ['an XVA', packed(packAsXva, raws), raws, {}],
 ])('leaves nothing of %s', async (_, begin, names, old) => {
-  const steps = await sweep(await scenes(begin, names, old), { every: 3 });
+  const steps = await sweep(await scenes(begin, names, old), { every: 5 });
   expect(steps.filter((step) => step === 'rename').length).toBeGreaterThan(0);
 });

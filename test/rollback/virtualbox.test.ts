@@ -77,7 +77,7 @@ async function scenes(old: Record<string, string>): Promise<() => Promise<Scene>
 }
 
 it('leaves nothing of a new machine', async () => {
-  const steps = await sweep(await scenes({}));
+  const steps = await sweep(await scenes({}), { every: 2 });
   expect(steps.filter((step) => /VBoxManage (createvm|storageattach)/.test(step))).toHaveLength(3);
 });
 
