@@ -1,8 +1,8 @@
 /** The options that combine or separate disks. */
 import type { Command } from 'commander';
-import { parseGroups } from '../convert/arrange/wish.ts';
 import { AppError } from '../model/errors.ts';
 import { parsePartSize, partMedia } from '../model/part-size.ts';
+import { parseGroups } from '../model/partition-groups.ts';
 import type { ArrangeWish } from '../model/plan.ts';
 
 export interface PieceOptions {

@@ -36,8 +36,11 @@ export function parsePartSize(text: string): number {
   throw new AppError('usage', `parts of ${formatBytes(bytes)} are too small`, { hint: 'from 1M on' });
 }
 
+export const mediumOf = (bytes: number): string | undefined =>
+  Object.entries(partMedia).find(([, size]) => size === bytes)?.[0];
+
 /** `fat32`, or bytes where no medium has this size. */
 export function partSizeInWords(bytes: number): string {
-  const medium = Object.entries(partMedia).find(([, size]) => size === bytes)?.[0];
+  const medium = mediumOf(bytes);
   return medium === undefined ? formatBytes(bytes) : `${formatBytes(bytes)} (${medium})`;
 }

@@ -4,6 +4,7 @@
  */
 import { gptTypes } from '../../guest/partitions/type-names.ts';
 import type { Finding } from '../../model/finding.ts';
+import { groupsInWords } from '../../model/partition-groups.ts';
 import type { PartitionGroups } from '../../model/plan.ts';
 import { bsdSlice, driveLetter } from './combine.ts';
 import {
@@ -87,7 +88,3 @@ function movedFindings(part: Part, name: string): Finding[] {
     },
   ];
 }
-
-/** As on the command line: `1+2,3`. */
-export const groupsInWords = (groups: PartitionGroups): string =>
-  groups.map((group) => group.join('+')).join(',');

@@ -2,9 +2,9 @@
 import { AppError } from '../../model/errors.ts';
 import type { GuestReport } from '../../model/guest-report.ts';
 import type { MachineDisk } from '../../model/machine.ts';
+import { groupsInWords } from '../../model/partition-groups.ts';
 import type { Arrange, ArrangeWish, PartitionGroups } from '../../model/plan.ts';
 import { defaultGroups } from './default-groups.ts';
-import { groupsInWords } from './separate.ts';
 
 export interface WishedDisks {
   /** As the machine has them then. */
@@ -65,17 +65,4 @@ export function arrangeInWords(arrange: Arrange): string {
   return arrange.kind === 'combine'
     ? `combined of ${names}`
     : `separated from ${names}, partitions ${groupsInWords(arrange.groups)}`;
-}
-
-/** `1+2,3`: what is joined by + goes together. @throws AppError `usage`. */
-export function parseGroups(text: string): PartitionGroups {
-  if (!/^\d{1,4}(?:[+,]\d{1,4})*$/.test(text.trim())) {
-    throw new AppError('usage', `"${text}" says no groups of partitions`, {
-      hint: 'write their numbers, joined by + where they go together: 1+2,3',
-    });
-  }
-  return text
-    .trim()
-    .split(',')
-    .map((group) => group.split('+').map(Number));
 }

@@ -10,7 +10,7 @@ import type { Container } from '../../model/plan.ts';
 import { formatBytes } from '../../model/units.ts';
 import type { DraftChange, FormatInfo, ProductInfo, State } from '../../state/state.ts';
 import { type Choice, type ConfigField, labelOf, tryApply, yesNo } from './field.ts';
-import { backingFields, fileFields } from './file-fields.ts';
+import { backingFields, fileFields, splitField } from './file-fields.ts';
 import { keepFields } from './keep-fields.ts';
 import { deliveryFields, placeField, startAfterFields, takesFiles } from './place-fields.ts';
 import { proofField } from './proof-fields.ts';
@@ -75,6 +75,7 @@ export function destinationFields(state: State): ConfigField[] {
         ...deliveryFields(state),
         containerField(state),
         ...formatFields,
+        splitField(state),
       ]
     : [placeField(state), ...deliveryFields(state), ...formatFields];
 }

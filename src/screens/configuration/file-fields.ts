@@ -2,8 +2,9 @@
  * The one file in a folder: its name, which says whether it is packed or encrypted, and then for whom; and the image
  * that it is laid over. Pure.
  */
+import { mediumOf, parsePartSize, partMedia, partSizeInWords } from '../../model/part-size.ts';
 import type { DraftChange, State } from '../../state/state.ts';
-import type { Applied, ConfigField } from './field.ts';
+import { type Applied, type ConfigField, tryApply } from './field.ts';
 
 const draft = (change: DraftChange): Applied => ({ command: { type: 'draft', change } });
 
@@ -12,7 +13,7 @@ const isSealed = (file: string | undefined): boolean => file?.toLowerCase().ends
 export function fileFields(state: State): ConfigField[] {
   const { file, recipients } = state.draft;
   const encrypted = isSealed(file) || recipients !== undefined;
-  return [fileField(state), ...(encrypted ? [recipientsField(state)] : [])];
+  return [fileField(state), ...(encrypted ? [recipientsField(state)] : []), splitField(state)];
 }
 
 function fileField({ draft: { file }, selected }: State): ConfigField {
@@ -52,6 +53,24 @@ function recipientsField({ draft: { recipients = [] } }: State): ConfigField {
         return { error: `"${wrong}" is not a public key of age: such a one begins with age1` };
       return draft({ recipients: keys.length === 0 ? undefined : keys });
     },
+  };
+}
+
+/** For a medium that travels, or that has no larger files. */
+export function splitField({ draft: { splitBytes } }: State): ConfigField {
+  return {
+    group: 'Destination',
+    kind: 'text',
+    key: 'split',
+    label: 'Parts',
+    help: `cut each file into parts of this size: 4G, or ${Object.keys(partMedia).join(', ')}; empty: whole`,
+    text: splitBytes === undefined ? '' : (mediumOf(splitBytes) ?? `${splitBytes}`),
+    shown: splitBytes === undefined ? 'whole files' : `of ${partSizeInWords(splitBytes)}`,
+    changed: splitBytes !== undefined,
+    apply: (text) =>
+      text.trim() === ''
+        ? draft({ splitBytes: undefined })
+        : tryApply(() => ({ type: 'draft', change: { splitBytes: parsePartSize(text) } })),
   };
 }
 

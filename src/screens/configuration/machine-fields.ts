@@ -7,6 +7,7 @@ import { networkThere } from '../../model/network-names.ts';
 import { formatBytes, MiB, parseBytes } from '../../model/units.ts';
 import type { Command } from '../../state/commands.ts';
 import { firmwareOf, type MachineEdit, type PlannedGuest, type State } from '../../state/state.ts';
+import { arrangeFields } from './arrange-fields.ts';
 import { type Applied, type ConfigField, labelOf, tryApply, yesNo } from './field.ts';
 import { busField, cardField } from './guest-fields.ts';
 import { type DiskParts, diskParts, partFields } from './part-fields.ts';
@@ -71,6 +72,7 @@ export function machineFields(context: MachineContext): ConfigField[] {
     ...diskFields(context),
     busField(context),
     ...partFields(context),
+    ...arrangeFields(context),
     ...(nicsOf(context).length === 0 ? [] : [cardField(context)]),
     ...nicsOf(context).flatMap((nic, i) => nicFields(context, nic, i)),
   ];

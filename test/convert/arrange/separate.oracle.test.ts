@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { assembled } from '../../../src/convert/arrange/layout.ts';
 import { separate } from '../../../src/convert/arrange/separate.ts';
-import { parseGroups } from '../../../src/convert/arrange/wish.ts';
+import { parseGroups } from '../../../src/model/partition-groups.ts';
 import { describeWith } from '../../oracles/requires.ts';
 import { tempFolder } from '../../temp.ts';
 import { judged, layoutsOf, memoryDisk, mib, sfdisk, wholeOf } from './disks.ts';

@@ -31,7 +31,7 @@ describe('80 x 24', () => {
   test('text is entered in place, checked, corrected, taken', async () => {
     const { shows, press, port } = drawApp(configState);
     await shows(start);
-    await press(keys.end, keys.home, ...Array(10).fill(keys.down));
+    await press(keys.end, keys.home, ...Array(11).fill(keys.down));
     await shows('❯ Memory');
     await press(keys.enter, '\x15', '9', keys.enter);
     await shows('! the unit is missing: write it as 9M or 9G');

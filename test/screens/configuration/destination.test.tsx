@@ -22,7 +22,7 @@ const field = (key: string, state = delivering) =>
 describe('the fields of an environment', () => {
   it('are its own form, its formats, its networks, and the start', () => {
     const own = keysOf(delivering).filter(
-      (key) => !/^(disk|nic|name|proc|mem|firm|part|wind|bus|card|guest)/.test(key),
+      (key) => !/^(disk|nic|name|proc|mem|firm|part|wind|bus|card|guest|arrange)/.test(key),
     );
     expect(own).toEqual([
       'destination',
@@ -239,10 +239,10 @@ describe('a folder of another host', () => {
 
   it('is offered the same products, packages and formats as one here', () => {
     const own = keysOf(plain).filter(
-      (key) => !/^(disk|nic|name|proc|mem|firm|part|wind|option|bus|card|guest)/.test(key),
+      (key) => !/^(disk|nic|name|proc|mem|firm|part|wind|option|bus|card|guest|arrange)/.test(key),
     );
     expect(own).toEqual([
-      ...['destination', 'product', 'delivery:folder', 'container', 'format'],
+      ...['destination', 'product', 'delivery:folder', 'container', 'format', 'split'],
       ...['keep', 'force', 'sync', 'verify', 'start'],
     ]);
     const ova = { ...plain, draft: { ...plain.draft, product: 'virtualbox' } };
