@@ -10,8 +10,8 @@ import {
 import type { Delivery } from '../env-plugins/plugin.ts';
 import type { ByteSink } from '../io/byte-source.ts';
 import type { CopyOf, Plan } from '../model/plan.ts';
-import { diskFileNames, fileNameFor, packageFileName } from './make-plan.ts';
 import type { DeliveredDisk } from './disk-digests.ts';
+import { diskFileNames, fileNameFor, packageFileName } from './make-plan.ts';
 import type { ExtractedDisk } from './run-context.ts';
 import { type FreeWatch, watchFree } from './watch-free.ts';
 
@@ -82,7 +82,9 @@ function described(
     machine: plan.machine,
     ...(packed === undefined ? {} : { package: packed }),
     disks:
-      packed === undefined ? disks.map((disk, i) => keptDisk(disk, names[i]!, plan.destination.format, digests?.() ?? [])) : [],
+      packed === undefined
+        ? disks.map((disk, i) => keptDisk(disk, names[i]!, plan.destination.format, digests?.() ?? []))
+        : [],
     files,
     ...(nvram === undefined ? {} : { nvram }),
     whole: true,
@@ -98,7 +100,7 @@ function keptDisk(
   const digest = digests.find((known) => known.disk.id === disk.id)?.digest;
   return {
     ...{ id: disk.id, file, format, virtualSizeBytes: image.size, allocatedSizeBytes: bytesTotal },
-    ...(digest === undefined ? {} : { digest: `${digest.hash.algorithm} ${digest.hex()}` }),
+    ...(digest === undefined ? {} : { digest: `${digest.algorithm} ${digest.whole()}` }),
   };
 }
 
