@@ -131,14 +131,19 @@ class SharedRun {
           const ended = { error: member.errorOf(error) };
           this.ends[i] = ended;
           member.end(error);
-          if (!member.hasBegun)
-            for (const [j, { of }] of this.#given.entries()) if (of === i) this.#endCopy(j, ended);
+          for (const [j, { of }] of this.#given.entries()) if (of === i) this.#endCopy(j, member, ended);
         }
       }),
     );
   }
 
-  #endCopy(index: number, end: { readonly error: AppError }): void {
+  /** Once it has begun, what is read is worth the more that the delivery has failed. */
+  #endCopy(index: number, of: Delivering, end: { readonly error: AppError }): void {
+    if (of.hasBegun) {
+      const text = `finishing the kept copy, although: ${end.error.message}`;
+      if (this.ends[index] === undefined) of.context.emit({ type: 'step', text });
+      return;
+    }
     this.ends[index] ??= end;
     this.#members[index]?.end(end.error);
   }

@@ -5,9 +5,11 @@ import { rawCodec } from '../../src/codecs/raw/index.ts';
 import { describePlan } from '../../src/convert/describe-plan.ts';
 import { keepFindings } from '../../src/convert/keep-findings.ts';
 import { keepPlans } from '../../src/convert/keep-plans.ts';
+import { withCopies } from '../../src/convert/keeping.ts';
 import { makePlan, type PlanRequest } from '../../src/convert/make-plan.ts';
 import { packaged } from '../../src/convert/package-delivery.ts';
 import { parsePlan } from '../../src/convert/parse-plan.ts';
+import type { RunContext } from '../../src/convert/run-context.ts';
 import { usualReserve, watchFree } from '../../src/convert/watch-free.ts';
 import { destinationRole } from '../../src/env-plugins/local/destination.ts';
 import { parseCopy } from '../../src/env-plugins/parse-copy.ts';
@@ -82,6 +84,24 @@ describe('the plans of kept copies', () => {
   it('are refused where a copy would be of no use', () => {
     const refused = { ...request, product: 'files', format: 'qcow2', backing: '/base.qcow2' };
     expect(() => makePlan(refused)).toThrow(expect.objectContaining({ kind: 'usage' }));
+  });
+});
+
+describe('several destinations of one machine', () => {
+  it('keep what is read once, and what is delivered each', () => {
+    const context = (runId: string) => ({ runId }) as unknown as RunContext;
+    const other = makePlan({ ...request, folder: '/other' });
+    const elsewhere: Keep = { stages: ['extracted'], place: { folder: '/mine' } };
+    const members = [
+      { plan: makePlan(request), context: context('a') },
+      { plan: other, context: context('b') },
+      { plan: { ...other, keep: elsewhere }, context: context('c') },
+    ];
+    const copies = withCopies(members).slice(members.length);
+    expect(copies.map(({ plan, of }) => [plan.copyOf?.stage, plan.copyOf?.run, of])).toEqual([
+      ['extracted', 'a', 0],
+      ['extracted', 'c', 2],
+    ]);
   });
 });
 
