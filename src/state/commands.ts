@@ -131,6 +131,10 @@ export type Command =
     }
   /** The public keys of a file here may log in as this user of the guest. @throws AppError `usage`. */
   | { readonly type: 'add-ssh-keys'; readonly id: string; readonly user: string; readonly file: string }
+  /** Sets the plans that are ready aside for the same run: one more destination may be chosen. @throws AppError `usage`. */
+  | { readonly type: 'also' }
+  /** Forgets those that were set aside last. */
+  | { readonly type: 'drop-also' }
   // Run
   | { readonly type: 'run'; readonly plans: readonly Plan[]; readonly when?: RunWhen }
   | { readonly type: 'pause' }

@@ -9,6 +9,7 @@ import type { Machine } from '../model/machine.ts';
 import type { DiskVerification } from '../model/verification.ts';
 import type { KeptState } from './kept.ts';
 import type {
+  AlsoPlanned,
   Catalog,
   Destination,
   DraftChange,
@@ -172,6 +173,7 @@ export type Event =
       readonly id: string;
       readonly change: { [K in keyof MachineEdit]?: MachineEdit[K] | undefined };
     }
+  | { readonly type: 'also'; readonly also: readonly AlsoPlanned[] }
   | { readonly type: 'planning' }
   | { readonly type: 'planned'; readonly planned: Planned }
   | {

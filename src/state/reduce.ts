@@ -21,6 +21,7 @@ export const initialState: State = {
   liveRuns: [],
   history: [],
   resumable: [],
+  also: [],
   terminating: false,
 };
 
@@ -114,11 +115,14 @@ export function reduce(state: State, event: Event): State {
       const edit = defined({ ...state.draft.edits[event.id], ...event.change });
       return { ...state, draft: { ...state.draft, edits: { ...state.draft.edits, [event.id]: edit } } };
     }
+    case 'also':
+      return { ...state, also: event.also };
     case 'planning':
       return { ...state, planned: { ...state.planned, status: 'busy' } };
     case 'planned':
       return { ...state, planned: event.planned };
     case 'run-started':
+      return { ...state, also: [], run: reduceRun(state.run, event)! };
     case 'run-status':
     case 'run-item':
     case 'progress':

@@ -399,6 +399,12 @@ export interface HistoryEntry extends HistorySummary, RunRecord {
   readonly journal: JournalCondition;
 }
 
+/** Plans that are set aside, and where they go, in words. */
+export interface AlsoPlanned {
+  readonly plans: readonly Plan[];
+  readonly text: string;
+}
+
 /** A run that was cut and can be gone on with. */
 export interface ResumableRun {
   readonly id: string;
@@ -462,6 +468,8 @@ export interface State {
   readonly selected: readonly string[];
   readonly draft: Draft;
   readonly planned: Planned;
+  /** Other destinations of the run that is being configured. */
+  readonly also: readonly AlsoPlanned[];
   readonly run?: Run;
   /** Those in processes of their own, in the order of their turns. */
   readonly liveRuns: readonly LiveRun[];

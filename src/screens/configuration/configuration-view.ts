@@ -117,8 +117,10 @@ export function planLines(state: State): (PaneLine | string)[] {
   const findings = planned.status === 'failed' ? [] : findingLines(planned.findings);
   const plan = planned.status === 'failed' || planned.text.length === 0 ? [] : planned.text;
   const bytes = planned.bytes > 0 && plan.length > 0 ? [`${formatBytes(planned.bytes)} to read`] : [];
+  const also = state.also.map(({ text }): PaneLine => ({ text: `Also: ${text}`, tone: 'accent', hang: 6 }));
   return [
     ...failure,
+    ...also,
     ...findings,
     ...(findings.length > 0 && plan.length > 0 ? [''] : []),
     ...(plan.length > 0 ? [{ text: 'The plan', tone: 'title' } as const] : []),
@@ -170,6 +172,7 @@ export function confirmText(state: State): string {
     ...(state.draft.force
       ? [`${takesFiles(state) ? 'Files' : 'Machines'} of the same name are REPLACED.`]
       : []),
+    ...state.also.map(({ text }) => `ALSO: ${text}`),
     ...changedInWords(state),
     ...warnings.map((w) => `WARNING: ${w.message}`),
     '',

@@ -14,7 +14,10 @@ export function StartDialog({ port, state, rows, columns, onClose }: ScreenProps
     const now = port.getState();
     // What was ready when it was asked may not be any more; the reason is on the screen.
     if (startReason(now) !== undefined) return;
-    const { plans } = now.planned;
+    const aside = now.also.flatMap((one) => one.plans);
+    const known = new Set(aside.map((plan) => JSON.stringify(plan)));
+    // Nothing was changed after it was set aside: that is one destination.
+    const plans = [...aside, ...now.planned.plans.filter((plan) => !known.has(JSON.stringify(plan)))];
     void port.dispatch({ type: 'run', plans, ...(at === undefined ? {} : { when: { at } }) });
     void port.dispatch({ type: 'go', screen: 'run' });
   };

@@ -133,6 +133,22 @@ function screenKeys(keys: ConfigurationKeys): KeyBinding[] {
       run: start,
     },
     {
+      key: '+',
+      label: 'also',
+      help: 'set this destination aside for the same run, and choose one more: the source is read once for all',
+      quiet: state.also.length === 0,
+      reason: startReason(state),
+      run: () => dispatch({ type: 'also' }),
+    },
+    {
+      key: '-',
+      label: 'not also',
+      help: 'forget the destination that was set aside last',
+      quiet: state.also.length === 0,
+      reason: state.also.length === 0 ? 'no destination is set aside' : undefined,
+      run: () => dispatch({ type: 'drop-also' }),
+    },
+    {
       key: 'tab',
       label: part === 'plan' ? 'fields' : 'plan',
       help: 'between the fields and the findings with the plan',

@@ -64,6 +64,8 @@ export const effects: { readonly [T in Exclude<Command['type'], 'terminate'>]: E
   draft: { run: planning.draft, lane: 'plan' },
   'edit-machine': { run: planning.editMachine, lane: 'plan' },
   'add-ssh-keys': { run: guest.addSshKeys },
+  also: { run: planning.also },
+  'drop-also': { run: planning.dropAlso },
   run: { run: running.run },
   pause: { run: running.pause },
   resume: { run: running.resume },

@@ -211,3 +211,18 @@ function sameNames(plans: readonly Plan[]): Finding[] {
     remedy: 'give each a name of its own',
   }));
 }
+
+export const also: Effect<'also'> = (_, { emit, getState }) => {
+  const { planned, also: before, destination, draft } = getState();
+  if (planned.status !== 'ready' || planned.plans.length === 0)
+    throw new AppError('usage', 'there is no plan that is ready', { hint: 'see the findings beside' });
+  const names = planned.plans.map(({ machine }) => machine.name);
+  const what = names.length > 3 ? `${names.length} machines` : names.join(', ');
+  const where = destination.status === 'folder' ? draft.folder : destination.label;
+  const { format, container } = planned.plans[0]!.destination;
+  const text = `${what} as ${container === 'disks' ? format : container.toUpperCase()} into ${where}`;
+  emit({ type: 'also', also: [...before, { plans: planned.plans, text }] });
+};
+
+export const dropAlso: Effect<'drop-also'> = (_, { emit, getState }) =>
+  emit({ type: 'also', also: getState().also.slice(0, -1) });
