@@ -90,9 +90,22 @@ async function plannedFiles(
     const output = outputName(name);
     const files = await encoder.encode(image, output.inner, options, { backing });
     names.push(...files.map((file) => output.wrapped(file.name)));
-    findings.push(...wrapperFindings(name, files));
+    findings.push(...wrapperFindings(name, files), ...splitFindings(plan, name, files.length));
   }
   return { names, findings };
+}
+
+function splitFindings({ destination }: Plan, name: string, files: number): Finding[] {
+  if (destination.splitBytes === undefined || files === 1) return [];
+  return [
+    {
+      rule: 'disk.parts-of-several-files',
+      severity: 'warning',
+      message: `a disk of ${files} files in parts: each has to be joined by itself, as with cat, before it can be opened`,
+      evidence: name,
+      remedy: 'choose a layout of one file',
+    },
+  ];
 }
 
 /** A plain guess from above: data plus tables; a preallocated file takes its whole size. */
