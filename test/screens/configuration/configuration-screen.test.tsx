@@ -147,3 +147,31 @@ test('plain ASCII without colour', async () => {
   const frame = await shows('> Folder             /srv/out_');
   expect(frame).not.toMatch(/[^\x0a\x20-\x7e]/);
 });
+
+describe('several destinations', () => {
+  const plan = configState.planned.plans[0]!;
+  const aside = { ...plan, destination: { ...plan.destination, format: 'vmdk' } };
+  const also = [{ plans: [aside], text: 'web as vmdk into /srv' }];
+
+  test('one is set aside, and forgotten', async () => {
+    const first = drawApp(configState);
+    await first.shows(start);
+    await first.press('+');
+    expect(first.port.sent.at(-1)).toEqual({ type: 'also' });
+    const { shows, press, port } = drawApp({ ...configState, also });
+    await shows(start);
+    await press('-');
+    expect(port.sent.at(-1)).toEqual({ type: 'drop-also' });
+  });
+
+  test('all are started together, none twice', async () => {
+    const same = { plans: [plan], text: 'the same' };
+    const { shows, press, port } = drawApp({ ...configState, also: [...also, same] });
+    await shows(start);
+    await press('g');
+    await shows('ALSO: web as vmdk into /srv');
+    await press('y');
+    const run = port.sent.find(({ type }) => type === 'run');
+    expect(run).toEqual({ type: 'run', plans: [aside, plan] });
+  });
+});
