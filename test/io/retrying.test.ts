@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type ByteSource, memorySource, readBytes } from '../../src/io/byte-source.ts';
-import { reopening, retrying, sparingly, Tries } from '../../src/io/retrying.ts';
+import { AskingCalls, reopening, retrying, sparingly, Tries } from '../../src/io/retrying.ts';
 import { AppError } from '../../src/model/errors.ts';
 
 const lost = () => new AppError('unreachable', 'the connection was cut', { where: 'server' });
@@ -114,6 +114,26 @@ describe('a source that is opened again', () => {
       message: expect.stringContaining('changed while the connection was lost'),
     });
   });
+});
+
+it('a call that only asks is made again; when all was in vain, the next ones are made once', async () => {
+  const calls = new AskingCalls({ persistence: { pausesMs: [0, 0], roundMs: 60_000 } });
+  let made = 0;
+  let left = 2;
+  const call = async () => {
+    made++;
+    if (left-- > 0) throw lost();
+    return 'yes';
+  };
+  expect(await calls.make(undefined, call)).toBe('yes');
+  expect(made).toBe(3);
+  left = 4;
+  await expect(calls.make(undefined, call)).rejects.toMatchObject({ kind: 'unreachable' });
+  expect(made).toBe(6);
+  await expect(calls.make(undefined, call)).rejects.toMatchObject({ kind: 'unreachable' });
+  expect(made).toBe(7);
+  left = 0;
+  expect(await calls.make(undefined, call)).toBe('yes');
 });
 
 it('lines come sparingly, and none is forgotten', async () => {

@@ -15,7 +15,7 @@ async function far(bytes: Buffer): Promise<{ link: BadLink; source: ByteSource; 
   onTestFinished(() => link.close());
   const told: string[] = [];
   const tries = new Tries({ pausesMs: [1, 1, 1], tell: (text) => told.push(text) });
-  const where = { host: '127.0.0.1', port: link.port, name: 'disk', timeoutMs: 1000 };
+  const where = { host: '127.0.0.1', port: link.port, name: 'disk', timeoutMs: 400 };
   const source = await reopening(tries, () => openNbd(where));
   onTestFinished(() => source.close());
   return { link, source, told };

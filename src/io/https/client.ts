@@ -221,8 +221,8 @@ class Client implements HttpsClient {
       silenceMs: wanted.silenceMs ?? this.#timeoutMs,
       answerMs: wanted.timeoutMs ?? this.#timeoutMs,
       answersEarly: wanted.answersEarly,
-      lost: (error) => this.#lost(wanted, error),
-      silent: (ms) => this.#error('unreachable', wanted, `no answer for ${ms / 1000} s`),
+      lost: (error) => inOnePiece(this.#lost(wanted, error)),
+      silent: (ms) => inOnePiece(this.#error('unreachable', wanted, `no answer for ${ms / 1000} s`)),
     });
   }
 
@@ -317,3 +317,11 @@ class Client implements HttpsClient {
     });
   }
 }
+
+/** A link that fails in the middle of an upload. */
+const inOnePiece = ({ kind, message, where, cause }: AppError): AppError =>
+  new AppError(kind, message, {
+    ...(where === undefined ? {} : { where }),
+    hint: 'the server takes it in one piece and can not go on with a part of it: run it again',
+    cause,
+  });
