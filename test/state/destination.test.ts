@@ -93,6 +93,18 @@ describe('an environment as destination', () => {
     expect(log().filter((line) => line.includes('no network'))).toHaveLength(1);
   });
 
+  it('tells in the log of the run that a link failed, without flooding it', async () => {
+    const [from, to] = [memory([memoryMachine()]), memory()];
+    from.notes = Array.from({ length: 50 }, (_, i) => `host: the connection was lost (${i})`);
+    const { choose, deliver, run, log } = await between(from, to);
+    await choose();
+    await deliver();
+    await run();
+    expect(log().filter((line) => line.includes('lost'))).toEqual([
+      'warning: host: the connection was lost (0)',
+    ]);
+  });
+
   it('knows a network also with its kind before it', async () => {
     const [from, to] = [memory([memoryMachine({ nics: [{ network: 'br0' }] })]), memory()];
     to.networks = ['lan', 'bridge:br0'];

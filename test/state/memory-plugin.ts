@@ -27,6 +27,8 @@ export interface Memory {
   /** It is a folder of files, for any product. */
   product?: 'none';
   asks?: string;
+  /** Of links that failed, told at each connection. */
+  notes?: readonly string[];
   /** It wants a line at each connection; what it was given is in `secrets`. */
   asksLine?: { readonly text: string; readonly hidden: boolean };
   left: string[];
@@ -88,6 +90,7 @@ export function memoryPlugin(id: string, store: Memory): EnvironmentPlugin {
       }
       if (settings.signIn === 'yes') store.secrets.push(await context.secret('password'));
       say(`connect ${settings.host}`);
+      for (const text of store.notes ?? []) context.note?.(text);
       return session(
         store,
         say,
