@@ -39,137 +39,159 @@ export interface DigestedDisk extends Disk {
 
 /** `disk` with each read given to `digest`; blocks that it knows already are not hashed again. */
 export function digested(disk: Disk, digest: DiskDigest): DigestedDisk {
-  const open = new Map<number, OpenBlock>();
-  /** Blocks of which not all was read when they had to be let go. */
-  const left = new Set<number>();
-  const answers: { readonly from: number; readonly to: number; readonly list: readonly Extent[] }[] = [];
-  const spare: Buffer[] = [];
-
-  const extents = async (from: number, to: number, signal?: AbortSignal): Promise<Extent[]> => {
-    const list = await disk.extents(from, to, signal);
-    answers.push({ from, to, list });
-    if (answers.length > mostAnswers) answers.shift();
-    return list;
-  };
-
-  /** What the walk has heard of a block is not asked for again. */
-  const dataIn = async ({ from, to }: Range, signal?: AbortSignal): Promise<Range[]> => {
-    const heard = answers.find((answer) => answer.from <= from && answer.to >= to);
-    return dataWithin(heard?.list ?? (await disk.extents(from, to, signal)), from, to);
-  };
-
-  const takeLeaf = async (state: OpenBlock, leaf: number, bytes: Uint8Array): Promise<void> => {
-    state.busy++;
-    try {
-      const found = await digest.hash.hash(bytes);
-      if (state.leaves[leaf] === undefined) state.whole += bytes.length;
-      state.leaves[leaf] = found;
-    } finally {
-      state.busy--;
-    }
-  };
-
-  const takePart = (state: OpenBlock, leaf: number, bytes: Uint8Array, at: number): void => {
-    const start = state.block * blockBytes + leaf * leafBytes;
-    let buffer = state.parts.get(leaf);
-    if (buffer === undefined) {
-      buffer = spare.pop()?.fill(0) ?? Buffer.alloc(leafBytes);
-      state.parts.set(leaf, buffer);
-    }
-    buffer.set(bytes, at - start);
-  };
-
-  /** All of it is known, or is read once more at the end. */
-  const close = async (state: OpenBlock, signal?: AbortSignal): Promise<void> => {
-    open.delete(state.block);
-    if (digest.has(state.block)) return;
-    const from = state.block * blockBytes;
-    const to = from + digest.lengthOf(state.block);
-    if (state.whole < to - from) {
-      const data = await dataIn({ from, to }, signal);
-      if (!covers(state.ranges, data)) {
-        left.add(state.block);
-        return;
-      }
-    }
-    for (const [leaf, buffer] of state.parts) {
-      const length = Math.min(leafBytes, to - from - leaf * leafBytes);
-      state.leaves[leaf] ??= await digest.hash.hash(buffer.subarray(0, length));
-      if (spare.length < 2 * mostOpen) spare.push(buffer);
-    }
-    digest.put(state.block, state.leaves);
-  };
-
-  const makeRoom = async (signal?: AbortSignal): Promise<void> => {
-    while (open.size > mostOpen) {
-      const oldest = [...open.values()].filter(({ busy }) => busy === 0).sort((a, b) => a.block - b.block)[0];
-      if (oldest === undefined) return;
-      await close(oldest, signal);
-    }
-  };
-
-  const take = async (bytes: Uint8Array, offset: number, signal?: AbortSignal): Promise<void> => {
-    const hashing: Promise<void>[] = [];
-    const touched = new Set<OpenBlock>();
-    for (let at = offset; at < offset + bytes.length; ) {
-      const block = Math.floor(at / blockBytes);
-      const start = at - (at % leafBytes);
-      const end = Math.min(start + leafBytes, digest.size);
-      const stop = Math.min(end, offset + bytes.length);
-      if (!digest.has(block) && !left.has(block)) {
-        const state = open.get(block) ?? newBlock(block);
-        open.set(block, state);
-        touched.add(state);
-        const leaf = (start - block * blockBytes) / leafBytes;
-        const part = bytes.subarray(at - offset, stop - offset);
-        state.ranges.push({ from: at, to: stop });
-        if (at === start && stop === end) hashing.push(takeLeaf(state, leaf, part));
-        else takePart(state, leaf, part, at);
-      }
-      at = stop;
-    }
-    await Promise.all(hashing);
-    for (const state of touched) {
-      const whole = state.busy === 0 && state.whole === digest.lengthOf(state.block);
-      if (whole && open.has(state.block)) await close(state, signal);
-    }
-    if (open.size > mostOpen) await makeRoom(signal);
-  };
-
-  const readAgain = async (block: number, signal?: AbortSignal): Promise<void> => {
-    const from = block * blockBytes;
-    const to = from + digest.lengthOf(block);
-    left.delete(block);
-    const state = newBlock(block);
-    open.set(block, state);
-    for (const range of await dataIn({ from, to }, signal)) {
-      for (let at = range.from; at < range.to; ) {
-        const stop = Math.min(range.to, at - (at % leafBytes) + leafBytes);
-        const bytes = Buffer.allocUnsafe(stop - at);
-        await disk.read(bytes, at, signal);
-        await take(bytes, at, signal);
-        at = stop;
-      }
-    }
-    if (open.has(block)) await close(state, signal);
-  };
-
+  const taker = new Taker(disk, digest);
   return {
     size: disk.size,
     sectorSize: disk.sectorSize,
     async read(target, offset, signal) {
       await disk.read(target, offset, signal);
-      await take(target, offset, signal);
+      await taker.take(target, offset, signal);
     },
-    extents,
-    async settle(signal, all = false) {
-      for (const state of [...open.values()]) await close(state, signal);
-      if (all) for await (const block of blocksOfData(disk, signal)) if (!digest.has(block)) left.add(block);
-      for (const block of [...left].sort((a, b) => a - b)) await readAgain(block, signal);
-    },
+    extents: (from, to, signal) => taker.extents(from, to, signal),
+    settle: (signal, all = false) => taker.settle(all, signal),
     close: () => disk.close(),
   };
 }
+
+class Taker {
+  readonly #disk: Disk;
+  readonly #digest: DiskDigest;
+  readonly #open = new Map<number, OpenBlock>();
+  /** Blocks of which not all was read when they had to be let go. */
+  readonly #left = new Set<number>();
+  readonly #answers: { readonly from: number; readonly to: number; readonly list: readonly Extent[] }[] = [];
+  readonly #spare: Buffer[] = [];
+
+  constructor(disk: Disk, digest: DiskDigest) {
+    this.#disk = disk;
+    this.#digest = digest;
+  }
+
+  async extents(from: number, to: number, signal?: AbortSignal): Promise<Extent[]> {
+    const list = await this.#disk.extents(from, to, signal);
+    this.#answers.push({ from, to, list });
+    if (this.#answers.length > mostAnswers) this.#answers.shift();
+    return list;
+  }
+
+  async take(bytes: Uint8Array, offset: number, signal?: AbortSignal): Promise<void> {
+    const hashing: Promise<void>[] = [];
+    const touched = new Set<OpenBlock>();
+    for (let at = offset; at < offset + bytes.length; ) {
+      const block = Math.floor(at / blockBytes);
+      const start = at - (at % leafBytes);
+      const end = Math.min(start + leafBytes, this.#digest.size);
+      const stop = Math.min(end, offset + bytes.length);
+      if (!this.#digest.has(block) && !this.#left.has(block)) {
+        const state = this.#blockOf(block);
+        touched.add(state);
+        const part = bytes.subarray(at - offset, stop - offset);
+        state.ranges.push({ from: at, to: stop });
+        if (at === start && stop === end) hashing.push(this.#takeLeaf(state, start, part));
+        else this.#takePart(state, start, part, at);
+      }
+      at = stop;
+    }
+    await Promise.all(hashing);
+    for (const state of touched) {
+      const whole = state.busy === 0 && state.whole === this.#digest.lengthOf(state.block);
+      if (whole && this.#open.has(state.block)) await this.#close(state, signal);
+    }
+    if (this.#open.size > mostOpen) await this.#makeRoom(signal);
+  }
+
+  async settle(all: boolean, signal?: AbortSignal): Promise<void> {
+    for (const state of [...this.#open.values()]) await this.#close(state, signal);
+    if (all) {
+      for await (const block of blocksOfData(this.#disk, signal))
+        if (!this.#digest.has(block)) this.#left.add(block);
+    }
+    for (const block of [...this.#left].sort((a, b) => a - b)) await this.#readAgain(block, signal);
+  }
+
+  #blockOf(block: number): OpenBlock {
+    const state = this.#open.get(block) ?? newBlock(block);
+    this.#open.set(block, state);
+    return state;
+  }
+
+  async #takeLeaf(state: OpenBlock, start: number, bytes: Uint8Array): Promise<void> {
+    state.busy++;
+    try {
+      const found = await this.#digest.hash.hash(bytes);
+      const leaf = leafAt(state, start);
+      if (state.leaves[leaf] === undefined) state.whole += bytes.length;
+      state.leaves[leaf] = found;
+    } finally {
+      state.busy--;
+    }
+  }
+
+  #takePart(state: OpenBlock, start: number, bytes: Uint8Array, at: number): void {
+    const leaf = leafAt(state, start);
+    let buffer = state.parts.get(leaf);
+    if (buffer === undefined) {
+      buffer = this.#spare.pop()?.fill(0) ?? Buffer.alloc(leafBytes);
+      state.parts.set(leaf, buffer);
+    }
+    buffer.set(bytes, at - start);
+  }
+
+  /** All of it is known, or is read once more at the end. */
+  async #close(state: OpenBlock, signal?: AbortSignal): Promise<void> {
+    this.#open.delete(state.block);
+    if (this.#digest.has(state.block)) return;
+    const range = this.#rangeOf(state.block);
+    if (state.whole < range.to - range.from && !covers(state.ranges, await this.#dataIn(range, signal))) {
+      this.#left.add(state.block);
+      return;
+    }
+    for (const [leaf, buffer] of state.parts) {
+      const length = Math.min(leafBytes, range.to - range.from - leaf * leafBytes);
+      state.leaves[leaf] ??= await this.#digest.hash.hash(buffer.subarray(0, length));
+      if (this.#spare.length < 2 * mostOpen) this.#spare.push(buffer);
+    }
+    this.#digest.put(state.block, state.leaves);
+  }
+
+  async #makeRoom(signal?: AbortSignal): Promise<void> {
+    while (this.#open.size > mostOpen) {
+      const idle = [...this.#open.values()].filter(({ busy }) => busy === 0);
+      const oldest = idle.sort((a, b) => a.block - b.block)[0];
+      if (oldest === undefined) return;
+      await this.#close(oldest, signal);
+    }
+  }
+
+  async #readAgain(block: number, signal?: AbortSignal): Promise<void> {
+    this.#left.delete(block);
+    const state = this.#blockOf(block);
+    for (const range of await this.#dataIn(this.#rangeOf(block), signal)) {
+      for (let at = range.from; at < range.to; ) {
+        const stop = Math.min(range.to, at - (at % leafBytes) + leafBytes);
+        const bytes = Buffer.allocUnsafe(stop - at);
+        await this.#disk.read(bytes, at, signal);
+        await this.take(bytes, at, signal);
+        at = stop;
+      }
+    }
+    if (this.#open.has(block)) await this.#close(state, signal);
+  }
+
+  /** What the walk has heard of a block is not asked for again. */
+  async #dataIn({ from, to }: Range, signal?: AbortSignal): Promise<Range[]> {
+    const heard = this.#answers.find((answer) => answer.from <= from && answer.to >= to);
+    return dataWithin(heard?.list ?? (await this.#disk.extents(from, to, signal)), from, to);
+  }
+
+  #rangeOf(block: number): Range {
+    const from = block * blockBytes;
+    return { from, to: from + this.#digest.lengthOf(block) };
+  }
+}
+
+/** The number within its block of the leaf that begins there. */
+const leafAt = ({ block }: OpenBlock, start: number): number => (start - block * blockBytes) / leafBytes;
 
 const newBlock = (block: number): OpenBlock => ({
   block,
