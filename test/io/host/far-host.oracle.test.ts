@@ -86,7 +86,8 @@ describeWith([...sshdTools, 'python3'], 'a host on a long way', () => {
       if (!got.equals(expected.subarray(at, at + MiB))) throw new Error(`at ${at} differ`);
     }
     await source.close();
-    await vi.waitFor(() => expect(proxy.connections).toBe(4), 5000);
+    // Four by the delay; more where they turn out to carry more.
+    await vi.waitFor(() => expect(proxy.connections).toBeGreaterThanOrEqual(4), 5000);
     expect(host.describe?.()).toMatch(/^python helper, \d connections?$/);
   });
 
