@@ -56,10 +56,14 @@ export async function readLayout(
     inTheWay[rule] === undefined ? [] : [cannot(name, inTheWay[rule])],
   );
   const layout = await layoutOf(looking, table, partitions, number);
+  if (partitions.filter(holdsOthers).length > 1)
+    refused.push(cannot(name, 'it has several extended partitions'));
   if (layout.kind === 'gpt' && layout.gpt === undefined)
     refused.push(cannot(name, 'its GPT has entries of a size that is not usual'));
   return refused.length > 0 ? { findings: refused } : { layout, findings: [] };
 }
+
+const holdsOthers = ({ type }: GuestPartition): boolean => type.startsWith('0x') && isExtended(Number(type));
 
 const cannot = (name: string, why: string): Finding =>
   refusal('table-not-arranged', `the disk can't be combined or separated: ${why}`, {
@@ -77,7 +81,6 @@ async function layoutOf(
   const { size } = looking.disk;
   const firstSector = await bytesAt(looking, 0, mbrBytes);
   const header = kind === 'gpt' ? await headerOf(looking, sectorSize) : undefined;
-  const holdsOthers = ({ type }: GuestPartition) => type.startsWith('0x') && isExtended(Number(type));
   const entryOf = ({ number }: GuestPartition): Buffer | undefined => {
     if (kind === 'gpt')
       return header && Buffer.from(header.entries.subarray((number - 1) * 128, number * 128));
