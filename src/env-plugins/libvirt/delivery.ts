@@ -61,28 +61,28 @@ export async function beginDelivery(
       throw error;
     }
   };
-  const make = async (name: string, size: number | undefined): Promise<ByteSink> => {
+  const make = async (name: string, size: number | undefined, begun = false): Promise<ByteSink> => {
     const found = await volumeObstacle(libvirt, ground, request, name);
     if (found !== undefined) {
       throw new AppError('conflict', found.message, found.remedy === undefined ? {} : { hint: found.remedy });
     }
-    const wanted = { name, size, runId, signal };
+    const wanted = { name, size, runId, signal, begun, resume: request.resume === true };
     const { folder, pool } = ground;
     if (folder === undefined) return opened(uploadedVolume(libvirt, pool, wanted));
     return opened(directVolume(libvirt, folder, wanted)).catch((error) => {
       // Commands may do what files may not: a host without SFTP, a login by sudo.
-      if (!['auth', 'unsupported'].includes(toAppError(error).kind)) throw error;
+      if (begun || !['auth', 'unsupported'].includes(toAppError(error).kind)) throw error;
       return opened(uploadedVolume(libvirt, pool, wanted));
     });
   };
   const files = () => volumes.flatMap(({ file }) => file ?? []);
 
   return {
-    async sink({ name, size }) {
+    async sink({ name, size, begun }) {
       const bad = impossibleName(name);
       if (bad !== undefined)
         throw new AppError('usage', bad, { hint: 'choose another name, and qcow2 or raw' });
-      return make(name, size);
+      return make(name, size, begun);
     },
     async commit() {
       const around = await surroundingsOf(libvirt, request, ground);
@@ -115,6 +115,15 @@ export async function beginDelivery(
       ];
       return [`${libvirt.uri} domain ${request.name}`, ...volumes.map(({ path }) => path)];
     },
+    // What libvirt writes itself comes as one stream.
+    ...(ground.folder === undefined
+      ? {}
+      : {
+          async suspend() {
+            for (const sink of sinks) await sink.abort();
+            for (const { remove } of volumes) await remove?.();
+          },
+        }),
     async rollback() {
       if (committed) return [];
       for (const sink of sinks) await sink.abort();

@@ -37,6 +37,10 @@ export interface VolumeRequest {
   /** Bytes, where they are known. */
   readonly size?: number | undefined;
   readonly runId: string;
+  /** It has been begun, and must be there. */
+  readonly begun?: boolean;
+  /** It may have been begun. */
+  readonly resume?: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -55,7 +59,7 @@ export async function writableFolder(
 export function directVolume(
   { host: { files, run } }: Libvirt,
   folder: string,
-  { name, runId, signal }: VolumeRequest,
+  { name, runId, signal, begun = false, resume = false }: VolumeRequest,
 ): NewVolume {
   const path = posix.join(folder, name);
   const file: PlacedFile = {
@@ -69,7 +73,10 @@ export function directVolume(
     file,
     // As libvirt's own: it gives them to the machine when that starts. Not cancelled half-way: what is made after it was
     // removed would stay.
-    open: () => files.create(file.temporary, { mode: 0o600 }),
+    async open() {
+      const there = resume && (await files.stat(file.temporary)) !== undefined;
+      return files.create(file.temporary, { mode: 0o600, resume: begun || there });
+    },
     async settle(sync) {
       if (sync) await run(['sync', file.temporary]);
       if ((await files.stat(path)) !== undefined) {

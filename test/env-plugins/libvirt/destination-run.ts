@@ -1,7 +1,7 @@
 /** A conversion of a disk file into a test's pool, as the program would run it. */
 import { basename } from 'node:path';
 import { codecById } from '../../../src/codecs/registry.ts';
-import type { ConversionEvent } from '../../../src/convert/run-context.ts';
+import type { ConversionEvent, RunContext } from '../../../src/convert/run-context.ts';
 import { type Outcome, runPlan } from '../../../src/convert/run-plan.ts';
 import { localPlugin } from '../../../src/env-plugins/local/index.ts';
 import type { DeliveryRequest } from '../../../src/env-plugins/plugin.ts';
@@ -47,6 +47,7 @@ export interface RunOptions {
   readonly start?: boolean;
   readonly signal?: AbortSignal;
   readonly on?: (event: ConversionEvent) => void;
+  readonly context?: Partial<RunContext>;
 }
 
 export async function convertInto(
@@ -91,5 +92,6 @@ export async function convertInto(
     signal: rest.signal ?? signal,
     gate: async () => undefined,
     emit: (event) => on?.(event),
+    ...rest.context,
   });
 }
