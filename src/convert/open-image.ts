@@ -20,6 +20,8 @@ export interface OpenImageOptions {
   readonly snapshot?: string | undefined;
   /** See `OpenContext.secret`. */
   readonly secret?: ((what: string) => Promise<string>) | undefined;
+  /** Told of every file that is opened on the way: extents and parents too. */
+  readonly seen?: (source: ByteSource) => void;
   /** Called for each layer before it is opened, the image first; what it asks the context for is its to close. */
   readonly visit?: (codec: Codec, source: ByteSource, context: OpenContext) => Promise<void>;
 }
@@ -48,6 +50,7 @@ async function openLayer(
   const { source } = disk;
   const chain = [...above, source.name];
   const opened: ByteSource[] = [source];
+  options.seen?.(source);
   try {
     if (above.includes(source.name) || chain.length > longestChain) {
       throw new AppError('corrupt', 'the chain of images leads back to itself', { where: source.name });
@@ -145,6 +148,7 @@ function contextFor(
     async sibling(name) {
       const found = await disk.sibling(name);
       opened.push(found.source);
+      options.seen?.(found.source);
       if (found.outside && !options.follow && !listed.has(name)) throw refuseOutside(found.source.name);
       return found.source;
     },

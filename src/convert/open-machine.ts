@@ -1,6 +1,7 @@
 /** A machine's disk, opened from its environment's session down to bytes that the guest would see. */
 import type { OpenImage } from '../codecs/codec.ts';
 import type { Session, SourceRole } from '../env-plugins/plugin.ts';
+import type { ByteSource } from '../io/byte-source.ts';
 import { AppError } from '../model/errors.ts';
 import type { Machine } from '../model/machine.ts';
 import type { Opening } from '../model/plan.ts';
@@ -61,13 +62,15 @@ export async function openPackedDisk(
     if (!spools) await refuseStream(disk, { ...options, once, format });
     const { wrappers, opened, ...inner } = await unpack(disk, { ...options, once, secret, format });
     disk = inner.disk;
-    const { modifiedAt, access } = disk.source;
+    const files: ByteSource[] = [];
+    const read = opened(await openImage(disk, { ...how, seen: (file) => void files.push(file) }));
+    const modifiedAt = lastChange(files);
+    const { access } = disk.source;
     const traits = {
       ...(modifiedAt === undefined ? {} : { modifiedAt }),
       ...(verify === undefined ? {} : { verify }),
       ...(access === 'forward' && !spools ? { onlyForward: true as const } : {}),
     };
-    const read = opened(await openImage(disk, how));
     const image = spools ? await spooledImage(read, spoolFolder, runId, signal, report) : read;
     const narrow = await narrowed(withFiles(image, whole.parts), source, options.signal);
     return { image: { ...narrow, ...traits }, packed: wrappers };
@@ -75,6 +78,12 @@ export async function openPackedDisk(
     await disk.source.close();
     throw await damagedPart(error, [verify], options.signal);
   }
+}
+
+/** Of all its files; undefined where one can't tell. */
+function lastChange(files: readonly ByteSource[]): number | undefined {
+  const times = files.map(({ modifiedAt, device }) => (device ? undefined : modifiedAt));
+  return times.includes(undefined) ? undefined : Math.max(...(times as number[]));
 }
 
 /** An image that was joined has all its parts for files. */

@@ -48,12 +48,14 @@ export interface Resumption {
 const sampleBytes = 4096;
 const samples = 32;
 
-/** Undefined where a disk can't be read at random: nothing of it can be looked at twice. */
+/** Undefined where a disk can't be looked at twice, or its storage does not tell when it was last changed. */
 export async function identityOf(
   disks: readonly ExtractedDisk[],
   signal: AbortSignal,
 ): Promise<DiskIdentity[] | undefined> {
-  if (disks.some(({ image }) => image.onlyForward === true)) return undefined;
+  // By its bytes alone, of which only some are looked at, nobody knows it again for sure.
+  if (disks.some(({ image }) => image.onlyForward === true || image.modifiedAt === undefined))
+    return undefined;
   const { createHash } = await import('node:crypto');
   return Promise.all(
     disks.map(async ({ disk, image }) => {
@@ -92,7 +94,7 @@ export function refuseChanged(then: readonly DiskIdentity[], now: readonly DiskI
   const hint = 'start it anew: "vmferry history RUN --rerun", after "vmferry resume RUN --discard"';
   const changed = (name: string, what: string) =>
     new AppError('conflict', `${name} has changed since it was read: ${what}`, { hint });
-  if (now === undefined) throw changed('the source', 'it can only be read from its start to its end');
+  if (now === undefined) throw changed('the source', 'when it was last changed is not known any more');
   for (const was of then) {
     const is = now.find(({ disk }) => disk === was.disk);
     if (is === undefined) throw changed(was.name, 'it is not there any more');

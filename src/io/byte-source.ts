@@ -11,6 +11,8 @@ export interface ByteSource {
   readonly access: 'random' | 'forward';
   /** When the content was last changed, seconds since 1970; absent where the storage can't tell. */
   readonly modifiedAt?: number;
+  /** A block device: that time is its name's, not its content's. */
+  readonly device?: true;
   /**
    * Fills `target` exactly with the bytes from `offset` on.
    * @throws AppError `corrupt` past the end, `io` when the storage fails, `cancelled` on abort.

@@ -33,6 +33,7 @@ export async function fileSource(path: string): Promise<ByteSource> {
     return handleSource(handle, path, {
       size,
       modifiedAt: Math.floor(stat.mtimeMs / 1000),
+      device: stat.isBlockDevice(),
       // What takes as much room as it is long has no holes to ask for.
       sparse: stat.isFile() && stat.blocks * 512 < stat.size,
     });
@@ -45,10 +46,15 @@ export async function fileSource(path: string): Promise<ByteSource> {
 interface FileFacts {
   readonly size: number;
   readonly modifiedAt: number;
+  readonly device: boolean;
   readonly sparse: boolean;
 }
 
-function handleSource(handle: FileHandle, path: string, { size, modifiedAt, sparse }: FileFacts): ByteSource {
+function handleSource(
+  handle: FileHandle,
+  path: string,
+  { size, modifiedAt, device, sparse }: FileFacts,
+): ByteSource {
   const io = new FileIo(handle);
   let seekable = sparse;
   const source: ByteSource = {
@@ -56,6 +62,7 @@ function handleSource(handle: FileHandle, path: string, { size, modifiedAt, spar
     size,
     access: 'random',
     modifiedAt,
+    ...(device ? { device: true as const } : {}),
     async read(target, offset, signal) {
       checkRange(source, offset, target.length);
       let done = 0;

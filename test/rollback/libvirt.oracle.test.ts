@@ -1,5 +1,5 @@
 /** A real libvirt: commands and files of a delivery fail, and neither a volume nor a machine of it is left. */
-import { rm } from 'node:fs/promises';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { libvirtOn } from '../../src/env-plugins/libvirt/connect.ts';
@@ -73,6 +73,25 @@ describeWith([...libvirtdTools, 'setpriv'], 'a libvirt', () => {
   it('has the machine back that was to be replaced', async () => {
     const steps = await sweep(await scenes(libvirtd(), localHost(), old), { every: 16 });
     expect(steps.filter((step) => /domrename|undefine/.test(step)).length).toBeGreaterThan(0);
+  });
+
+  it('has the machine back that a killed run had put aside', async () => {
+    const { virsh, uri, define } = libvirtd();
+    const pool = await testPool(libvirtd());
+    const runId = '20260101-000000-abcd';
+    fill(pool.folder, old);
+    await define(oldMachine(pool));
+    const before = await thereIs(libvirtd(), pool);
+    await virsh('domrename', `--domain=m's`, `--new-name=m's.vmferry-${runId}.replaced`);
+    const part = join(pool.folder, `.a.raw.vmferry-${runId}.part`);
+    await rename(join(pool.folder, 'a.raw'), `${part}.replaced`);
+    await writeFile(join(pool.folder, 'a.raw'), 'new');
+    const request = requestOf({ name: machine.name, machine, settings: pool.settings, force: true });
+    const role = destinationRole(libvirtOn(localHost(), uri));
+    const delivery = await role.begin({ ...request, resume: true });
+    await delivery.sink({ name: 'a.raw', begun: true });
+    expect(await delivery.rollback()).toEqual([]);
+    expect(await thereIs(libvirtd(), pool)).toEqual(before);
   });
 
   it('has nothing of a new machine, written through it', async () => {

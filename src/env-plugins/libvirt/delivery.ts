@@ -43,6 +43,7 @@ export async function beginDelivery(
   /** Those of its firmware are no disk of it. */
   let variables: NewVolume | undefined;
   const domains = new DomainChange(libvirt);
+  if (request.resume === true) await domains.putBackInterrupted(request);
   let uuid: string | undefined;
   let committed = false;
   let stays: Leftover[] = [];

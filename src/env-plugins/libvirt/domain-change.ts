@@ -37,8 +37,16 @@ export class DomainChange {
       });
     }
     this.#replaced = await inspectExisting(libvirt, known);
-    await libvirt.virsh(renaming(known, `${name.slice(0, 100)}.vmferry-${runId}.replaced`));
+    await libvirt.virsh(renaming(known, asideName(name, runId)));
     return this.#replaced;
+  }
+
+  /** A run that was killed in its commit may have left the machine that it was to replace under the other name. */
+  async putBackInterrupted({ name, runId }: DeliveryRequest): Promise<void> {
+    const known = await knownDomains(this.#libvirt);
+    const aside = known.find((domain) => domain.name === asideName(name, runId));
+    if (aside === undefined || known.some((domain) => domain.name === name)) return;
+    await this.#libvirt.virsh(renaming(aside, name));
   }
 
   /** @throws AppError. */
@@ -98,6 +106,8 @@ export class DomainChange {
     return { what: `${what} on ${host.name} still (${message})`, command: virshCommand(uri, args) };
   }
 }
+
+const asideName = (name: string, runId: string): string => `${name.slice(0, 100)}.vmferry-${runId}.replaced`;
 
 const renaming = ({ uuid }: KnownDomain, to: string): string[] => [
   'domrename',

@@ -9,7 +9,7 @@ import { throwIfAborted } from '../../io/in-order.ts';
 import { attribute, child, escapeXml, parseXml } from '../../io/xml.ts';
 import { AppError, toAppError } from '../../model/errors.ts';
 import type { Leftover } from '../../model/leftover.ts';
-import type { PlacedFile } from '../placed-files.ts';
+import { hostMoves, type PlacedFile, putBackInterrupted } from '../placed-files.ts';
 import type { Libvirt } from './connect.ts';
 import type { VolumePlace } from './fit-disks.ts';
 import { isDevicePool, isFolderPool, type Pool, volumePath } from './pools.ts';
@@ -57,10 +57,11 @@ export async function writableFolder(
 }
 
 export function directVolume(
-  { host: { files, run } }: Libvirt,
+  { host }: Libvirt,
   folder: string,
   { name, runId, signal, begun = false, resume = false }: VolumeRequest,
 ): NewVolume {
+  const { files, run } = host;
   const path = posix.join(folder, name);
   const file: PlacedFile = {
     temporary: posix.join(folder, `.${shortened(name)}.vmferry-${runId}.part`),
@@ -74,6 +75,7 @@ export function directVolume(
     // As libvirt's own: it gives them to the machine when that starts. Not cancelled half-way: what is made after it was
     // removed would stay.
     async open() {
+      if (resume) await putBackInterrupted(hostMoves(host), file);
       const there = resume && (await files.stat(file.temporary)) !== undefined;
       return files.create(file.temporary, { mode: 0o600, resume: begun || there });
     },

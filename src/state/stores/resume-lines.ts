@@ -65,7 +65,7 @@ export class ResumeWriter implements RunRecord {
   async file(name: string): Promise<void> {
     if (this.#before?.files.has(name)) return;
     this.#journal.line('file', { name });
-    await this.#journal.written(false);
+    await this.#journal.written(false).catch(() => undefined); // then nothing of it is acknowledged either
   }
 
   async advanced(disk: string, advance: Advance, durable: boolean): Promise<void> {

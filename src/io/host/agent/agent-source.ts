@@ -49,6 +49,7 @@ export async function agentSource(
     size,
     access: 'random',
     modifiedAt,
+    ...(fileKinds[kind] === 'device' ? { device: true as const } : {}),
     async read(target, offset, cancel) {
       checkRange(source, offset, target.length);
       await reader.read(target, offset, cancel);
