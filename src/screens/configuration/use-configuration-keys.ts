@@ -134,6 +134,7 @@ function screenKeys(keys: ConfigurationKeys): KeyBinding[] {
     },
     {
       key: '+',
+      shown: '+',
       label: 'also',
       help: 'set this destination aside for the same run, and choose one more: the source is read once for all',
       quiet: state.also.length === 0,

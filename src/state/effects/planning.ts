@@ -213,13 +213,13 @@ function sameNames(plans: readonly Plan[]): Finding[] {
 }
 
 export const also: Effect<'also'> = (_, { emit, getState }) => {
-  const { planned, also: before, destination, draft } = getState();
+  const { planned, also: before, destination } = getState();
   if (planned.status !== 'ready' || planned.plans.length === 0)
     throw new AppError('usage', 'there is no plan that is ready', { hint: 'see the findings beside' });
   const names = planned.plans.map(({ machine }) => machine.name);
   const what = names.length > 3 ? `${names.length} machines` : names.join(', ');
-  const where = destination.status === 'folder' ? draft.folder : destination.label;
-  const { format, container } = planned.plans[0]!.destination;
+  const { format, container, settings } = planned.plans[0]!.destination;
+  const where = destination.status === 'folder' ? settings.folder : destination.label;
   const text = `${what} as ${container === 'disks' ? format : container.toUpperCase()} into ${where}`;
   emit({ type: 'also', also: [...before, { plans: planned.plans, text }] });
 };
