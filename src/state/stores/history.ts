@@ -221,11 +221,11 @@ export class History {
     if (claim !== undefined) {
       throw refuse('conflict', `${claim} has gone on with it`, `see "vmferry resume ${claim}"`);
     }
-    const [{ readLines }, { bootId, resumableOf }] = await Promise.all([
+    const [{ readLines }, { bootId, resumableOf, resumeTypes }] = await Promise.all([
       import('./journal-file.ts'),
       import('./resume-lines.ts'),
     ]);
-    const { lines } = await readLines(this.#path(id));
+    const { lines } = await readLines(this.#path(id), { types: resumeTypes });
     const found = resumableOf(lines, await bootId());
     if ('reason' in found)
       throw refuse('unsupported', found.reason, `"vmferry history ${id} --rerun" runs it again`);

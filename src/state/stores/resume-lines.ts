@@ -131,6 +131,16 @@ export type Resumable =
   /** Why it can't be gone on with. */
   | { readonly reason: string };
 
+/** Of the lines that `resumableOf` looks at. */
+export const resumeTypes: ReadonlySet<string> = new Set([
+  'plan',
+  'source',
+  'file',
+  'acked',
+  'taken-back',
+  'end',
+]);
+
 /** `boot`: of this computer now. */
 export function resumableOf(lines: readonly JournalLine[], boot: string | undefined): Resumable {
   let source: z.infer<typeof sourceSchema> | undefined;
