@@ -291,12 +291,16 @@ function reduceRun(run: Run | undefined, event: RunEvent): Run | undefined {
       const done = new Map(event.disks.map((d) => [d.id, d.bytesDone]));
       const items = run.items.map((item, i) =>
         i === event.index
-          ? { ...item, disks: item.disks.map((disk) => advance(disk, done.get(disk.id))) }
+          ? { ...item, rate: event.rate, disks: item.disks.map((disk) => advance(disk, done.get(disk.id))) }
           : item,
       );
       const { secondsLeft: _, ...rest } = run;
-      const left = event.secondsLeft === undefined ? {} : { secondsLeft: event.secondsLeft };
-      return withTotals({ ...rest, items, rate: event.rate, ...left });
+      // Several destinations of one source run at once: what is left of one tells nothing of all.
+      const running = items.filter(({ status }) => status === 'running');
+      const alone = running.length < 2 && event.secondsLeft !== undefined;
+      const left = alone ? { secondsLeft: event.secondsLeft } : {};
+      const rate = running.length < 2 ? event.rate : running.reduce((sum, item) => sum + (item.rate ?? 0), 0);
+      return withTotals({ ...rest, items, rate, ...left });
     }
     case 'run-waiting':
       return { ...run, status: 'waiting', waiting: event.waiting };

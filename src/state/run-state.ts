@@ -24,6 +24,8 @@ export interface RunItem {
   /** The step that is under way, in words. */
   readonly step: string;
   readonly disks: readonly DiskProgress[];
+  /** Bytes a second, as it told them last. */
+  readonly rate?: number;
   /** Of a machine that is copied while it runs: those that have ended. */
   readonly passes?: readonly PassReport[];
   /** What is changed inside the guest. */

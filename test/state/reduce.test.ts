@@ -119,7 +119,8 @@ describe('the draft', () => {
 
 describe('a run', () => {
   it('counts allocated bytes over all its machines, and never more than there are', () => {
-    const state = stateAfter(started, {
+    const waits = { type: 'run-item', index: 0, change: { status: 'waiting' } } as const;
+    const state = stateAfter(started, waits, {
       type: 'progress',
       index: 1,
       disks: [
@@ -132,6 +133,15 @@ describe('a run', () => {
     expect(state.run).toMatchObject({ bytesTotal: 300, bytesDone: 90, rate: 5, secondsLeft: 9 });
     const later = reduce(state, { type: 'progress', index: 0, disks: [], rate: 0 });
     expect(later.run && 'secondsLeft' in later.run).toBe(false);
+  });
+
+  it('adds up the rates of those that run at once', () => {
+    const both = [0, 1].map(
+      (index) => ({ type: 'progress', index, disks: [], rate: 5 + index, secondsLeft: 9 }) as const,
+    );
+    const { run } = stateAfter(started, ...both);
+    expect(run).toMatchObject({ rate: 11 });
+    expect(run && 'secondsLeft' in run).toBe(false);
   });
 
   it.each(['done', 'failed', 'cancelled'] as const)('%s has an end', (status) => {
