@@ -41,8 +41,14 @@ export interface Resumption {
   readonly source: readonly DiskIdentity[];
   /** Files that were begun at the destination. */
   readonly files: ReadonlySet<string>;
-  /** By the disk's id: what is below `to` is at the destination, and `runs` is where it held data. */
-  readonly disks: ReadonlyMap<string, { readonly to: number; readonly runs: StoredRuns }>;
+  /**
+   * By the disk's id: what is below `to` is at the destination, and `runs` is where it held data. What is below
+   * `durableTo` has been flushed to the medium there.
+   */
+  readonly disks: ReadonlyMap<
+    string,
+    { readonly to: number; readonly durableTo: number; readonly runs: StoredRuns }
+  >;
 }
 
 const sampleBytes = 4096;

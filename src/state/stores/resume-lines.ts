@@ -55,8 +55,11 @@ export class ResumeWriter implements RunRecord {
     if (this.#before === undefined) return;
     // This journal alone tells all there is.
     for (const name of this.#before.files) this.#journal.line('file', { name });
-    for (const [disk, { to, runs }] of this.#before.disks) {
-      this.#advance(disk, { from: 0, to, runs: runs.within(0, to) }, true);
+    for (const [disk, { to, durableTo, runs }] of this.#before.disks) {
+      if (durableTo > 0)
+        this.#advance(disk, { from: 0, to: durableTo, runs: runs.within(0, durableTo) }, true);
+      if (to > durableTo)
+        this.#advance(disk, { from: durableTo, to, runs: runs.within(durableTo, to) }, false);
     }
     await this.#journal.written(false);
     await this.#claim();
@@ -202,13 +205,14 @@ class Progress {
     if (durable === true) this.#durableTo = to;
   }
 
-  until(durableOnly: boolean, size: number): { readonly to: number; readonly runs: StoredRuns } {
-    const to = Math.min(size, durableOnly ? this.#durableTo : this.#to);
+  until(durableOnly: boolean, size: number) {
+    const durableTo = Math.min(size, this.#durableTo);
+    const to = durableOnly ? durableTo : Math.min(size, this.#to);
     const runs = new StoredRuns();
     for (const { offset, length } of this.#runs) {
       if (offset >= to) break;
       runs.add(offset, Math.min(length, to - offset));
     }
-    return { to, runs };
+    return { to, durableTo, runs };
   }
 }
