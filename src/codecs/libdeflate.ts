@@ -3,7 +3,7 @@
  * buffers only, which is what the codecs have. API: libdeflate.h of version 1.
  */
 import { endianness } from 'node:os';
-import { Contexts, callAsync, loadLibrary } from '../io/native-library.ts';
+import { atFirstUse, Contexts, callAsync, loadLibrary } from '../io/native-library.ts';
 
 export type DeflateKind = 'raw' | 'zlib';
 
@@ -21,19 +21,8 @@ const names = {
 } as const;
 const highestLevel = 9;
 
-let loaded: Libdeflate | undefined | 'untried' = 'untried';
-
-/** Loaded at the first use; undefined where there is none. */
-export function libdeflate(): Libdeflate | undefined {
-  if (loaded === 'untried') {
-    try {
-      loaded = load();
-    } catch {
-      loaded = undefined; // a function is missing
-    }
-  }
-  return loaded;
-}
+/** Undefined where there is none. */
+export const libdeflate = atFirstUse(load);
 
 function load(): Libdeflate | undefined {
   const library = loadLibrary(names);

@@ -1,5 +1,5 @@
 /** zstd of the system, on nearly every Linux. API: zstd.h, the part that is stable since version 1.0. */
-import { Contexts, callAsync, loadLibrary } from '../io/native-library.ts';
+import { atFirstUse, Contexts, callAsync, loadLibrary } from '../io/native-library.ts';
 
 export interface Libzstd {
   /** Bytes written to `target`; undefined when it is too small. */
@@ -14,19 +14,8 @@ const names = {
   darwin: ['/opt/homebrew/lib/libzstd.1.dylib', '/usr/local/lib/libzstd.1.dylib'],
 } as const;
 
-let loaded: Libzstd | undefined | 'untried' = 'untried';
-
-/** Loaded at the first use; undefined where there is none. */
-export function libzstd(): Libzstd | undefined {
-  if (loaded === 'untried') {
-    try {
-      loaded = load();
-    } catch {
-      loaded = undefined; // a function is missing
-    }
-  }
-  return loaded;
-}
+/** Undefined where there is none. */
+export const libzstd = atFirstUse(load);
 
 function load(): Libzstd | undefined {
   const library = loadLibrary(names);

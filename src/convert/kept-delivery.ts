@@ -8,6 +8,7 @@ import {
   type KeptFile,
 } from '../env-plugins/kept-copy.ts';
 import type { Delivery } from '../env-plugins/plugin.ts';
+import { deliverBytes } from '../env-plugins/small-files.ts';
 import type { ByteSink } from '../io/byte-source.ts';
 import type { CopyOf, Plan } from '../model/plan.ts';
 import type { DeliveredDisk } from './disk-digests.ts';
@@ -46,10 +47,10 @@ export function keptDelivery(inner: Delivery, parts: KeptParts): Delivery {
     async commit() {
       const nvram = parts.nvram === undefined ? undefined : `${fileNameFor(plan.machine.name)}.nvram`;
       if (nvram !== undefined) {
-        await put(inner, nvram, parts.nvram!);
+        await deliverBytes(inner, nvram, parts.nvram!);
         files.push({ name: nvram, bytes: parts.nvram!.length });
       }
-      await put(inner, copyFileName, Buffer.from(formatCopy(described(parts, files, nvram))));
+      await deliverBytes(inner, copyFileName, Buffer.from(formatCopy(described(parts, files, nvram))));
       return inner.commit();
     },
   };
@@ -102,15 +103,4 @@ function keptDisk(
     ...{ id: disk.id, file, format, virtualSizeBytes: image.size, allocatedSizeBytes: bytesTotal },
     ...(digest === undefined ? {} : { digest: `${digest.algorithm} ${digest.whole()}` }),
   };
-}
-
-async function put(delivery: Delivery, name: string, bytes: Uint8Array): Promise<void> {
-  const sink = await delivery.sink({ name, size: bytes.length });
-  try {
-    await sink.write(bytes, 0);
-    await sink.finish(bytes.length);
-  } catch (error) {
-    await sink.abort();
-    throw error;
-  }
 }

@@ -273,16 +273,3 @@ function refuseExisting(host: Host, found: HostFile, force: boolean): void {
   if (found.kind !== 'file') throw noFile(host, found);
   if (!force) throw exists(host, found.path);
 }
-
-/** A small text file of the delivery, such as one that starts the machine. */
-export async function deliverText(delivery: Delivery, name: string, text: string): Promise<void> {
-  const bytes = Buffer.from(text);
-  const sink = await delivery.sink({ name, size: bytes.length });
-  try {
-    await sink.write(bytes, 0);
-    await sink.finish(bytes.length);
-  } catch (error) {
-    await sink.abort();
-    throw error;
-  }
-}

@@ -1,5 +1,5 @@
 /**
- * Compression libraries of the system, called through koffi, large calls on the thread pool. Optional: where koffi or a library
+ * Libraries of the system, called through koffi, large calls on the thread pool. Optional: where koffi or a library
  * is missing, or does not do what it should, callers have another way, and `doctor` tells.
  */
 import { createRequire } from 'node:module';
@@ -49,6 +49,22 @@ export function loadWithStructures(
     // koffi is an optional package: not installed, or not for this computer
   }
   return undefined;
+}
+
+/** Loads at the first call, once; undefined where that can't be. */
+export function atFirstUse<T>(load: () => T | undefined): () => T | undefined {
+  let tried = false;
+  let loaded: T | undefined;
+  return () => {
+    if (tried) return loaded;
+    tried = true;
+    try {
+      loaded = load();
+    } catch {
+      // no koffi, no library, or a function is missing
+    }
+    return loaded;
+  };
 }
 
 /** Calls on the thread pool. The buffers among `args` must stay untouched until it is done. */

@@ -4,6 +4,7 @@
  */
 import { createRequire } from 'node:module';
 import { type Extent, ExtentList } from './extents.ts';
+import { atFirstUse } from './native-library.ts';
 
 // Linux, FreeBSD and macOS number them differently (unistd.h of each).
 const whence: Partial<Record<NodeJS.Platform, { data: number; hole: number }>> = {
@@ -18,22 +19,14 @@ const library: Partial<Record<NodeJS.Platform, string>> = {
 };
 
 type Lseek = (fd: number, offset: number, whence: number) => number | bigint;
-let lseek: Lseek | undefined | 'untried' = 'untried';
 
-/** lseek, or undefined where it can't be had. Loaded at the first use: koffi takes some 10 ms. */
-function loadLseek(): Lseek | undefined {
-  if (lseek !== 'untried') return lseek;
-  lseek = undefined;
+/** lseek, or undefined where koffi, an optional package, is not there. Loading takes some 10 ms; `doctor` tells. */
+const loadLseek = atFirstUse((): Lseek | undefined => {
   const name = library[process.platform];
   if (name === undefined) return undefined;
-  try {
-    const koffi = createRequire(import.meta.url)('koffi');
-    lseek = koffi.load(name).func('int64_t lseek(int, int64_t, int)') as Lseek;
-  } catch {
-    // An optional package: not installed, or not for this computer. `doctor` tells.
-  }
-  return lseek;
-}
+  const koffi = createRequire(import.meta.url)('koffi');
+  return koffi.load(name).func('int64_t lseek(int, int64_t, int)') as Lseek;
+});
 
 /** Whether ranges of data can be asked for on this computer at all. */
 export const canSeekData = (): boolean => loadLseek() !== undefined;
@@ -64,7 +57,6 @@ export function seekExtents(fd: number, from: number, to: number): Extent[] | un
 // FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE of linux/falloc.h.
 const punch = 3;
 type Fallocate = (fd: number, mode: number, offset: number, length: number) => number;
-let fallocate: Fallocate | undefined | 'untried' = 'untried';
 
 /** Makes [offset, offset + length) of an open file zeros that take no room; false where the system can't. */
 export function punchHole(fd: number, offset: number, length: number): boolean {
@@ -72,16 +64,9 @@ export function punchHole(fd: number, offset: number, length: number): boolean {
   return call !== undefined && call(fd, punch, offset, length) === 0;
 }
 
-function loadFallocate(): Fallocate | undefined {
-  if (fallocate !== 'untried') return fallocate;
-  fallocate = undefined;
+const loadFallocate = atFirstUse((): Fallocate | undefined => {
   if (process.platform !== 'linux') return undefined;
-  try {
-    const koffi = createRequire(import.meta.url)('koffi');
-    // off_t has 64 bits in the function of this name, whatever the processor.
-    fallocate = koffi.load('libc.so.6').func('int fallocate64(int, int, int64_t, int64_t)') as Fallocate;
-  } catch {
-    // As for lseek.
-  }
-  return fallocate;
-}
+  const koffi = createRequire(import.meta.url)('koffi');
+  // off_t has 64 bits in the function of this name, whatever the processor.
+  return koffi.load('libc.so.6').func('int fallocate64(int, int, int64_t, int64_t)') as Fallocate;
+});

@@ -2,7 +2,7 @@
  * XXH3 of 128 bits by the system's libxxhash: fast enough to run beside every conversion. It tells damage, not malice.
  * API: xxhash.h, the part that is stable since version 0.8; the `_dispatch` functions choose by the processor.
  */
-import { type Library, loadWithStructures } from './native-library.ts';
+import { atFirstUse, type Library, loadWithStructures } from './native-library.ts';
 
 /**
  * 16 bytes, as xxhsum prints them. On this thread: 1 MiB that was just read takes some 30 µs, and handing it to the
@@ -28,19 +28,8 @@ interface Parts {
 }
 type Native = (bytes: Uint8Array, length: number) => unknown;
 
-let loaded: Xxh3 | undefined | 'untried' = 'untried';
-
-/** Loaded at the first use; undefined where there is none. */
-export function xxh3(): Xxh3 | undefined {
-  if (loaded === 'untried') {
-    try {
-      loaded = load();
-    } catch {
-      loaded = undefined; // a function is missing
-    }
-  }
-  return loaded;
-}
+/** Undefined where there is none. */
+export const xxh3 = atFirstUse(load);
 
 function load(): Xxh3 | undefined {
   const found = loadWithStructures(names);

@@ -1,5 +1,7 @@
 /** A delivery whose files are cut into parts for a medium that travels, each with a list of its parts beside. */
+
 import type { Delivery } from '../../env-plugins/plugin.ts';
+import { deliverText } from '../../env-plugins/small-files.ts';
 import { partName } from '../../io/part-names.ts';
 import { listName, type PartList, partListText } from '../../io/parts/part-list.ts';
 import { refuseTooMany, splitSink } from '../../io/parts/split-sink.ts';
@@ -35,10 +37,7 @@ export function splitDelivery(inner: Delivery, partBytes: number): Delivery {
     },
     async commit() {
       for (const list of lists.splice(0)) {
-        const bytes = Buffer.from(partListText(list));
-        const sink = await inner.sink({ name: listName(list.name), size: bytes.length });
-        await sink.write(bytes, 0);
-        await sink.finish(bytes.length);
+        await deliverText(inner, listName(list.name), partListText(list));
       }
       return inner.commit();
     },

@@ -7,8 +7,9 @@ import type { Host } from '../../io/host/host.ts';
 import { AppError } from '../../model/errors.ts';
 import type { Field } from '../../model/field.ts';
 import type { Finding } from '../../model/finding.ts';
-import { checkHostFolder, deliverText, hostDelivery, hostFolder } from '../host-delivery.ts';
+import { checkHostFolder, hostDelivery, hostFolder } from '../host-delivery.ts';
 import type { Delivery, DeliveryRequest, DestinationRole } from '../plugin.ts';
+import { deliverText } from '../small-files.ts';
 import { writeStartFile } from './start-file.ts';
 
 const fields: readonly Field[] = [

@@ -5,8 +5,9 @@ import type { Host } from '../../io/host/host.ts';
 import { AppError, toAppError } from '../../model/errors.ts';
 import type { Field } from '../../model/field.ts';
 import type { Leftover } from '../../model/leftover.ts';
-import { deliverText, hostDelivery, hostFolder } from '../host-delivery.ts';
+import { hostDelivery, hostFolder } from '../host-delivery.ts';
 import type { Delivery, DeliveryRequest, DestinationRole } from '../plugin.ts';
+import { deliverBytes, deliverText } from '../small-files.ts';
 import { checkDelivery } from './check-delivery.ts';
 import { createMachine, removeMachine } from './create-machine.ts';
 import { fileNameOf } from './file-name.ts';
@@ -190,17 +191,6 @@ function diskFile({ name, id }: Written): DiskFile {
   throw new AppError('unsupported', `"${name}" is no VDI, VMDK or VHD with a UUID of its own`, {
     hint: 'choose the format vdi',
   });
-}
-
-async function deliverBytes(inner: Delivery, name: string, bytes: Uint8Array): Promise<void> {
-  const sink = await inner.sink({ name, size: bytes.length });
-  try {
-    await sink.write(bytes, 0);
-    await sink.finish(bytes.length);
-  } catch (error) {
-    await sink.abort();
-    throw error;
-  }
 }
 
 async function start(host: Host, uuid: string, vbox: string, screen: string, signal: AbortSignal) {

@@ -5,9 +5,10 @@ import type { Host } from '../../io/host/host.ts';
 import { AppError, toAppError } from '../../model/errors.ts';
 import type { Field } from '../../model/field.ts';
 import type { Finding } from '../../model/finding.ts';
-import { checkHostFolder, deliverText, hostDelivery, hostFolder } from '../host-delivery.ts';
+import { checkHostFolder, hostDelivery, hostFolder } from '../host-delivery.ts';
 import { mayBePassedOver } from '../host-folders.ts';
 import type { Delivery, DeliveryRequest, DestinationRole } from '../plugin.ts';
+import { deliverBytes, deliverText } from '../small-files.ts';
 import { guestHardware } from '../vmware-hardware/guest-hardware.ts';
 import { readDictionary } from './find-vmx.ts';
 import { fitMachine, isVmwareNvram } from './fit-machine.ts';
@@ -271,17 +272,6 @@ function refusingLayouts(sink: ByteSink, name: string): ByteSink {
       await sink.write(bytes, offset, signal);
     },
   };
-}
-
-async function deliverBytes(inner: Delivery, name: string, bytes: Uint8Array): Promise<void> {
-  const sink = await inner.sink({ name, size: bytes.length });
-  try {
-    await sink.write(bytes, 0);
-    await sink.finish(bytes.length);
-  } catch (error) {
-    await sink.abort();
-    throw error;
-  }
 }
 
 async function start(host: Host, vmx: string, signal: AbortSignal) {

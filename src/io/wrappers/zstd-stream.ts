@@ -3,7 +3,7 @@
  * leaves the checksum of the content to us.
  */
 import { AppError } from '../../model/errors.ts';
-import { loadWithStructures } from '../native-library.ts';
+import { atFirstUse, loadWithStructures } from '../native-library.ts';
 
 export interface ZstdStream {
   /** What comes out of the next bytes; `last` with the frame's last ones. */
@@ -20,18 +20,9 @@ const names = {
 const roomBytes = 128 * 1024;
 
 type Make = () => ZstdStream;
-let system: Make | undefined | 'untried' = 'untried';
+const system = atFirstUse(load);
 
-export async function zstdStream(): Promise<ZstdStream> {
-  if (system === 'untried') {
-    try {
-      system = load();
-    } catch {
-      system = undefined; // a function is missing
-    }
-  }
-  return system?.() ?? ownStream();
-}
+export const zstdStream = async (): Promise<ZstdStream> => system()?.() ?? ownStream();
 
 async function ownStream(): Promise<ZstdStream> {
   const [{ Decompress }, { default: xxhash }] = await Promise.all([import('fzstd'), import('xxhash-wasm')]);
